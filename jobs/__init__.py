@@ -1,0 +1,13 @@
+"""Runs syncs and writes their story. The map, in the order a sync meets the files:
+
+- `records`, `keys`, `settings`: what things are, where they live, what may be set. Pure; they import nothing of ours.
+- `connect`: one Redis client, made one way.
+- `enqueue`: ask for a sync. The only way to start one.
+- `worker`, `tasks`: RQ's process and what it calls.
+- `sync`: pull, skip what was seen, push, count.
+- `connectors/`: one file for each kind of system a sync reads from or writes to.
+- `logwriter`: the only writer of a sync's log and summary, over `lines` (what the bytes are), `masks` (what must not
+  be in them) and `appender` (the scripts that write); `loghandler` brings `logging` into it.
+- `endings`: a true last line for a sync whose own process can no longer write it.
+- `clock`: starts what is due, and ends what is dead.
+"""

@@ -1,0 +1,47 @@
+-- Adds a chunk of lines to a sync's log, in one atomic step: fence, number, XADD, HSET, PEXPIRE, PUBLISH.
+--
+-- KEYS  1 the summary hash, 2 the log stream
+-- ARGV  1 attempt   2 first line   3 count (0: a heartbeat)   4 field of the body: json|zstd   5 body
+--       6 ttl (ms)  7 '1': the lines before `first` are lost for good, go on all the same
+--       8 channel   9 largest body to publish (bytes)   10.. field, value: what changes in the summary
+--
+-- Answers {'ok', last, stop} | {'have', last, stop} (a resend: nothing changed) | {'gap', last} (send from there)
+--       | {'fenced', last, status, attempt} (ended, or another attempt writes) | {'gone'} (no such sync)
+local known = redis.call('HMGET', KEYS[1], 'attempt', 'status', 'last', 'stop')
+if not known[2] then
+  return {'gone'}
+end
+local last = tonumber(known[3])
+local running = known[2] == 'queued' or known[2] == 'running'
+if not running or known[1] ~= ARGV[1] then
+  return {'fenced', last, known[2], known[1]}
+end
+
+local first, count = tonumber(ARGV[2]), tonumber(ARGV[3])
+local stop = known[4] or ''
+if count > 0 then
+  if last >= first + count - 1 then
+    return {'have', last, stop}
+  end
+  if first ~= last + 1 and ARGV[7] ~= '1' then
+    return {'gap', last}
+  end
+  last = first + count - 1
+  redis.call('XADD', KEYS[2], string.format('%d-%d', last, count), ARGV[4], ARGV[5])
+end
+
+local now = redis.call('TIME')
+local fields = {'last', string.format('%d', last), 'beat', string.format('%d', now[1] * 1000 + math.floor(now[2] / 1000))}
+for i = 10, #ARGV do
+  fields[#fields + 1] = ARGV[i]
+end
+redis.call('HSET', KEYS[1], unpack(fields))
+redis.call('PEXPIRE', KEYS[1], ARGV[6])
+redis.call('PEXPIRE', KEYS[2], ARGV[6])
+
+if count > 0 and #ARGV[5] <= tonumber(ARGV[9]) then
+  redis.call('PUBLISH', ARGV[8], string.format('%d-%d %s\n', first, last, ARGV[4]) .. ARGV[5])
+elseif count > 0 or #ARGV > 9 then
+  redis.call('PUBLISH', ARGV[8], string.format('%d-%d wake', first, last))
+end
+return {'ok', last, stop}

@@ -1,0 +1,167 @@
+"""The clock process: starts what is due, ends what is dead, trims the lists. Any number of them may run.
+
+Every second it looks which services are due and claims each start in Redis, so that two clocks never start one
+twice. Every five seconds it looks for syncs whose writer has been silent and whose job RQ no longer vouches for.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+import signal
+import sys
+import threading
+from datetime import UTC, datetime, timedelta
+from typing import TYPE_CHECKING, cast
+
+import msgspec
+from redis.exceptions import RedisError
+from rq.exceptions import NoSuchJobError
+from rq.job import Job, JobStatus
+
+from jobs import keys
+from jobs.appender import Appender
+from jobs.connect import RedisOutOfReach, connect, wait_until_ready
+from jobs.endings import end_sync
+from jobs.enqueue import AlreadyRunning, Requests, stored_summary
+from jobs.records import Reason, Service, Status, Trigger, utc_now
+from jobs.settings import Settings, SettingsError, load
+
+if TYPE_CHECKING:
+    import redis
+
+TICK_S = 1.0
+REAP_EVERY = timedelta(seconds=5)
+TRIM_EVERY = timedelta(minutes=1)
+CATCH_UP = timedelta(seconds=90)
+"""A start that was missed by less than this (the clock was restarted) is made up for; an older one is not."""
+SILENT = timedelta(seconds=20)
+VOUCHED = timedelta(seconds=15)
+
+_log = logging.getLogger("synctail.clock")
+
+
+class Clock:
+    def __init__(self, settings: Settings, client: redis.Redis) -> None:
+        self._client = client
+        self._retention = settings.retention
+        self._requests = Requests(settings, client)
+        self._appender = Appender(client, live_ttl_ms=settings.retention_ms)
+        self._reaped = self._trimmed = datetime.min.replace(tzinfo=UTC)
+
+    def tick(self, now: datetime) -> None:
+        """What one second asks for. Raises `RedisError` when Redis is away; the next tick makes up for it."""
+        self.start_due(now)
+        if now - self._reaped >= REAP_EVERY:
+            self._reaped = now
+            self.reap(now)
+        if now - self._trimmed >= TRIM_EVERY:
+            self._trimmed = now
+            self.trim(now)
+
+    def start_due(self, now: datetime) -> None:
+        for service in self._services():
+            due = service.trigger.last_due(now)
+            if not service.active or due is None or now - due > CATCH_UP:
+                continue
+            claim = keys.service_due(service.id, int(due.timestamp()))
+            if not self._client.set(claim, "1", nx=True, px=keys.DUE_TTL):
+                continue
+            try:
+                self._requests.start(service, Trigger.SCHEDULE)
+            except AlreadyRunning as running:
+                _log.warning("%s was due, but its sync %s still runs", service.id, running.sync_id)
+
+    def reap(self, now: datetime) -> None:
+        """End each sync that is called running, or queued, and is neither."""
+        for sync_id in self._open_syncs():
+            beat = cast("bytes | None", self._client.hget(keys.summary(sync_id), "beat"))
+            summary = stored_summary(self._client, sync_id)
+            if summary is None or summary.status.ended:
+                continue
+            heard = _from_ms(beat) if beat else datetime.fromisoformat(summary.queued_at)
+            if now - heard < SILENT:
+                continue
+            if self._lives(sync_id, summary.status, now):
+                self._client.pexpire(keys.summary(sync_id), self._appender.live_ttl_ms)
+                continue
+            ended = end_sync(
+                self._appender,
+                sync_id,
+                status=Status.FAILED,
+                reason=Reason.LOST,
+                text=f"Failed: nothing was heard of it for {(now - heard).total_seconds():.0f} s and no worker runs it. "
+                "Its worker's machine, or its connection, was lost. Run it again: records already pushed are skipped",
+                retention=self._retention,
+            )
+            if ended:
+                _log.warning("Sync %s was lost and is ended", sync_id)
+
+    def trim(self, now: datetime) -> None:
+        """Take from the lists what is too old to be shown; a sync that still runs never leaves them."""
+        before = int((now - self._retention).timestamp() * 1000)
+        indexes = [keys.SYNCS, *(keys.service_syncs(service.id) for service in self._services())]
+        for index in indexes:
+            old = cast("list[bytes]", self._client.zrangebyscore(index, "-inf", before))
+            gone = [one for one in old if not self._is_open(one.decode())]
+            if gone:
+                self._client.zrem(index, *gone)
+            if len(gone) < len(old):
+                self._client.pexpire(index, keys.index_ttl(self._retention))
+
+    def _services(self) -> list[Service]:
+        stored = cast("dict[bytes, bytes]", self._client.hgetall(keys.SERVICES))
+        return [msgspec.json.decode(one, type=Service) for one in stored.values()]
+
+    def _open_syncs(self) -> list[str]:
+        ids = [one.decode() for one in cast("list[bytes]", self._client.zrange(keys.SYNCS, 0, -1))]
+        return [one for one in ids if self._is_open(one)]
+
+    def _is_open(self, sync_id: str) -> bool:
+        status = cast("bytes | None", self._client.hget(keys.summary(sync_id), "status"))
+        return status is not None and not Status(status.decode()).ended
+
+    def _lives(self, sync_id: str, status: Status, now: datetime) -> bool:
+        """What RQ says of the job: it waits in the queue, or its worker saw it at work moments ago."""
+        try:
+            job = Job.fetch(sync_id, connection=self._client, serializer="json")
+        except NoSuchJobError:
+            return False
+        if status is Status.QUEUED and job.get_status() in (JobStatus.QUEUED, JobStatus.DEFERRED):
+            return True
+        seen: datetime | None = job.last_heartbeat
+        return job.get_status() == JobStatus.STARTED and seen is not None and now - seen < VOUCHED
+
+
+def _from_ms(ms: bytes) -> datetime:
+    return datetime.fromtimestamp(int(ms) / 1000, UTC)
+
+
+def main() -> None:
+    logging.basicConfig(format="%(levelname)s %(name)s: %(message)s", level=logging.WARNING)
+    stop = threading.Event()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, lambda *_: stop.set())
+    try:
+        settings = load(os.environ)
+        client = connect(settings.redis_url)
+        wait_until_ready(client, settings.redis_url)
+    except (SettingsError, RedisOutOfReach) as error:
+        sys.exit(str(error))
+    clock = Clock(settings, client)
+    print("Clock ready", flush=True)  # noqa: T201
+    away = False
+    while not stop.wait(TICK_S):
+        try:
+            clock.tick(utc_now())
+        except RedisError as error:
+            if not away:
+                _log.warning("Redis is away, the clock waits for it: %s", error)
+            away = True
+        else:
+            away = False
+    client.close()
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,52 @@
+"""One Redis client, made one way, and one clear line when Redis cannot be reached."""
+
+from __future__ import annotations
+
+import time
+
+import redis
+from redis.backoff import ExponentialWithJitterBackoff, NoBackoff
+from redis.exceptions import RedisError
+from redis.retry import Retry
+
+
+class RedisOutOfReach(Exception):  # noqa: N818 - named for what happened
+    """One line for the person who starts the process."""
+
+
+def connect(url: str, *, patient: bool = False) -> redis.Redis:
+    """A client that never retries by itself: a retried write could be done twice, so whoever calls decides.
+
+    With `patient=True` each call is tried for about a minute: for RQ, which does not expect Redis to go away.
+    """
+    retry = Retry(ExponentialWithJitterBackoff(base=0.1, cap=2), 40) if patient else Retry(NoBackoff(), 0)
+    return redis.Redis.from_url(
+        url,
+        retry=retry,
+        socket_timeout=5,
+        socket_connect_timeout=3,
+        health_check_interval=15,
+    )
+
+
+def wait_until_ready(client: redis.Redis, url: str, *, seconds: float = 10) -> None:
+    """Raises `RedisOutOfReach` when Redis has not answered within `seconds`; it may still be starting or loading."""
+    deadline = time.monotonic() + seconds
+    while True:
+        try:
+            client.ping()
+        except RedisError as error:
+            if time.monotonic() > deadline:
+                raise RedisOutOfReach(
+                    f"Redis is out of reach at {without_password(url)}: {error}. "
+                    "Start it, or set REDIS_URL to one that answers."
+                ) from None
+            time.sleep(0.1)
+        else:
+            return
+
+
+def without_password(url: str) -> str:
+    """The address as it may be printed."""
+    scheme, _, rest = url.partition("://")
+    return f"{scheme}://{rest.rpartition('@')[2]}"

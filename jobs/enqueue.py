@@ -1,0 +1,164 @@
+"""Ask for a sync, or for its stop: the only way to either, for the server, the clock and scripts alike.
+
+It names the job by its dotted name, so that who asks needs to import nothing of what runs.
+"""
+
+from __future__ import annotations
+
+import threading
+from datetime import timedelta
+from typing import TYPE_CHECKING, cast
+
+import msgspec
+from rq import Queue
+
+from jobs import keys
+from jobs.appender import Appender
+from jobs.connect import connect
+from jobs.endings import end_sync
+from jobs.records import Reason, Service, Status, Summary, Trigger, new_sync_id, rfc3339, summary_from_hash, utc_now
+
+if TYPE_CHECKING:
+    import redis
+
+    from jobs.settings import Settings
+
+QUEUE = "syncs"
+TASK = "jobs.tasks.run_sync"
+GRACE_S = 60
+"""RQ's own time limit comes this much after ours: it is the last resort, ours says why."""
+
+
+class ServiceNotFound(Exception):  # noqa: N818 - these are named for what happened
+    """No service has this id."""
+
+
+class ServiceInactive(Exception):  # noqa: N818
+    """The service is switched off."""
+
+
+class AlreadyRunning(Exception):  # noqa: N818
+    """The service forbids overlap, and the sync named by `sync_id` has not ended."""
+
+    def __init__(self, sync_id: str) -> None:
+        super().__init__(sync_id)
+        self.sync_id = sync_id
+
+
+class NotRunning(Exception):  # noqa: N818
+    """The sync has ended, or there is no such sync."""
+
+
+_TAKE_OVER = """
+if redis.call('GET', KEYS[1]) ~= ARGV[1] then return 0 end
+redis.call('SET', KEYS[1], ARGV[2], 'PX', ARGV[3])
+return 1
+"""
+
+# Only on a sync that has not ended: a bare HSET could bring an expired key back, for ever.
+_ASK_TO_STOP = """
+local status = redis.call('HGET', KEYS[1], 'status')
+if status == 'queued' or status == 'running' then
+  redis.call('HSET', KEYS[1], 'stop', ARGV[1])
+end
+return status
+"""
+
+
+class Requests:
+    """Asks on behalf of one process. Calls block on Redis for milliseconds and raise `RedisError` when it is away."""
+
+    def __init__(self, settings: Settings, client: redis.Redis | None = None) -> None:
+        self._client = client or connect(settings.redis_url)
+        self._retention = settings.retention
+        self._appender = Appender(self._client, live_ttl_ms=settings.retention_ms)
+        self._queue = Queue(QUEUE, connection=self._client, serializer="json")
+        self._take_over = self._client.register_script(_TAKE_OVER)
+        self._ask_to_stop = self._client.register_script(_ASK_TO_STOP)
+        # RQ's Queue is not made for threads, and the server calls from a pool of them.
+        self._lock = threading.Lock()
+
+    def service(self, service_id: str) -> Service:
+        """Raises `ServiceNotFound`."""
+        stored = cast("bytes | None", self._client.hget(keys.SERVICES, service_id))
+        if stored is None:
+            raise ServiceNotFound(service_id)
+        return msgspec.json.decode(stored, type=Service)
+
+    def start(self, service: Service, trigger: Trigger) -> Summary:
+        """Queue a sync and return its summary. Raises `ServiceInactive` or `AlreadyRunning`."""
+        if not service.active:
+            raise ServiceInactive(service.id)
+        summary = Summary(
+            id=new_sync_id(),
+            service=service.id,
+            status=Status.QUEUED,
+            trigger=trigger,
+            queued_at=rfc3339(utc_now()),
+        )
+        self._store(summary)
+        if not service.options.overlap:
+            self._take_turn(service.id, summary.id)
+        self._list(summary)
+        with self._lock:
+            self._queue.enqueue_call(
+                TASK,
+                args=(summary.id,),
+                job_id=summary.id,
+                timeout=service.options.timeout_s + GRACE_S,
+                result_ttl=int(self._retention.total_seconds()),
+                failure_ttl=int(self._retention.total_seconds()),
+                description=f"sync {summary.id} of {service.id}",
+            )
+        return summary
+
+    def stop(self, sync_id: str, who: str) -> None:
+        """Ask a sync to stop; one that has not begun ends at once. Raises `NotRunning`."""
+        status = cast("bytes | None", self._ask_to_stop(keys=[keys.summary(sync_id)], args=[who]))
+        if status == b"running":
+            return
+        stopped = status == b"queued" and end_sync(
+            self._appender,
+            sync_id,
+            status=Status.STOPPED,
+            reason=Reason.STOPPED_BY_USER,
+            text=f"Stopped by {who} before it started.",
+            retention=self._retention,
+        )
+        if not stopped:
+            raise NotRunning(sync_id)
+
+    def _store(self, summary: Summary) -> None:
+        stored = {k: v for k, v in msgspec.to_builtins(summary).items() if v is not None and k != "lines"}
+        with self._client.pipeline() as pipe:
+            pipe.hset(keys.summary(summary.id), mapping={**stored, "attempt": 0, "last": 0})
+            pipe.pexpire(keys.summary(summary.id), self._appender.live_ttl_ms)
+            pipe.execute()
+
+    def _take_turn(self, service_id: str, sync_id: str) -> None:
+        """Of a service that forbids overlap, one sync has the turn until it has ended; nobody needs to give it back."""
+        turn, ttl = keys.service_turn(service_id), keys.TURN_TTL
+        while not self._client.set(turn, sync_id, nx=True, px=ttl):
+            holder = cast("bytes | None", self._client.get(turn))
+            if holder is None:
+                continue
+            status = cast("bytes | None", self._client.hget(keys.summary(holder.decode()), "status"))
+            if status in (b"queued", b"running"):
+                self._client.delete(keys.summary(sync_id))
+                raise AlreadyRunning(holder.decode())
+            if self._take_over(keys=[turn], args=[holder, sync_id, int(ttl / timedelta(milliseconds=1))]):
+                return
+
+    def _list(self, summary: Summary) -> None:
+        score = int(utc_now().timestamp() * 1000)
+        with self._client.pipeline() as pipe:
+            for index in (keys.SYNCS, keys.service_syncs(summary.service)):
+                pipe.zadd(index, {summary.id: score})
+                pipe.pexpire(index, keys.index_ttl(self._retention))
+            pipe.execute()
+
+
+def stored_summary(client: redis.Redis, sync_id: str) -> Summary | None:
+    """What is known of a sync; None when it is gone."""
+    stored = cast("dict[bytes, bytes]", client.hgetall(keys.summary(sync_id)))
+    return summary_from_hash(stored) if stored.get(b"status") else None

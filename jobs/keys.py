@@ -1,0 +1,77 @@
+"""Every Redis key, channel and how long it lives: drawn once, here.
+
+| key                    | type    | holds                                                       | lives                        |
+| ---------------------- | ------- | ----------------------------------------------------------- | ---------------------------- |
+| `sync:{ID}`            | hash    | the summary, and the writer's fence (`attempt`, `last`,     | until the retention after    |
+|                        |         | `beat`, `stop`)                                             | its end; refreshed till then |
+| `sync:{ID}:log`        | stream  | chunks: entry id `<last line>-<number of lines>`; one field,| as its summary               |
+|                        |         | `json` or `zstd`, holds the body                            |                              |
+| `sync:{ID}:live`       | channel | `<first>-<last> json|zstd\\n<body>`, or `<first>-<last> wake` | –                            |
+| `syncs`                | zset    | ids of all syncs by the time they were asked for (ms)       | trimmed by the clock         |
+| `service:ID:syncs`     | zset    | the same for one service                                    | trimmed by the clock         |
+| `service:ID:turn`      | string  | the sync that has the service's turn (overlap forbidden)    | 30 days                      |
+| `service:ID:due:TIME`  | string  | the claim on one scheduled start                            | one hour                     |
+| `service:ID:seen`      | zset    | fingerprints of records already pushed, by time (ms)        | 30 days, and a cap           |
+| `services`             | hash    | service id → definition (JSON)                              | until removed                |
+| `token:HASH`           | hash    | an access token's name and role, under its SHA-256          | its expiry, if it has one    |
+
+A sync's keys share the hash tag `{ID}`, so one script call touches one slot of a Redis Cluster.
+"""
+
+from __future__ import annotations
+
+from datetime import timedelta
+
+SERVICES = "services"
+SYNCS = "syncs"
+
+WITHOUT_TTL = ("services", "token:", "rq:")
+"""Prefixes of the keys that may live without an expiry: what people made, and RQ's own book-keeping."""
+
+SEEN_TTL = timedelta(days=30)
+SEEN_CAP = 1_000_000
+TURN_TTL = timedelta(days=30)
+DUE_TTL = timedelta(hours=1)
+
+SEPARATOR = b",\n"
+"""Between the lines of a chunk's body. JSON text has no raw newline, so it occurs nowhere else."""
+
+INLINE_LIMIT_BYTES = 64 * 1024
+"""A body up to this size travels in the pub/sub message; a larger one is fetched from the stream."""
+
+
+def summary(sync_id: str) -> str:
+    return f"sync:{{{sync_id}}}"
+
+
+def log(sync_id: str) -> str:
+    return f"sync:{{{sync_id}}}:log"
+
+
+def live(sync_id: str) -> str:
+    return f"sync:{{{sync_id}}}:live"
+
+
+def service_syncs(service_id: str) -> str:
+    return f"service:{service_id}:syncs"
+
+
+def service_turn(service_id: str) -> str:
+    return f"service:{service_id}:turn"
+
+
+def service_due(service_id: str, due_epoch_s: int) -> str:
+    return f"service:{service_id}:due:{due_epoch_s}"
+
+
+def service_seen(service_id: str) -> str:
+    return f"service:{service_id}:seen"
+
+
+def token(sha256_hex: str) -> str:
+    return f"token:{sha256_hex}"
+
+
+def index_ttl(retention: timedelta) -> timedelta:
+    """How long an index of syncs outlives the last sync that was added to it."""
+    return retention + timedelta(days=7)

@@ -1,0 +1,277 @@
+"""What Synctail speaks of: services, syncs, lines. Frozen and pure: no I/O, no clock of its own.
+
+The JSON of these structs is the public shape of the API; the strings of the enums are stored and must not change.
+"""
+
+from __future__ import annotations
+
+import re
+from datetime import UTC, datetime, timedelta
+from enum import StrEnum
+from typing import TYPE_CHECKING, Annotated, Any, Literal
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
+
+import msgspec
+from croniter import croniter
+from msgspec import UNSET, Meta, Struct, UnsetType
+from ulid import ULID
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+
+class Status(StrEnum):
+    QUEUED = "queued"
+    RUNNING = "running"
+    COMPLETED = "completed"
+    COMPLETED_WITH_ERRORS = "completed_with_errors"
+    FAILED = "failed"
+    STOPPED = "stopped"
+
+    @property
+    def ended(self) -> bool:
+        return self not in (Status.QUEUED, Status.RUNNING)
+
+
+class Reason(StrEnum):
+    """Why a sync failed or was stopped."""
+
+    ERROR = "error"
+    TIMEOUT = "timeout"
+    KILLED = "killed"
+    LOST = "lost"
+    STOPPED_BY_USER = "stopped_by_user"
+    TOO_MANY_ERRORS = "too_many_errors"
+
+
+class Trigger(StrEnum):
+    MANUAL = "manual"
+    SCHEDULE = "schedule"
+    INBOUND = "inbound"
+    RETRY = "retry"
+
+
+class Level(StrEnum):
+    DEBUG = "debug"
+    INFO = "info"
+    WARNING = "warning"
+    ERROR = "error"
+
+
+class Phase(StrEnum):
+    PULL = "pull"
+    FILTER = "filter"
+    SCRIPT = "script"
+    MAP = "map"
+    PUSH = "push"
+
+
+# --- a sync -----------------------------------------------------------------------------------------------------
+
+
+class Summary(Struct, frozen=True, kw_only=True):
+    """One sync: its status, times and counts.
+
+    Times are RFC 3339 in UTC with milliseconds. At every moment
+    `pulled = pushed + skipped + filtered + failed + pending`; when a sync has completed, nothing is pending.
+    `lines` is the number of the last line; `progress` runs from 0 to 1, or is null where the total is not known.
+    """
+
+    id: str
+    service: str
+    status: Status
+    reason: Reason | None = None
+    trigger: Trigger = Trigger.MANUAL
+    queued_at: str
+    started_at: str | None = None
+    ended_at: str | None = None
+    pulled: int = 0
+    pushed: int = 0
+    skipped: int = 0
+    filtered: int = 0
+    failed: int = 0
+    lines: int = 0
+    warnings: int = 0
+    errors: int = 0
+    phase: Phase | None = None
+    progress: float | None = None
+    expires_at: str | None = None
+    retry_of: str | None = None
+
+    @property
+    def pending(self) -> int:
+        """Records pulled and not yet accounted for."""
+        return self.pulled - self.pushed - self.skipped - self.filtered - self.failed
+
+    @property
+    def listed_from(self) -> str:
+        """The time that places a sync in a list: when it started, or was asked for."""
+        return self.started_at or self.queued_at
+
+
+def summary_from_hash(stored: Mapping[bytes, bytes]) -> Summary:
+    """A summary from the fields of its Redis hash, in which an absent value is an absent or empty field."""
+    fields: dict[str, str] = {k.decode(): v.decode() for k, v in stored.items() if v}
+    fields["lines"] = fields.get("last", "0")
+    return msgspec.convert(fields, Summary, strict=False)
+
+
+# --- a line -----------------------------------------------------------------------------------------------------
+
+
+class Line(Struct, frozen=True, omit_defaults=True):
+    """One numbered line of a log. `n` counts 1, 2, 3 … without holes; `record` names the record it speaks of."""
+
+    n: int
+    time: str
+    level: str
+    text: str
+    phase: str | UnsetType = UNSET
+    record: str | UnsetType = UNSET
+    fields: dict[str, Any] | UnsetType = UNSET
+
+
+# --- a service --------------------------------------------------------------------------------------------------
+
+ServiceId = Annotated[str, Meta(pattern=r"^[a-z0-9][a-z0-9-]{0,62}$", description="lower-case, digits and dashes")]
+SecretName = Annotated[str, Meta(pattern=r"^[A-Z][A-Z0-9_]{0,62}$")]
+Positive = Annotated[int, Meta(ge=1)]
+
+
+class Secret(Struct, frozen=True, forbid_unknown_fields=True):
+    """Names a secret; its value is read by the worker from `SYNCTAIL_SECRET_<name>` and never stored."""
+
+    secret: SecretName
+
+
+class BearerAuth(Struct, frozen=True, forbid_unknown_fields=True, tag_field="kind", tag="bearer"):
+    token: Secret
+
+
+class BasicAuth(Struct, frozen=True, forbid_unknown_fields=True, tag_field="kind", tag="basic"):
+    user: str
+    password: Secret
+
+
+class HeaderAuth(Struct, frozen=True, forbid_unknown_fields=True, tag_field="kind", tag="header"):
+    name: str
+    value: Secret
+
+
+class Paging(Struct, frozen=True, forbid_unknown_fields=True):
+    """`link`: follow `Link: <…>; rel="next"` (RFC 8288). `none`: one answer holds everything."""
+
+    style: Literal["link", "none"] = "link"
+    param: str = "limit"
+    """The query parameter that carries the page's size."""
+
+
+class HttpSource(Struct, frozen=True, forbid_unknown_fields=True, tag_field="kind", tag="http"):
+    """JSON over HTTP. `records` names the member of the answer that holds the list; empty: the answer is the list."""
+
+    url: Annotated[str, Meta(pattern=r"^https?://")]
+    records: str = ""
+    key: str = "id"
+    paging: Paging = Paging()
+    auth: BearerAuth | BasicAuth | HeaderAuth | None = None
+
+
+class SqlDestination(Struct, frozen=True, forbid_unknown_fields=True, tag_field="kind", tag="sql"):
+    """Rows of an existing table. `upsert` replaces the row that has the same key; `insert` refuses a second one."""
+
+    url: str
+    table: str
+    key: str = "id"
+    mode: Literal["insert", "upsert"] = "upsert"
+
+
+class FileDestination(Struct, frozen=True, forbid_unknown_fields=True, tag_field="kind", tag="file"):
+    """An NDJSON file below `SYNCTAIL_FILES`. `replace`: the file is this sync's records, complete or not at all;
+    `append`: they are added to what is there."""
+
+    path: str
+    format: Literal["ndjson"] = "ndjson"
+    mode: Literal["replace", "append"] = "replace"
+
+
+class Schedule(Struct, frozen=True, forbid_unknown_fields=True):
+    """When a service runs by itself: five cron fields, read in `timezone`. Empty: only when asked."""
+
+    schedule: str = ""
+    timezone: str = "UTC"
+
+    def __post_init__(self) -> None:
+        if self.schedule and (len(self.schedule.split()) != 5 or not croniter.is_valid(self.schedule)):  # noqa: PLR2004
+            msg = f"schedule: got {self.schedule!r}; takes five cron fields such as '*/15 * * * *'"
+            raise ValueError(msg)
+        try:
+            ZoneInfo(self.timezone)
+        except (ZoneInfoNotFoundError, ValueError, OSError):
+            msg = f"timezone: got {self.timezone!r}; takes a name such as 'Europe/London'"
+            raise ValueError(msg) from None
+
+    def last_due(self, now: datetime) -> datetime | None:
+        """The newest moment at or before `now` (aware) at which the service was due; None without a schedule."""
+        if not self.schedule:
+            return None
+        local = (now + timedelta(seconds=1)).astimezone(ZoneInfo(self.timezone))
+        due: datetime = croniter(self.schedule, local).get_prev(datetime)
+        return due.astimezone(UTC)
+
+
+class Options(Struct, frozen=True, forbid_unknown_fields=True):
+    """`overlap`: may a sync start while another one of the service runs? `max_failed`: end the sync as failed when
+    more records than this failed; null: never. `unseen_only`: skip records that an earlier sync already pushed."""
+
+    page_size: Annotated[int, Meta(ge=1, le=10_000)] = 100
+    max_attempts: Annotated[int, Meta(ge=1, le=20)] = 4
+    overlap: bool = False
+    max_failed: Annotated[int, Meta(ge=0)] | None = None
+    timeout_s: Positive = 3600
+    unseen_only: bool = True
+
+
+class Service(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """A configured flow of records from a source to a destination."""
+
+    id: ServiceId
+    name: str
+    active: bool = True
+    notes: str = ""
+    source: HttpSource
+    destination: SqlDestination | FileDestination
+    trigger: Schedule = Schedule()
+    options: Options = Options()
+
+
+# --- ids and times ----------------------------------------------------------------------------------------------
+
+_ULID = re.compile(r"^[0-7][0-9A-HJKMNP-TV-Z]{25}$")
+
+
+def new_sync_id() -> str:
+    """A ULID: it sorts by time, and its age can be read from it."""
+    return str(ULID())
+
+
+def sync_id_time(sync_id: str) -> datetime | None:
+    """When the id was made (UTC); None if it is not an id of ours."""
+    if not _ULID.match(sync_id):
+        return None
+    try:
+        return ULID.from_str(sync_id).datetime
+    except (ValueError, OverflowError):
+        return None
+
+
+def rfc3339(moment: datetime) -> str:
+    """`2026-01-31T09:30:00.125Z`: UTC, milliseconds. Such strings sort by time."""
+    return moment.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%S.") + f"{moment.microsecond // 1000:03d}Z"
+
+
+def parse_rfc3339(text: str) -> datetime:
+    return datetime.fromisoformat(text)
+
+
+def utc_now() -> datetime:
+    return datetime.now(UTC)

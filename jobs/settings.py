@@ -1,0 +1,120 @@
+"""The environment: read once, checked, handed in. Nothing else looks at `os.environ`.
+
+A setting is data: name, default, help and a parser. A wrong value raises `SettingsError` with one line that names
+the variable, what it got and what it takes; the docs' table is made from the same data and checked by a test.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from datetime import timedelta
+from pathlib import Path
+from typing import Generic, TypeVar
+from urllib.parse import urlsplit
+
+T = TypeVar("T")
+
+
+class SettingsError(Exception):
+    """One line for the person who starts the process: which variable, what it got, what it takes."""
+
+
+@dataclass(frozen=True)
+class Setting(Generic[T]):
+    """One environment variable: how its text becomes a value, and what to say when it does not."""
+
+    name: str
+    default: str
+    help: str
+    takes: str
+    parse: Callable[[str], T]
+
+    def read(self, environ: Mapping[str, str]) -> T:
+        text = environ.get(self.name, "").strip() or self.default
+        try:
+            return self.parse(text)
+        except ValueError as error:
+            detail = f" ({error})" if str(error) else ""
+            raise SettingsError(f"{self.name}: got {text!r}; takes {self.takes}{detail}") from None
+
+
+_UNITS = {"s": "seconds", "m": "minutes", "h": "hours", "d": "days"}
+
+
+def parse_duration(text: str) -> timedelta:
+    match = re.fullmatch(r"(\d+)([smhd])", text)
+    if not match or not int(match[1]):
+        raise ValueError
+    return timedelta(**{_UNITS[match[2]]: int(match[1])})
+
+
+def parse_redis_url(text: str) -> str:
+    parts = urlsplit(text)
+    if parts.scheme == "unix":
+        if not parts.path:
+            raise ValueError("no path")
+    elif parts.scheme not in ("redis", "rediss") or not parts.hostname:
+        raise ValueError
+    _ = parts.port  # raises ValueError where it is not a port
+    return text
+
+
+SECRET_PREFIX = "SYNCTAIL_SECRET_"  # noqa: S105 - the name's beginning, not a secret
+
+REDIS_URL = Setting(
+    "REDIS_URL",
+    "redis://127.0.0.1:6379/0",
+    "The Redis or Valkey that holds jobs, logs and summaries. `make run` starts one of its own unless this is set.",
+    "redis://host:port/db, rediss://host:port/db or unix:///path/to.sock",
+    parse_redis_url,
+)
+RETENTION = Setting(
+    "SYNCTAIL_RETENTION",
+    "24h",
+    "How long a sync's summary and log outlive its end, and how far back the lists reach.",
+    "a duration such as 90m, 24h or 7d",
+    parse_duration,
+)
+DATA = Setting(
+    "SYNCTAIL_DATA",
+    ".data",
+    "The folder of what the processes keep for themselves: session key, embedded Valkey.",
+    "a folder's path",
+    Path,
+)
+FILES = Setting(
+    "SYNCTAIL_FILES",
+    ".data/files",
+    "The only folder that `file` connectors may touch.",
+    "a folder's path",
+    Path,
+)
+
+SETTINGS = (REDIS_URL, RETENTION, DATA, FILES)
+
+
+@dataclass(frozen=True)
+class Settings:
+    redis_url: str
+    retention: timedelta
+    data: Path
+    files: Path
+    secrets: Mapping[str, str]
+    """Values that services name, by their name without the prefix."""
+
+    @property
+    def retention_ms(self) -> int:
+        return int(self.retention.total_seconds() * 1000)
+
+
+def load(environ: Mapping[str, str]) -> Settings:
+    """Raises `SettingsError` for the first variable that is wrong."""
+    return Settings(
+        redis_url=REDIS_URL.read(environ),
+        retention=RETENTION.read(environ),
+        data=DATA.read(environ),
+        files=FILES.read(environ),
+        secrets={k.removeprefix(SECRET_PREFIX): v for k, v in environ.items() if k.startswith(SECRET_PREFIX) and v},
+    )

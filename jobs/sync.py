@@ -1,0 +1,101 @@
+"""One sync's way: pull a page, skip what an earlier sync pushed, push the rest, count. Knows no RQ and no endings."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import asdict, dataclass
+from typing import TYPE_CHECKING
+
+from jobs.connectors import Context, Destination, Page, Record, open_destination, open_source, reference
+from jobs.records import Phase, Service
+
+if TYPE_CHECKING:
+    from jobs.logwriter import LogWriter
+    from jobs.seen import Seen
+
+
+class TooManyErrors(Exception):  # noqa: N818 - named for what happened
+    """More records failed than the service allows."""
+
+
+@dataclass
+class Counts:
+    """`pulled = pushed + skipped + filtered + failed + pending`, at every moment they are written."""
+
+    pulled: int = 0
+    pushed: int = 0
+    skipped: int = 0
+    filtered: int = 0
+    failed: int = 0
+
+    def __str__(self) -> str:
+        return ", ".join(f"{count:,} {name}" for name, count in asdict(self).items())
+
+
+class Sync:
+    def __init__(self, service: Service, context: Context, seen: Seen) -> None:
+        self._service = service
+        self._context = context
+        self._seen = seen
+        self._log: LogWriter = context.log
+        self._key = service.source.key
+        self.counts = Counts()
+
+    def run(self) -> Counts:
+        """Raises `ConnectorError` when a system fails, `TooManyErrors` when too many records do."""
+        started = time.monotonic()
+        self._log.set(phase=Phase.PULL.value)
+        with open_source(self._service, self._context) as source, open_destination(
+            self._service, self._context
+        ) as destination:
+            for number, page in enumerate(source.pages(), 1):
+                self._one_page(number, page, destination)
+        took = time.monotonic() - started
+        self._log.info(f"All {self.counts.pulled:,} records are accounted for: {self.counts}; {took:.1f} s")
+        return self.counts
+
+    def _one_page(self, number: int, page: Page, destination: Destination) -> None:
+        self.counts.pulled += len(page.records)
+        self._write_counts(page.total, phase=Phase.PULL)
+        of = f" of {page.total:,}" if page.total is not None else ""
+        self._log.info(
+            f"Page {number}: {len(page.records):,} records pulled, {self.counts.pulled:,}{of} so far",
+            phase=Phase.PULL.value,
+        )
+        fresh = self._unseen(page.records)
+        if fresh:
+            self._push(fresh, destination)
+        self._write_counts(page.total, phase=Phase.PUSH if fresh else Phase.PULL)
+        limit = self._service.options.max_failed
+        if limit is not None and self.counts.failed > limit:
+            raise TooManyErrors(f"{self.counts.failed:,} records failed; the service allows {limit:,}")
+
+    def _unseen(self, records: list[Record]) -> list[Record]:
+        if not self._service.options.unseen_only:
+            return records
+        known = self._seen.known(records)
+        fresh = [record for record, seen in zip(records, known, strict=True) if not seen]
+        skipped = len(records) - len(fresh)
+        if skipped:
+            self.counts.skipped += skipped
+            self._log.info(f"{skipped:,} records skipped: an earlier sync pushed them", phase=Phase.FILTER.value)
+        return fresh
+
+    def _push(self, records: list[Record], destination: Destination) -> None:
+        pushed: list[Record] = []
+        for record, refused in destination.push(records):
+            name = reference(record, self._key)
+            if refused is None:
+                pushed.append(record)
+                self._log.info(f"Pushed {name}", phase=Phase.PUSH.value, record=name)
+            else:
+                self.counts.failed += 1
+                self._log.error(f"Not pushed {name}: {refused}", phase=Phase.PUSH.value, record=name)
+        self.counts.pushed += len(pushed)
+        if self._service.options.unseen_only:
+            self._seen.add(pushed)
+
+    def _write_counts(self, total: int | None, *, phase: Phase) -> None:
+        done = self.counts.pushed + self.counts.skipped + self.counts.filtered + self.counts.failed
+        progress = round(min(1.0, done / total), 4) if total else None
+        self._log.set(**asdict(self.counts), phase=phase.value, progress=progress)

@@ -1,0 +1,155 @@
+"""What RQ calls: one sync from claim to ending. Whatever happens in between, the last line says how it ended and why."""
+
+from __future__ import annotations
+
+import logging
+import os
+from typing import TYPE_CHECKING, NamedTuple
+
+from redis.exceptions import RedisError
+
+from jobs import keys
+from jobs.appender import Appender, Claim, SyncEnded
+from jobs.connect import connect
+from jobs.connectors import ConnectorError, Context
+from jobs.endings import ending_fields
+from jobs.enqueue import Requests, ServiceNotFound, stored_summary
+from jobs.interrupts import Interrupted, Interrupts, Why
+from jobs.loghandler import captured
+from jobs.logwriter import LogWriter
+from jobs.records import Level, Reason, Service, Status, Summary, rfc3339, utc_now
+from jobs.seen import Seen
+from jobs.settings import Settings, load
+from jobs.sync import Sync, TooManyErrors
+
+if TYPE_CHECKING:
+    import redis
+
+
+_logger = logging.getLogger("synctail")
+
+
+class Ending(NamedTuple):
+    status: Status
+    reason: Reason | None
+    text: str
+
+    @property
+    def level(self) -> Level:
+        if self.status is Status.FAILED:
+            return Level.ERROR
+        return Level.INFO if self.status is Status.COMPLETED else Level.WARNING
+
+
+def run_sync(sync_id: str) -> None:
+    """Run a queued sync. Returns without a word when it was ended, or is gone, before it began."""
+    settings = load(os.environ)
+    client = connect(settings.redis_url)
+    appender = Appender(client, live_ttl_ms=settings.retention_ms)
+    try:
+        claim = appender.claim(sync_id)
+    except SyncEnded:
+        return
+    summary = stored_summary(client, sync_id)
+    if summary is None:
+        return
+    try:
+        service = Requests(settings, client).service(summary.service)
+    except ServiceNotFound:
+        service = None
+    _Run(settings, client, appender, claim, summary, service).run()
+
+
+class _Run:
+    def __init__(
+        self,
+        settings: Settings,
+        client: redis.Redis,
+        appender: Appender,
+        claim: Claim,
+        summary: Summary,
+        service: Service | None,
+    ) -> None:
+        self._settings = settings
+        self._client = client
+        self._summary = summary
+        self._service = service
+        self._interrupts = Interrupts(service.options.timeout_s if service else 60)
+        self._log = LogWriter(
+            appender,
+            summary.id,
+            claim,
+            secrets=settings.secrets.values(),
+            interrupt=self._interrupts.ask,
+        )
+
+    def run(self) -> None:
+        ending: Ending | None = None
+        try:
+            with captured(self._log):
+                ending = self._outcome()
+        finally:
+            # Also for what nobody thought of: a sync without an ending would look as if it still ran.
+            ending = ending or Ending(Status.FAILED, Reason.ERROR, "Failed: the sync's process broke off")
+            self._log.close(
+                ending.level.value,
+                ending.text,
+                **ending_fields(ending.status, ending.reason, self._settings.retention),
+            )
+
+    def _outcome(self) -> Ending:
+        try:
+            with self._interrupts:
+                return self._work()
+        except Interrupted as interrupted:
+            return self._interrupted(interrupted.why)
+        except TooManyErrors as error:
+            return Ending(Status.FAILED, Reason.TOO_MANY_ERRORS, f"Failed: {error}")
+        except ConnectorError as error:
+            return Ending(Status.FAILED, Reason.ERROR, f"Failed: {error}")
+        except RedisError as error:
+            return Ending(Status.FAILED, Reason.ERROR, f"Failed: Redis did not answer for too long: {error}")
+        except Exception as error:  # whatever it was, the log says it, with the traceback
+            _logger.exception("Unexpected: a fault in Synctail or one of its libraries")
+            return Ending(Status.FAILED, Reason.ERROR, f"Failed: {type(error).__name__}: {error}")
+
+    def _work(self) -> Ending:
+        self._log.set(status=Status.RUNNING.value, started_at=rfc3339(utc_now()))
+        if self._service is None:
+            return Ending(Status.FAILED, Reason.ERROR, f"Failed: the service {self._summary.service!r} was removed")
+        self._log.info(
+            f"Sync started: {self._service.name}, {self._service.source.url} to "
+            f"{type(self._service.destination).__struct_config__.tag}, asked for by {self._summary.trigger.value} trigger"
+        )
+        context = Context(
+            log=self._log,
+            secrets=self._settings.secrets,
+            files=self._settings.files,
+            page_size=self._service.options.page_size,
+            max_attempts=self._service.options.max_attempts,
+        )
+        counts = Sync(self._service, context, Seen(self._client, self._service.id)).run()
+        if counts.failed:
+            text = f"Completed with errors: {counts.failed:,} of {counts.pulled:,} records were not pushed"
+            return Ending(Status.COMPLETED_WITH_ERRORS, None, text)
+        return Ending(Status.COMPLETED, None, f"Completed: {counts.pushed:,} pushed, {counts.skipped:,} skipped")
+
+    def _interrupted(self, why: Why) -> Ending:
+        match why:
+            case "timeout":
+                limit = self._service.options.timeout_s if self._service else 0
+                text = f"Failed: it took longer than {limit:,} s, the service's time limit"
+                return Ending(Status.FAILED, Reason.TIMEOUT, text)
+            case "shutdown":
+                text = "Failed: its worker was shut down. Run it again: records already pushed are skipped"
+                return Ending(Status.FAILED, Reason.KILLED, text)
+            case _:
+                who = self._stop_asked_by()
+                return Ending(Status.STOPPED, Reason.STOPPED_BY_USER, f"Stopped by {who}")
+
+    def _stop_asked_by(self) -> str:
+        try:
+            who = self._client.hget(keys.summary(self._summary.id), "stop")
+        except RedisError:
+            who = None
+        return who.decode() if isinstance(who, bytes) else "a user"

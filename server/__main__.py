@@ -1,0 +1,60 @@
+"""The web process: `python -m server`."""
+
+from __future__ import annotations
+
+import logging
+import os
+import socket
+import sys
+
+import uvicorn
+
+from jobs.connect import RedisOutOfReach, connect, wait_until_ready
+from jobs.settings import SettingsError
+from server.app import create_app
+from server.settings import ServerSettings, load
+
+CLIENT_MESSAGE_BYTES = 16 * 1024
+GRACE_S = 3
+
+
+def listen(host: str, port: int) -> socket.socket:
+    """Raises `SettingsError` when the address cannot be had."""
+    try:
+        family, _, _, _, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0]
+        return socket.create_server(address[:2], family=family, backlog=2048, reuse_port=False)
+    except OSError as error:
+        why = error.strerror or str(error)
+        raise SettingsError(f"Port {port} on {host} cannot be had: {why}. Set PORT or HOST to another.") from None
+
+
+def configure(settings: ServerSettings) -> uvicorn.Config:
+    """Without compression of frames: it costs fifty times the frame. Without an access log: pages poll."""
+    return uvicorn.Config(
+        create_app(settings),
+        ws="websockets-sansio",
+        ws_per_message_deflate=False,
+        ws_max_size=CLIENT_MESSAGE_BYTES,
+        timeout_graceful_shutdown=GRACE_S,
+        access_log=False,
+        log_level="warning",
+        lifespan="on",
+        server_header=False,
+    )
+
+
+def main() -> None:
+    logging.basicConfig(format="%(levelname)s %(name)s: %(message)s", level=logging.WARNING)
+    try:
+        settings = load(os.environ)
+        bound = listen(settings.host, settings.port)
+        with connect(settings.jobs.redis_url) as client:
+            wait_until_ready(client, settings.jobs.redis_url)
+    except (SettingsError, RedisOutOfReach) as error:
+        sys.exit(str(error))
+    print(f"Synctail listens at http://{settings.host}:{settings.port}", flush=True)  # noqa: T201
+    uvicorn.Server(configure(settings)).run(sockets=[bound])
+
+
+if __name__ == "__main__":
+    main()

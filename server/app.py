@@ -1,0 +1,144 @@
+"""Builds the web application: the only place that makes objects and hands them to each other."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import signal
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import jinja2
+from redis.asyncio import BlockingConnectionPool, Redis
+from redis.asyncio.retry import Retry
+from redis.backoff import NoBackoff
+from redis.exceptions import RedisError
+from starlette.applications import Starlette
+from starlette.exceptions import HTTPException
+from starlette.middleware import Middleware
+from starlette.routing import Mount
+from starlette.staticfiles import StaticFiles
+from starlette.templating import Jinja2Templates
+
+from jobs.enqueue import Requests
+from server import errors
+from server.actions import Actions
+from server.api import Api
+from server.auth import Auth, AuthMiddleware
+from server.headers import SecurityHeaders
+from server.hub import Hub
+from server.live import Live
+from server.pages import FILTERS, Pages
+from server.store import Store
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator
+
+    from starlette.requests import Request
+    from starlette.responses import Response
+
+    from server.settings import ServerSettings
+
+ROOT = Path(__file__).parent.parent
+
+_log = logging.getLogger("synctail.server")
+
+
+def create_app(settings: ServerSettings) -> Starlette:
+    client = _redis(settings.jobs.redis_url)
+    auth = Auth(client, settings.session_key, settings.allowed_origins)
+    store = Store(client, settings.jobs.retention)
+    hub = Hub(store)
+    actions = Actions(store, Requests(settings.jobs))
+    pages = Pages(store, actions, auth, _templates())
+
+    @asynccontextmanager
+    async def lifespan(_app: Starlette) -> AsyncIterator[None]:
+        shown_once = await auth.ensure_admin(settings.admin_token)
+        if shown_once:
+            print(f"An admin token was made. It is shown this once: {shown_once}", flush=True)  # noqa: T201
+        task = asyncio.create_task(hub.run(), name="hub")
+        task.add_done_callback(_end_the_process)
+        try:
+            yield
+        finally:
+            task.cancel()
+            await asyncio.gather(task, return_exceptions=True)
+            await client.aclose()
+
+    def on_error(request: Request, error: Exception) -> Response:
+        return _answer(pages, request, error)
+
+    return Starlette(
+        routes=[
+            *pages.routes(),
+            *Api(store, actions).routes(),
+            *Live(hub, auth).routes(),
+            Mount("/static", StaticFiles(directory=ROOT / "static")),
+        ],
+        middleware=[Middleware(SecurityHeaders), Middleware(AuthMiddleware, auth=auth)],
+        exception_handlers={
+            errors.ApiError: on_error,
+            HTTPException: on_error,
+            RedisError: on_error,
+            Exception: on_error,
+        },
+        lifespan=lifespan,
+    )
+
+
+def _redis(url: str) -> Redis:
+    """Reads only, so each may be tried twice: the first call after Redis came back finds a dead connection.
+
+    RESP2, because RESP3 makes text of each pub/sub message before anybody asks for it.
+    """
+    pool = BlockingConnectionPool.from_url(
+        url,
+        protocol=2,
+        retry=Retry(NoBackoff(), 1),
+        socket_timeout=5,
+        socket_connect_timeout=3,
+        health_check_interval=15,
+        max_connections=50,
+        timeout=5,
+    )
+    return Redis.from_pool(pool)
+
+
+def _templates() -> Jinja2Templates:
+    env = jinja2.Environment(
+        loader=jinja2.FileSystemLoader(ROOT / "templates"), autoescape=True, undefined=jinja2.StrictUndefined
+    )
+    env.filters.update(FILTERS)
+    return Jinja2Templates(env=env)
+
+
+def _end_the_process(task: asyncio.Task[None]) -> None:
+    """A server whose hub is dead would look well and deliver nothing; better that it is started anew."""
+    if not task.cancelled() and task.exception():
+        _log.critical("The hub died; this process ends", exc_info=task.exception())
+        signal.raise_signal(signal.SIGTERM)
+
+
+def _answer(pages: Pages, request: Request, error: Exception) -> Response:
+    """One table for all errors: a page for a person, a problem document for a program."""
+    extra: dict[str, object] = {}
+    match error:
+        case errors.ApiError():
+            status, title, detail, extra = error.status, error.title, error.detail, error.extra
+        case RedisError():
+            away = errors.RedisAway
+            status, title, detail = away.status, away.title, "Redis does not answer. Try again in a moment."
+        case HTTPException(status_code=404):
+            status, title, detail = 404, "Not found", f"There is nothing at {request.url.path}."
+        case HTTPException():
+            status, title, detail = error.status_code, error.detail, error.detail
+        case _:
+            status, title, detail = 500, "Something went wrong", "It was our fault, and is in the server's log."
+    if "text/html" in request.headers.get("accept", "") and not request.url.path.startswith("/api/"):
+        return pages.error(request, status, title, detail)
+    answer = errors.problem(status, title, detail, extra)
+    if isinstance(error, HTTPException) and error.headers:
+        answer.headers.update(error.headers)
+    return answer

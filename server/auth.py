@@ -1,0 +1,200 @@
+"""Who is asking, and may they? Tokens (bearer, or behind a signed session cookie), roles, CSRF and `Origin`.
+
+Nothing is open unless it is in `OPEN`. A token is stored only as its SHA-256; a session names that hash, so it ends
+with the token.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import hmac
+import secrets
+from dataclasses import dataclass
+from enum import IntEnum
+from typing import TYPE_CHECKING, Any, cast
+from urllib.parse import quote, urlsplit
+
+from itsdangerous import BadSignature, URLSafeTimedSerializer
+from redis.exceptions import RedisError
+from starlette.datastructures import Headers
+from starlette.requests import HTTPConnection, Request
+from starlette.responses import RedirectResponse
+
+from jobs import keys
+from server import errors
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from redis.asyncio import Redis
+    from starlette.responses import Response
+    from starlette.types import ASGIApp, Receive, Scope, Send
+
+OPEN = ("/healthz", "/readyz", "/sign-in", "/static/", "/favicon.ico")
+COOKIE = "synctail_session"
+SESSION_S = 30 * 24 * 3600
+TOKEN_PREFIX = "st_"  # noqa: S105
+SAFE_METHODS = ("GET", "HEAD", "OPTIONS")
+
+
+class Role(IntEnum):
+    """Each role may do what those before it may."""
+
+    VIEWER = 1
+    OPERATOR = 2
+    ADMIN = 3
+
+
+@dataclass(frozen=True)
+class Principal:
+    name: str
+    role: Role
+    csrf: str = ""
+    """What a form of this session must carry; empty for a bearer token, which no foreign page can send."""
+
+
+def new_token() -> str:
+    return TOKEN_PREFIX + secrets.token_urlsafe(24)
+
+
+def token_hash(token: str) -> str:
+    return hashlib.sha256(token.encode()).hexdigest()
+
+
+class Auth:
+    def __init__(self, client: Redis, session_key: str, allowed_origins: Sequence[str]) -> None:
+        self._client = client
+        self._signer = URLSafeTimedSerializer(session_key, salt="synctail-session")
+        self._allowed_origins = frozenset(allowed_origins)
+
+    # --- tokens and sessions ------------------------------------------------------------------------------------
+
+    async def ensure_admin(self, known: str) -> str | None:
+        """Store the known admin token; without one, make one if there is none yet and return it, to be shown once."""
+        if known:
+            await self._store_token(known, "admin (SYNCTAIL_ADMIN_TOKEN)")
+            return None
+        async for key in self._client.scan_iter(keys.token("*"), count=1000):
+            if await cast("Any", self._client.hget(key, "role")) == b"admin":
+                return None
+        token = new_token()
+        await self._store_token(token, "admin")
+        return token
+
+    async def _store_token(self, token: str, name: str) -> None:
+        fields = {"name": name, "role": Role.ADMIN.name.lower()}
+        await cast("Any", self._client.hset(keys.token(token_hash(token)), mapping=fields))
+
+    async def sign_in(self, token: str) -> str | None:
+        """The session cookie's value; None when the token is not known."""
+        hashed = token_hash(token.strip())
+        if await self._token(hashed) is None:
+            return None
+        return str(self._signer.dumps({"t": hashed, "c": secrets.token_urlsafe(16)}))
+
+    async def _token(self, hashed: str, csrf: str = "") -> Principal | None:
+        stored = await cast("Any", self._client.hgetall(keys.token(hashed)))
+        if not stored:
+            return None
+        return Principal(stored[b"name"].decode(), Role[stored[b"role"].decode().upper()], csrf)
+
+    async def identify(self, connection: HTTPConnection) -> Principal | None:
+        """Whose token stands in the `Authorization` header or behind the session cookie; None: nobody's."""
+        scheme, _, token = connection.headers.get("authorization", "").partition(" ")
+        if scheme:
+            return await self._token(token_hash(token.strip())) if scheme.lower() == "bearer" else None
+        cookie = connection.cookies.get(COOKIE)
+        if not cookie:
+            return None
+        try:
+            session = self._signer.loads(cookie, max_age=SESSION_S)
+            return await self._token(session["t"], session["c"])
+        except (BadSignature, KeyError, TypeError):
+            return None
+
+    # --- Origin -------------------------------------------------------------------------------------------------
+
+    def check_origin(self, connection: HTTPConnection) -> None:
+        """A browser names the page that opens a websocket; only our own pages, and those allowed, may. Raises
+        `Forbidden`. Programs that are no browsers send no `Origin`."""
+        origin = connection.headers.get("origin")
+        if origin is None or origin in self._allowed_origins:
+            return
+        if urlsplit(origin).netloc.lower() != connection.headers.get("host", "").lower():
+            raise errors.Forbidden(
+                f"Pages of {origin[:200]} may not connect. SYNCTAIL_ALLOWED_ORIGINS names the ones that may."
+            )
+
+
+def principal(connection: HTTPConnection) -> Principal | None:
+    """Who is asking, as the middleware found out."""
+    return cast("Principal | None", connection.scope.get("principal"))
+
+
+def require(connection: HTTPConnection, role: Role) -> Principal:
+    """Raises `SignInNeeded` or `Forbidden`."""
+    who = principal(connection)
+    if who is None:
+        raise errors.SignInNeeded("Send 'Authorization: Bearer TOKEN', or sign in at /sign-in.")
+    if who.role < role:
+        raise errors.Forbidden(f"This needs the role {role.name.lower()}; the token {who.name!r} is {who.role.name.lower()}.")
+    return who
+
+
+async def require_change(request: Request, role: Role) -> Principal:
+    """As `require`, for a request that changes something: one with a session also carries its CSRF token."""
+    who = require(request, role)
+    if who.csrf:
+        sent = request.headers.get("x-csrf-token")
+        if sent is None:
+            sent = str((await request.form()).get("csrf", ""))
+        if not hmac.compare_digest(sent.encode(), who.csrf.encode()):
+            raise errors.Forbidden("The form is out of date. Load the page again and repeat what you did.")
+    return who
+
+
+class AuthMiddleware:
+    """Finds out who is asking, and lets nobody else in. Websockets go on to their endpoint, which closes with 4401:
+    a browser cannot see the status of a refused handshake."""
+
+    def __init__(self, app: ASGIApp, auth: Auth) -> None:
+        self._app = app
+        self._auth = auth
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] not in ("http", "websocket") or _is_open(scope["path"]):
+            await self._app(scope, receive, send)
+            return
+        try:
+            scope["principal"] = await self._auth.identify(HTTPConnection(scope))
+        except RedisError:
+            scope["principal"] = None
+            if scope["type"] == "http":
+                await _redis_away()(scope, receive, send)
+                return
+            scope["redis_away"] = True
+        if scope["type"] == "http" and scope["principal"] is None:
+            await _refusal(scope)(scope, receive, send)
+            return
+        await self._app(scope, receive, send)
+
+
+def _is_open(path: str) -> bool:
+    return any(path == known or (known.endswith("/") and path.startswith(known)) for known in OPEN)
+
+
+def _redis_away() -> Response:
+    away = errors.RedisAway
+    return errors.problem(away.status, away.title, "Redis does not answer. Try again in a moment.")
+
+
+def _refusal(scope: Scope) -> Response:
+    """A person is shown the way to sign in; a program gets 401."""
+    headers = Headers(scope=scope)
+    if scope["method"] in SAFE_METHODS and "text/html" in headers.get("accept", ""):
+        target = scope["path"] + (f"?{scope['query_string'].decode('latin-1')}" if scope["query_string"] else "")
+        return RedirectResponse(f"/sign-in?next={quote(target, safe='/')}", 303)
+    needed = errors.SignInNeeded
+    return errors.problem(
+        needed.status, needed.title, "Send 'Authorization: Bearer TOKEN', or sign in at /sign-in."
+    )

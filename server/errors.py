@@ -1,0 +1,77 @@
+"""Every error a client can meet, as a value in one table: status, close code, title.
+
+Endpoints raise; `problem` makes the answer (RFC 9457), `close_code` what a websocket is closed with. Close codes from
+4400 on say "do not come back as you are".
+"""
+
+from __future__ import annotations
+
+import http
+from typing import TYPE_CHECKING
+
+from starlette.responses import JSONResponse
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from starlette.responses import Response
+
+
+class ApiError(Exception):
+    """`detail` tells the person who reads it what to do."""
+
+    status = 500
+    close_code = 1011
+    title = "Something went wrong"
+
+    def __init__(self, detail: str, **extra: object) -> None:
+        super().__init__(detail)
+        self.detail = detail
+        self.extra = extra
+
+
+class BadRequest(ApiError):
+    status, close_code, title = 400, 4400, "Bad request"
+
+
+class SignInNeeded(ApiError):
+    status, close_code, title = 401, 4401, "Sign in"
+
+
+class Forbidden(ApiError):
+    status, close_code, title = 403, 4403, "Not allowed"
+
+
+class ServiceUnknown(ApiError):
+    status, close_code, title = 404, 4404, "No such service"
+
+
+class SyncNotFound(ApiError):
+    status, close_code, title = 404, 4404, "No such sync"
+
+
+class Conflict(ApiError):
+    status, close_code, title = 409, 4400, "Not now"
+
+
+class SyncExpired(ApiError):
+    status, close_code, title = 410, 4410, "Expired"
+
+
+class RedisAway(ApiError):
+    status, close_code, title = 503, 1012, "Redis is out of reach"
+
+
+def problem(status: int, title: str, detail: str, extra: Mapping[str, object] | None = None) -> Response:
+    """A problem document."""
+    headers = {}
+    if status == http.HTTPStatus.UNAUTHORIZED:
+        headers["WWW-Authenticate"] = 'Bearer realm="synctail"'
+    if status == http.HTTPStatus.SERVICE_UNAVAILABLE:
+        headers["Retry-After"] = "2"
+    return JSONResponse(
+        {"type": "about:blank", "title": title, "status": status, "detail": detail, **(extra or {})},
+        status,
+        headers,
+        media_type="application/problem+json",
+    )

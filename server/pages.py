@@ -1,0 +1,206 @@
+"""HTML: server-rendered, readable without JavaScript; the modules in `static/` make it live."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+import msgspec
+from starlette.responses import RedirectResponse, Response
+from starlette.routing import Route
+
+from jobs.records import Service, Summary, parse_rfc3339, rfc3339, utc_now
+from server import auth, errors, params, wire
+
+if TYPE_CHECKING:
+
+    from starlette.requests import Request
+    from starlette.routing import BaseRoute
+    from starlette.templating import Jinja2Templates
+
+    from server.actions import Actions
+    from server.store import Store
+
+LISTED = 50
+LINES_WITHOUT_SCRIPT = 500
+SIGN_IN_LIMIT_BYTES = 4096
+
+
+class Row(NamedTuple):
+    service: Service
+    last: Summary | None
+
+
+class Pages:
+    def __init__(self, store: Store, actions: Actions, who: auth.Auth, templates: Jinja2Templates) -> None:
+        self._store = store
+        self._actions = actions
+        self._auth = who
+        self._templates = templates
+
+    def routes(self) -> list[BaseRoute]:
+        return [
+            Route("/", self.home),
+            Route("/sign-in", self.sign_in_form, methods=["GET"]),
+            Route("/sign-in", self.sign_in, methods=["POST"]),
+            Route("/sign-out", self.sign_out, methods=["POST"]),
+            Route("/services", self.services),
+            Route("/services/{service}", self.service),
+            Route("/services/{service}/run", self.run, methods=["POST"]),
+            Route("/syncs/{sync}", self.sync),
+            Route("/syncs/{sync}/stop", self.stop, methods=["POST"]),
+        ]
+
+    async def home(self, _request: Request) -> Response:
+        return RedirectResponse("/services", 303)
+
+    # --- signing in ---------------------------------------------------------------------------------------------
+
+    async def sign_in_form(self, request: Request) -> Response:
+        return self._page(request, "sign_in.html", next=_own_path(request.query_params.get("next", "")), error=None)
+
+    async def sign_in(self, request: Request) -> Response:
+        self._auth.check_origin(request)
+        if int(request.headers.get("content-length") or SIGN_IN_LIMIT_BYTES + 1) > SIGN_IN_LIMIT_BYTES:
+            raise errors.BadRequest("That is no token: a token has a few dozen characters.")
+        form = await request.form(max_fields=10, max_files=0)
+        target = _own_path(str(form.get("next", "")))
+        cookie = await self._auth.sign_in(str(form.get("token", "")))
+        if cookie is None:
+            error = "This token is not known. Copy it whole, or ask whoever runs Synctail for one."
+            return self._page(request, "sign_in.html", 401, next=target, error=error)
+        answer = RedirectResponse(target, 303)
+        answer.set_cookie(
+            auth.COOKIE,
+            cookie,
+            max_age=auth.SESSION_S,
+            httponly=True,
+            samesite="lax",
+            secure=request.url.scheme == "https",
+        )
+        return answer
+
+    async def sign_out(self, request: Request) -> Response:
+        await auth.require_change(request, auth.Role.VIEWER)
+        answer = RedirectResponse("/sign-in", 303)
+        answer.delete_cookie(auth.COOKIE)
+        return answer
+
+    # --- services and syncs -------------------------------------------------------------------------------------
+
+    async def services(self, request: Request) -> Response:
+        auth.require(request, auth.Role.VIEWER)
+        services = await self._store.services()
+        last = await self._store.last_syncs(services)
+        rows = [Row(service, last.get(service.id)) for service in services]
+        return self._page(request, "services.html", rows=rows)
+
+    async def service(self, request: Request) -> Response:
+        auth.require(request, auth.Role.VIEWER)
+        service = await self._store.service(request.path_params["service"])
+        query = request.query_params
+        syncs = await self._store.syncs(
+            service.id,
+            status=params.status(query),
+            q=query.get("q", ""),
+            limit=LISTED + 1,
+            before=query.get("before", ""),
+        )
+        older = syncs[LISTED - 1].id if len(syncs) > LISTED else None
+        return self._page(
+            request,
+            "service.html",
+            service=service,
+            syncs=syncs[:LISTED],
+            status=query.get("status", ""),
+            q=query.get("q", ""),
+            older=older,
+        )
+
+    async def run(self, request: Request) -> Response:
+        await auth.require_change(request, auth.Role.OPERATOR)
+        summary = await self._actions.start(request.path_params["service"])
+        return RedirectResponse(f"/syncs/{summary.id}", 303)
+
+    async def sync(self, request: Request) -> Response:
+        auth.require(request, auth.Role.VIEWER)
+        summary = await self._store.summary(request.path_params["sync"])
+        try:
+            service = await self._store.service(summary.service)
+        except errors.ServiceUnknown:
+            service = None
+        after = max(0, summary.lines - LINES_WITHOUT_SCRIPT)
+        lines = _lines(after, await self._store.read(summary.id, after, lines=LINES_WITHOUT_SCRIPT))
+        return self._page(request, "sync.html", summary=summary, service=service, lines=lines)
+
+    async def stop(self, request: Request) -> Response:
+        who = await auth.require_change(request, auth.Role.OPERATOR)
+        await self._actions.stop(request.path_params["sync"], who)
+        return RedirectResponse(f"/syncs/{request.path_params['sync']}", 303)
+
+    # --- rendering ----------------------------------------------------------------------------------------------
+
+    def error(self, request: Request, status: int, title: str, detail: str) -> Response:
+        return self._page(request, "error.html", status, status=status, title=title, detail=detail)
+
+    def _page(self, request: Request, template: str, http_status: int = 200, /, **context: Any) -> Response:  # noqa: ANN401
+        who = auth.principal(request)
+        shared = {
+            "principal": {"name": who.name, "role": who.role.name.lower()} if who else None,
+            "csrf": who.csrf if who else "",
+            "now": rfc3339(utc_now()),
+        }
+        return self._templates.TemplateResponse(
+            request, template, {**shared, **context}, http_status, {"Cache-Control": "no-store"}
+        )
+
+
+def _own_path(target: str) -> str:
+    """A path of ours; an address elsewhere must not ride on our sign-in page."""
+    own = target.startswith("/") and not target.startswith(("//", "/\\")) and target.isprintable()
+    return target if own else "/services"
+
+
+def _lines(after: int, chunks: list[wire.Chunk]) -> list[dict[str, Any]]:
+    lines: list[dict[str, Any]] = []
+    for chunk in chunks:
+        lines.extend(msgspec.json.decode(b"[" + chunk.after(after).body + b"]"))
+    return lines
+
+
+# --- what templates call ----------------------------------------------------------------------------------------
+
+
+def clock(time: str) -> str:
+    """`12:30:01.125`, of an RFC 3339 time."""
+    return time[11:23]
+
+
+def thousands(number: int) -> str:
+    return f"{number:,}"
+
+
+def elapsed(summary: Summary, now: str) -> str:
+    """`1 m 12 s`: how long a sync took, or runs by now; empty before it started."""
+    if not summary.started_at:
+        return ""
+    took = parse_rfc3339(summary.ended_at or now) - parse_rfc3339(summary.started_at)
+    seconds = max(0, int(took.total_seconds()))
+    if seconds < 60:  # noqa: PLR2004
+        return f"{seconds} s"
+    if seconds < 3600:  # noqa: PLR2004
+        return f"{seconds // 60} m {seconds % 60} s"
+    return f"{seconds // 3600} h {seconds // 60 % 60} m"
+
+
+def words(value: str | None) -> str:
+    """`Completed with errors`, of `completed_with_errors`."""
+    return (value or "").replace("_", " ").capitalize()
+
+
+FILTERS = {
+    "clock": clock,
+    "thousands": thousands,
+    "elapsed": elapsed,
+    "status_word": words,
+    "reason_word": lambda value: words(value).lower(),
+}

@@ -1,0 +1,31 @@
+"""Query parameters, checked: each fault says what was got and what is taken."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from jobs.records import Status
+from server.errors import BadRequest
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+
+def whole_number(query: Mapping[str, str], name: str, *, default: int, least: int = 0, most: int = 2**53) -> int:
+    """Raises `BadRequest`."""
+    text = query.get(name, "")
+    if not text:
+        return default
+    if not (text.isascii() and text.isdigit()) or len(text) > 16 or not least <= int(text) <= most:  # noqa: PLR2004
+        limits = f"from {least} to {most:,}" if most < 2**53 else f"from {least} on"
+        raise BadRequest(f"{name}: got {text[:40]!r}; takes a whole number {limits}")
+    return int(text)
+
+
+def status(query: Mapping[str, str]) -> Status | None:
+    """Raises `BadRequest`."""
+    text = query.get("status", "")
+    try:
+        return Status(text) if text else None
+    except ValueError:
+        raise BadRequest(f"status: got {text[:40]!r}; takes one of {', '.join(Status)}") from None

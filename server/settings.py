@@ -1,0 +1,108 @@
+"""The web process's own part of the environment; the rest is `jobs.settings`."""
+
+from __future__ import annotations
+
+import os
+import secrets
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+from urllib.parse import urlsplit
+
+from jobs import settings as jobs_settings
+from jobs.settings import Setting, SettingsError
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from pathlib import Path
+
+
+def _port(text: str) -> int:
+    port = int(text)
+    if not 0 < port < 65536:  # noqa: PLR2004 - the range of TCP ports
+        raise ValueError
+    return port
+
+
+def _token(text: str) -> str:
+    if text and (len(text) < 16 or not text.isascii() or any(c.isspace() for c in text)):  # noqa: PLR2004
+        raise ValueError
+    return text
+
+
+def _origins(text: str) -> tuple[str, ...]:
+    origins = tuple(part.strip().rstrip("/") for part in text.split(",") if part.strip())
+    for origin in origins:
+        parts = urlsplit(origin)
+        if parts.scheme not in ("http", "https") or not parts.netloc or parts.path:
+            raise ValueError(origin)
+    return origins
+
+
+HOST = Setting("HOST", "127.0.0.1", "Where the web process listens.", "an address or a host name", str)
+PORT = Setting("PORT", "8000", "The port it listens on.", "a number from 1 to 65535", _port)
+ADMIN_TOKEN = Setting(
+    "SYNCTAIL_ADMIN_TOKEN",
+    "",
+    "A known admin token, for automation. Without it one is made at the first start and shown once.",
+    "at least 16 ASCII characters without spaces",
+    _token,
+)
+SESSION_KEY = Setting(
+    "SYNCTAIL_SESSION_KEY",
+    "",
+    "Signs browser sessions. Without it one is made at the first start and kept in the data folder.",
+    "at least 16 ASCII characters without spaces",
+    _token,
+)
+ALLOWED_ORIGINS = Setting(
+    "SYNCTAIL_ALLOWED_ORIGINS",
+    "",
+    "Browser origins that may open websockets, besides the server's own.",
+    "origins such as https://ops.example.com, separated by commas",
+    _origins,
+)
+
+SETTINGS = (HOST, PORT, ADMIN_TOKEN, SESSION_KEY, ALLOWED_ORIGINS)
+
+
+@dataclass(frozen=True)
+class ServerSettings:
+    jobs: jobs_settings.Settings
+    host: str
+    port: int
+    admin_token: str
+    session_key: str
+    allowed_origins: tuple[str, ...]
+
+
+def load(environ: Mapping[str, str]) -> ServerSettings:
+    """Raises `SettingsError`. Makes the session key where there is none."""
+    common = jobs_settings.load(environ)
+    return ServerSettings(
+        jobs=common,
+        host=HOST.read(environ),
+        port=PORT.read(environ),
+        admin_token=ADMIN_TOKEN.read(environ),
+        session_key=SESSION_KEY.read(environ) or _kept_key(common.data),
+        allowed_origins=ALLOWED_ORIGINS.read(environ),
+    )
+
+
+def _kept_key(data: Path) -> str:
+    path = data / "session-key"
+    try:
+        data.mkdir(mode=0o700, parents=True, exist_ok=True)
+        # 'x' and not 'w': of two processes that start at once, one makes the key and both use it
+        with open(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as file:  # noqa: PTH123
+            file.write(secrets.token_urlsafe(32))
+    except FileExistsError:
+        pass
+    except OSError as error:
+        raise SettingsError(f"{jobs_settings.DATA.name}: {path} cannot be written: {error.strerror}") from None
+    try:
+        key = path.read_text().strip()
+    except OSError as error:
+        raise SettingsError(f"{jobs_settings.DATA.name}: {path} cannot be read: {error.strerror}") from None
+    if not key:
+        raise SettingsError(f"{jobs_settings.DATA.name}: {path} is empty; remove it, and a new key is made")
+    return key

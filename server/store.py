@@ -1,0 +1,141 @@
+"""The only reader of what jobs write: services, summaries, and a log's chunks from any line on."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, cast
+
+import msgspec
+
+from jobs import keys
+from jobs.records import Service, Summary, summary_from_hash, sync_id_time, utc_now
+from server import errors, wire
+
+if TYPE_CHECKING:
+    from datetime import timedelta
+
+    from redis.asyncio import ConnectionPool, Redis
+
+    from jobs.records import Status
+
+READ_ENTRIES = 64
+READ_LINES = 5000
+READ_BYTES = 1024 * 1024
+"""One read takes entries until it has so many lines or bytes: a reader far behind costs bounded memory."""
+SCAN_STEP = 200
+
+
+class Store:
+    """Every method raises `RedisError` when Redis is away."""
+
+    def __init__(self, client: Redis, retention: timedelta) -> None:
+        self._client = client
+        self._retention = retention
+
+    @property
+    def pool(self) -> ConnectionPool[Any]:
+        """Where a connection of one's own can be made."""
+        return self._client.connection_pool
+
+    async def ping(self) -> None:
+        await cast("Any", self._client.ping())
+
+    # --- services -----------------------------------------------------------------------------------------------
+
+    async def services(self) -> list[Service]:
+        """All services, by name."""
+        stored = await cast("Any", self._client.hgetall(keys.SERVICES))
+        services = [msgspec.json.decode(one, type=Service) for one in stored.values()]
+        return sorted(services, key=lambda service: (service.name.lower(), service.id))
+
+    async def service(self, service_id: str) -> Service:
+        """Raises `ServiceUnknown`."""
+        stored = await cast("Any", self._client.hget(keys.SERVICES, service_id))
+        if stored is None:
+            raise errors.ServiceUnknown(f"There is no service {service_id!r}. GET /api/services lists them.")
+        return msgspec.json.decode(stored, type=Service)
+
+    # --- summaries ----------------------------------------------------------------------------------------------
+
+    async def summary(self, sync_id: str) -> Summary:
+        """Raises `SyncNotFound`, or `SyncExpired` where the id's own date says that it is over."""
+        stored = await cast("Any", self._client.hgetall(keys.summary(sync_id)))
+        if stored.get(b"status"):
+            return summary_from_hash(stored)
+        made = sync_id_time(sync_id)
+        if made is None:
+            raise errors.SyncNotFound(f"{sync_id[:40]!r} is not the id of a sync: those have 26 letters and digits.")
+        if utc_now() - made > self._retention:
+            raise errors.SyncExpired(
+                "Summaries and logs are kept for a limited time after their sync has ended; this one is over."
+            )
+        raise errors.SyncNotFound(f"There is no sync {sync_id}. GET /api/syncs lists those of the last 24 hours.")
+
+    async def syncs(
+        self,
+        service_id: str | None = None,
+        *,
+        status: Status | None = None,
+        q: str = "",
+        limit: int = 50,
+        before: str = "",
+    ) -> list[Summary]:
+        """Newest first: syncs that run, and those that started within the retention.
+
+        `before` is the id of the last sync of the page before; `q` a part of an id.
+        """
+        index = keys.service_syncs(service_id) if service_id else keys.SYNCS
+        since = utc_now() - self._retention
+        start = await self._rank_after(index, before)
+        found: list[Summary] = []
+        while start is not None and len(found) < limit:
+            ids = await cast("Any", self._client.zrange(index, start, start + SCAN_STEP - 1, desc=True))
+            for summary in await self._summaries([one.decode() for one in ids if q.upper() in one.decode()]):
+                begun = sync_id_time(summary.id)
+                recent = begun is not None and begun >= since
+                if (recent or not summary.status.ended) and status in (None, summary.status):
+                    found.append(summary)
+            start = start + SCAN_STEP if len(ids) == SCAN_STEP else None
+        return found[:limit]
+
+    async def last_syncs(self, services: list[Service]) -> dict[str, Summary]:
+        """The newest sync of each service that has one, in two round trips."""
+        async with self._client.pipeline(transaction=False) as pipe:
+            for service in services:
+                pipe.zrange(keys.service_syncs(service.id), 0, 0, desc=True)
+            newest = await pipe.execute()
+        ids = [one[0].decode() for one in newest if one]
+        return {summary.service: summary for summary in await self._summaries(ids)}
+
+    async def _summaries(self, ids: list[str]) -> list[Summary]:
+        async with self._client.pipeline(transaction=False) as pipe:
+            for one in ids:
+                pipe.hgetall(keys.summary(one))
+            stored = await pipe.execute()
+        return [summary_from_hash(one) for one in stored if one.get(b"status")]
+
+    async def _rank_after(self, index: str, sync_id: str) -> int | None:
+        if not sync_id:
+            return 0
+        rank = await cast("Any", self._client.zrevrank(index, sync_id))
+        return None if rank is None else int(rank) + 1
+
+    # --- logs ---------------------------------------------------------------------------------------------------
+
+    async def read(self, sync_id: str, after: int, *, lines: int = READ_LINES) -> list[wire.Chunk]:
+        """The next chunks of a log for a reader who has line `after`, in order; the first may start earlier.
+
+        Ends at about `lines` lines or `READ_BYTES`, whichever is first; empty only when there is nothing newer.
+        """
+        found: list[wire.Chunk] = []
+        cursor, size = after, 0
+        while cursor - after < lines and size < READ_BYTES:
+            stored = await cast("Any", self._client.xrange(keys.log(sync_id), f"({cursor}-{2**64 - 1}", "+", READ_ENTRIES))
+            for entry_id, fields in stored:
+                chunk = wire.chunk_from_entry(entry_id, fields)
+                found.append(chunk)
+                cursor, size = chunk.last, size + len(chunk.body)
+                if cursor - after >= lines or size >= READ_BYTES:
+                    break
+            if len(stored) < READ_ENTRIES:
+                break
+        return found

@@ -1,0 +1,109 @@
+"""This process's one subscription connection, and its only owner: it connects, subscribes, reads, and starts again.
+
+Others only say which channels they want (`want`, `drop`) and are told what happens. Pub/sub loses what is published
+while a connection is down, so every confirmation, the first and each one after, means: read the stream now.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import math
+import random
+import time
+from typing import TYPE_CHECKING, Any, Protocol
+
+from redis.exceptions import ConnectionError as RedisConnectionError
+from redis.exceptions import RedisError
+
+if TYPE_CHECKING:
+    from redis.asyncio.connection import AbstractConnection, ConnectionPool
+
+PING_EVERY_S = 5.0
+SILENT_S = 12.0
+"""A connection that has said nothing for so long, pings notwithstanding, is dead although it looks open."""
+BACKOFF_S = (0.1, 5.0)
+
+_log = logging.getLogger("synctail.subscriber")
+
+
+class Listener(Protocol):
+    def subscribed(self, channel: str) -> None:
+        """Redis has confirmed: from here on nothing is missed, what came before may have been."""
+
+    def received(self, channel: str, message: bytes) -> None: ...
+
+
+class Subscriber:
+    def __init__(self, pool: ConnectionPool[Any], listener: Listener) -> None:
+        self._pool = pool
+        self._listener = listener
+        self._wanted: set[str] = set()
+        self._poke = asyncio.Event()
+        self._heard_at = 0.0
+
+    def want(self, channel: str) -> None:
+        self._wanted.add(channel)
+        self._poke.set()
+
+    def drop(self, channel: str) -> None:
+        self._wanted.discard(channel)
+        self._poke.set()
+
+    async def run(self) -> None:
+        """Until cancelled. Reconnects with backoff and jitter."""
+        delay, longest = BACKOFF_S
+        said = False
+        while True:
+            began = time.monotonic()
+            try:
+                await self._session()
+            except* (RedisError, OSError) as group:
+                if time.monotonic() - began > longest:
+                    delay, said = BACKOFF_S[0], False
+                if not said:
+                    _log.warning("The subscription to Redis broke and is made again: %s", group.exceptions[0])
+                said = True
+            await asyncio.sleep(delay * random.uniform(0.5, 1.5))  # noqa: S311
+            delay = min(delay * 2, longest)
+
+    async def _session(self) -> None:
+        connection = self._pool.make_connection()
+        try:
+            await connection.connect()
+            self._heard_at = time.monotonic()
+            async with asyncio.TaskGroup() as group:
+                group.create_task(self._read(connection), name="subscriber-read")
+                group.create_task(self._write(connection), name="subscriber-write")
+        finally:
+            await connection.disconnect(nowait=True)
+
+    async def _read(self, connection: AbstractConnection) -> None:
+        while True:
+            answer = await connection.read_response(disable_decoding=True, timeout=math.inf)
+            self._heard_at = time.monotonic()
+            match answer:
+                case [b"message", channel, message]:
+                    self._listener.received(channel.decode(), message)
+                case [b"subscribe", channel, _]:
+                    self._listener.subscribed(channel.decode())
+                case _:
+                    pass  # pongs, and confirmations of what nobody wants any more
+
+    async def _write(self, connection: AbstractConnection) -> None:
+        """Bring what is subscribed to what is wanted, and ping while nothing else is said."""
+        current: set[str] = set()
+        while True:
+            self._poke.clear()
+            new, old = self._wanted - current, current - self._wanted
+            current = set(self._wanted)
+            if new:
+                await connection.send_command("SUBSCRIBE", *new, check_health=False)
+            if old:
+                await connection.send_command("UNSUBSCRIBE", *old, check_health=False)
+            try:
+                await asyncio.wait_for(self._poke.wait(), PING_EVERY_S)
+            except TimeoutError:
+                if time.monotonic() - self._heard_at > SILENT_S:
+                    raise RedisConnectionError("no answer to a ping") from None
+                await connection.send_command("PING", check_health=False)

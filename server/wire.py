@@ -1,0 +1,126 @@
+"""The frames a reader of one sync receives, and how stored chunks become them. Pure: bytes in, bytes out.
+
+| frame | |
+| --- | --- |
+| `{"type": "lines", "sync", "first", "last", "lines": [...]}` | `first` is always the reader's cursor + 1 |
+| `{"type": "summary", "sync", "summary": {...}}` | at the start, and when it changed |
+| `{"type": "gap", "sync", "first", "last", "why"}` | lines that no longer exist; never silent |
+| `{"type": "beat", "time", "last"}` | after 10 s without another frame |
+| `{"type": "end", "sync", "last", "summary"}` | all lines have been sent |
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, NamedTuple
+
+import msgspec
+import zstandard
+
+from jobs import keys
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
+
+    from jobs.records import Summary
+
+SUBPROTOCOL = "synctail.v1"
+LARGEST_BODY_BYTES = 64 * 1024 * 1024
+
+_encode = msgspec.json.encode
+_decompressor = zstandard.ZstdDecompressor()
+
+
+class Chunk(NamedTuple):
+    """Lines `first` to `last` as the job encoded them: JSON objects joined by `keys.SEPARATOR`."""
+
+    first: int
+    last: int
+    body: bytes
+
+    def after(self, cursor: int) -> Chunk:
+        """The part that a reader who has line `cursor` does not have yet."""
+        skip = cursor + 1 - self.first
+        if skip <= 0:
+            return self
+        return Chunk(cursor + 1, self.last, self.body.split(keys.SEPARATOR, skip)[skip])
+
+    def until(self, last: int) -> Chunk:
+        """The part up to and including line `last`."""
+        keep = last + 1 - self.first
+        if last >= self.last:
+            return self
+        return Chunk(self.first, last, keys.SEPARATOR.join(self.body.split(keys.SEPARATOR, keep)[:keep]))
+
+
+def unpack(encoding: bytes, body: bytes) -> bytes:
+    """A chunk's body as it was before it was stored."""
+    if encoding == b"zstd":
+        return _decompressor.decompress(body, max_output_size=LARGEST_BODY_BYTES)
+    return body
+
+
+def chunk_from_entry(entry_id: bytes, fields: dict[bytes, bytes]) -> Chunk:
+    """A chunk from an entry of the stream, whose id is `<last line>-<number of lines>`."""
+    last, _, count = entry_id.partition(b"-")
+    [(encoding, body)] = fields.items()
+    return Chunk(int(last) - int(count) + 1, int(last), unpack(encoding, body))
+
+
+def chunk_from_message(message: bytes) -> Chunk | None:
+    """A chunk from a pub/sub message; None where it only says that something is new."""
+    head, _, body = message.partition(b"\n")
+    span, _, encoding = head.partition(b" ")
+    if encoding not in (b"json", b"zstd"):
+        return None
+    first, _, last = span.partition(b"-")
+    return Chunk(int(first), int(last), unpack(encoding, body))
+
+
+class Frame(NamedTuple):
+    """Text that covers lines `first` to `last` of a log: a `lines` frame, or a `gap`."""
+
+    first: int
+    last: int
+    text: str
+
+
+def frames(sync_id: str, cursor: int, chunks: Iterable[Chunk]) -> Iterator[Frame]:
+    """Frames for a reader at `cursor`, from chunks in order: joined where they touch, a `gap` where they do not."""
+    run: list[Chunk] = []
+    for stored in chunks:
+        if stored.last <= cursor:
+            continue
+        chunk = stored.after(cursor)
+        if chunk.first > cursor + 1:
+            if run:
+                yield lines_frame(sync_id, run)
+                run = []
+            yield gap_frame(sync_id, cursor + 1, chunk.first - 1, "they were lost when Redis went back in time")
+        run.append(chunk)
+        cursor = chunk.last
+    if run:
+        yield lines_frame(sync_id, run)
+
+
+def lines_frame(sync_id: str, run: list[Chunk]) -> Frame:
+    first, last = run[0].first, run[-1].last
+    body = keys.SEPARATOR.join(chunk.body for chunk in run)
+    head = f'{{"type":"lines","sync":"{sync_id}","first":{first},"last":{last},"lines":['
+    return Frame(first, last, f"{head}{body.decode()}]}}")
+
+
+def gap_frame(sync_id: str, first: int, last: int, why: str) -> Frame:
+    text = _encode({"type": "gap", "sync": sync_id, "first": first, "last": last, "why": why})
+    return Frame(first, last, text.decode())
+
+
+def summary_frame(summary: Summary) -> str:
+    return _encode({"type": "summary", "sync": summary.id, "summary": summary}).decode()
+
+
+def end_frame(summary: Summary) -> str:
+    return _encode({"type": "end", "sync": summary.id, "last": summary.lines, "summary": summary}).decode()
+
+
+def beat_frame(time: str, last: int) -> str:
+    return _encode({"type": "beat", "time": time, "last": last}).decode()
