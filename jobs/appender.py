@@ -27,7 +27,7 @@ class Answer(NamedTuple):
     attempt: int = 0
 
 
-class SyncEnded(Exception):  # noqa: N818 - named for what happened
+class SyncEnded(Exception):
     """The sync has an ending, or is gone: nobody may write to it any more."""
 
 

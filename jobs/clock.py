@@ -90,7 +90,7 @@ class Clock:
                 sync_id,
                 status=Status.FAILED,
                 reason=Reason.LOST,
-                text=f"Failed: nothing was heard of it for {(now - heard).total_seconds():.0f} s and no worker runs it. "
+                text=f"Failed: nothing was heard of it for {(now - heard).total_seconds():.0f} s and no worker has it. "
                 "Its worker's machine, or its connection, was lost. Run it again: records already pushed are skipped",
                 retention=self._retention,
             )

@@ -10,7 +10,7 @@ from redis.exceptions import RedisError
 from redis.retry import Retry
 
 
-class RedisOutOfReach(Exception):  # noqa: N818 - named for what happened
+class RedisOutOfReach(Exception):
     """One line for the person who starts the process."""
 
 

@@ -6,7 +6,6 @@ Whoever ends a sync claims it first, which fences every other writer; so exactly
 from __future__ import annotations
 
 import time
-from datetime import timedelta
 from typing import TYPE_CHECKING
 
 from jobs import lines
@@ -14,6 +13,8 @@ from jobs.appender import SyncEnded
 from jobs.records import Level, Reason, Status, rfc3339, utc_now
 
 if TYPE_CHECKING:
+    from datetime import timedelta
+
     from jobs.appender import Appender
 
 

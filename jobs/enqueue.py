@@ -29,15 +29,15 @@ GRACE_S = 60
 """RQ's own time limit comes this much after ours: it is the last resort, ours says why."""
 
 
-class ServiceNotFound(Exception):  # noqa: N818 - these are named for what happened
+class ServiceNotFound(Exception):
     """No service has this id."""
 
 
-class ServiceInactive(Exception):  # noqa: N818
+class ServiceInactive(Exception):
     """The service is switched off."""
 
 
-class AlreadyRunning(Exception):  # noqa: N818
+class AlreadyRunning(Exception):
     """The service forbids overlap, and the sync named by `sync_id` has not ended."""
 
     def __init__(self, sync_id: str) -> None:
@@ -45,7 +45,7 @@ class AlreadyRunning(Exception):  # noqa: N818
         self.sync_id = sync_id
 
 
-class NotRunning(Exception):  # noqa: N818
+class NotRunning(Exception):
     """The sync has ended, or there is no such sync."""
 
 

@@ -1,19 +1,20 @@
 """Every Redis key, channel and how long it lives: drawn once, here.
 
-| key                    | type    | holds                                                       | lives                        |
-| ---------------------- | ------- | ----------------------------------------------------------- | ---------------------------- |
-| `sync:{ID}`            | hash    | the summary, and the writer's fence (`attempt`, `last`,     | until the retention after    |
-|                        |         | `beat`, `stop`)                                             | its end; refreshed till then |
-| `sync:{ID}:log`        | stream  | chunks: entry id `<last line>-<number of lines>`; one field,| as its summary               |
-|                        |         | `json` or `zstd`, holds the body                            |                              |
-| `sync:{ID}:live`       | channel | `<first>-<last> json|zstd\\n<body>`, or `<first>-<last> wake` | –                            |
-| `syncs`                | zset    | ids of all syncs by the time they were asked for (ms)       | trimmed by the clock         |
-| `service:ID:syncs`     | zset    | the same for one service                                    | trimmed by the clock         |
-| `service:ID:turn`      | string  | the sync that has the service's turn (overlap forbidden)    | 30 days                      |
-| `service:ID:due:TIME`  | string  | the claim on one scheduled start                            | one hour                     |
-| `service:ID:seen`      | zset    | fingerprints of records already pushed, by time (ms)        | 30 days, and a cap           |
-| `services`             | hash    | service id → definition (JSON)                              | until removed                |
-| `token:HASH`           | hash    | an access token's name and role, under its SHA-256          | its expiry, if it has one    |
+| key                 | type    | holds                                                   | lives                    |
+| ------------------- | ------- | ------------------------------------------------------- | ------------------------ |
+| `sync:{ID}`         | hash    | the summary, and the writer's fence (`attempt`, `last`, | the retention after its  |
+|                     |         | `beat`, `stop`)                                         | end; refreshed till then |
+| `sync:{ID}:log`     | stream  | chunks: entry `<last line>-<number of lines>`, with the | as its summary           |
+|                     |         | body in one field, `json` or `zstd`                     |                          |
+| `sync:{ID}:live`    | channel | `<first>-<last> json|zstd\\n<body>`, or                 |                          |
+|                     |         | `<first>-<last> wake` where the body is large           |                          |
+| `syncs`             | zset    | ids of all syncs by the time they were asked for (ms)   | trimmed by the clock     |
+| `service:ID:syncs`  | zset    | the same for one service                                | trimmed by the clock     |
+| `service:ID:turn`   | string  | the sync that has the service's turn (no overlap)       | 30 days                  |
+| `service:ID:due:S`  | string  | the claim on the start that was due at S (Unix time)    | one hour                 |
+| `service:ID:seen`   | zset    | fingerprints of records already pushed, by time (ms)    | 30 days, and a cap       |
+| `services`          | hash    | service id to definition (JSON)                         | until removed            |
+| `token:HASH`        | hash    | an access token's name and role, under its SHA-256      | its expiry, if it has one|
 
 A sync's keys share the hash tag `{ID}`, so one script call touches one slot of a Redis Cluster.
 """

@@ -54,7 +54,7 @@ def encode_line(
     extra: dict[str, Any] | None,
     mask: Callable[[Any], Any],
 ) -> bytes:
-    """One line's JSON. `at` is a Unix time in seconds; `extra` holds `phase`, `record` and `fields` where they apply."""
+    """One line's JSON. `at` is a Unix time in seconds; `extra`: `phase`, `record`, `fields` where they apply."""
     line = Line(n, timestamp(at), level, cut(mask(readable(text))), **(mask(_plain(extra)) if extra else {}))
     encoded = _encode(line)
     if len(encoded) > 4 * TEXT_LIMIT_BYTES and extra and "fields" in extra:

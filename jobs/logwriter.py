@@ -12,6 +12,7 @@ import queue
 import threading
 import time
 from collections import deque
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
 from redis.exceptions import RedisError
@@ -75,13 +76,13 @@ class _Close(NamedTuple):
 
 class _Chunk(NamedTuple):
     first: int
-    count: int
+    line_count: int
     encoding: str = "json"
     body: bytes = b""
 
     @property
     def last(self) -> int:
-        return self.first + self.count - 1
+        return self.first + self.line_count - 1
 
 
 class LogWriter:
@@ -135,7 +136,7 @@ class LogWriter:
         self._put(Level.DEBUG.value, text, **about)
 
     def info(self, text: object, **about: Any) -> None:  # noqa: ANN401
-        """One line. `phase`: where in the sync; `record`: the reference of the record it speaks of; `fields`: a dict."""
+        """One line. `phase`: where in the sync; `record`: reference of the record it speaks of; `fields`: a dict."""
         self._put(Level.INFO.value, text, **about)
 
     def warning(self, text: object, **about: Any) -> None:  # noqa: ANN401
@@ -198,8 +199,7 @@ class LogWriter:
                 self._answer_flushes()
             if not self._dead:
                 self._write_ending(self._ending)
-        except Exception:
-            # Never silently: without a flusher the sync would look alive and say nothing.
+        except Exception:  # noqa: BLE001 - never silently: without a flusher a sync would look alive and say nothing
             _log.exception("The log of sync %s can no longer be written", self._sync_id)
             self._die()
 
@@ -214,10 +214,8 @@ class LogWriter:
     def _pause(self, seconds: float) -> None:
         """Let lines gather for so long, or until one of them is urgent; then take them all."""
         if seconds > 0:
-            try:
+            with suppress(queue.Empty):
                 self._hurry.get(timeout=seconds)
-            except queue.Empty:
-                pass
         while not self._hurry.empty():
             self._hurry.get()
         for _ in range(self._queue.qsize()):
@@ -320,7 +318,7 @@ class LogWriter:
                     continue
             except RedisError as error:
                 if time.monotonic() > self._close_by:
-                    _log.error("Sync %s: Redis is away, its ending is left to the clock: %s", self._sync_id, error)  # noqa: TRY400
+                    _log.error("Sync %s: Redis is away, its ending is left to the clock: %s", self._sync_id, error)
                     return self._die()
                 self._pause(delay)
                 delay = min(delay * 2, longest)
@@ -332,7 +330,7 @@ class LogWriter:
             self._sync_id,
             attempt=self._attempt,
             first=chunk.first,
-            count=chunk.count,
+            count=chunk.line_count,
             encoding=chunk.encoding,
             body=chunk.body,
             lost_before=lost_before,
@@ -356,7 +354,7 @@ class LogWriter:
         if answer.verdict in ("fenced", "gone") and not (own_ending and self._ending):
             self._tell("fenced")
             return self._die()
-        if chunk.count:
+        if chunk.line_count:
             self._kept.append((now, chunk))
         while self._kept and self._kept[0][0] < now - KEPT_S:
             self._kept.popleft()

@@ -52,4 +52,3 @@ def _forms(secret: str) -> Iterable[str]:
         if end - start >= SHORTEST:
             yield padded[start:end]
             yield padded[start:end].replace("+", "-").replace("/", "_")
-

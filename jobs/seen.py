@@ -39,7 +39,7 @@ class Seen:
             return []
         for attempt in _patiently():
             with attempt:
-                scores = cast("list[float | None]", self._client.zmscore(self._key, prints))  # type: ignore[arg-type]
+                scores = self._client.zmscore(self._key, cast("list[str]", prints))
         return [score is not None for score in scores]
 
     def add(self, records: Iterable[dict[str, Any]]) -> None:

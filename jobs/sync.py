@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from jobs.seen import Seen
 
 
-class TooManyErrors(Exception):  # noqa: N818 - named for what happened
+class TooManyErrors(Exception):
     """More records failed than the service allows."""
 
 
@@ -45,9 +45,10 @@ class Sync:
         """Raises `ConnectorError` when a system fails, `TooManyErrors` when too many records do."""
         started = time.monotonic()
         self._log.set(phase=Phase.PULL.value)
-        with open_source(self._service, self._context) as source, open_destination(
-            self._service, self._context
-        ) as destination:
+        with (
+            open_source(self._service, self._context) as source,
+            open_destination(self._service, self._context) as destination,
+        ):
             for number, page in enumerate(source.pages(), 1):
                 self._one_page(number, page, destination)
         took = time.monotonic() - started

@@ -1,4 +1,4 @@
-"""What RQ calls: one sync from claim to ending. Whatever happens in between, the last line says how it ended and why."""
+"""What RQ calls: one sync from claim to ending. Whatever happens, the last line says how it ended and why."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from jobs.enqueue import Requests, ServiceNotFound, stored_summary
 from jobs.interrupts import Interrupted, Interrupts, Why
 from jobs.loghandler import captured
 from jobs.logwriter import LogWriter
-from jobs.records import Level, Reason, Service, Status, Summary, rfc3339, utc_now
+from jobs.records import FileDestination, Level, Reason, Service, Status, Summary, rfc3339, utc_now
 from jobs.seen import Seen
 from jobs.settings import Settings, load
 from jobs.sync import Sync, TooManyErrors
@@ -117,9 +117,10 @@ class _Run:
         self._log.set(status=Status.RUNNING.value, started_at=rfc3339(utc_now()))
         if self._service is None:
             return Ending(Status.FAILED, Reason.ERROR, f"Failed: the service {self._summary.service!r} was removed")
+        source, destination = self._service.source, self._service.destination
         self._log.info(
-            f"Sync started: {self._service.name}, {self._service.source.url} to "
-            f"{type(self._service.destination).__struct_config__.tag}, asked for by {self._summary.trigger.value} trigger"
+            f"Sync of {self._service.name!r} started ({self._summary.trigger.value}): {source.url} to "
+            f"{destination.path if isinstance(destination, FileDestination) else destination.table}"
         )
         context = Context(
             log=self._log,

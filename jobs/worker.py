@@ -29,7 +29,7 @@ MONITOR_S = 5
 """How often RQ says that a job still runs; the clock believes it for three times as long."""
 
 
-class SyncWorker(Worker):  # type: ignore[misc]
+class SyncWorker(Worker):
     """Told to go, it asks its running sync to end at once and say so, instead of waiting an hour for it."""
 
     def handle_warm_shutdown_request(self) -> None:
@@ -67,6 +67,8 @@ def _how_it_died(status: int, usage: Any) -> str:  # noqa: ANN401
 
 def main() -> None:
     logging.basicConfig(format="%(levelname)s %(name)s: %(message)s", level=logging.WARNING)
+    # A sync lowers the root logger to INFO for its own log; the process's log stays as it is.
+    logging.getLogger().handlers[0].setLevel(logging.WARNING)
     try:
         settings = load(os.environ)
         client = connect(settings.redis_url)

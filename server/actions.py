@@ -35,7 +35,7 @@ class Actions:
                 sync=running.sync_id,
             ) from None
 
-    async def stop(self, sync_id: str, who: auth.Principal) -> None:
+    async def stop(self, sync_id: str, who: Principal) -> None:
         summary = await self._store.summary(sync_id)
         try:
             await run_in_threadpool(self._requests.stop, sync_id, who.name)

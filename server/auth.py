@@ -83,7 +83,7 @@ class Auth:
 
     async def _store_token(self, token: str, name: str) -> None:
         fields = {"name": name, "role": Role.ADMIN.name.lower()}
-        await cast("Any", self._client.hset(keys.token(token_hash(token)), mapping=fields))
+        await cast("Any", self._client.hset(keys.token(token_hash(token)), mapping=cast("Any", fields)))
 
     async def sign_in(self, token: str) -> str | None:
         """The session cookie's value; None when the token is not known."""
@@ -137,7 +137,9 @@ def require(connection: HTTPConnection, role: Role) -> Principal:
     if who is None:
         raise errors.SignInNeeded("Send 'Authorization: Bearer TOKEN', or sign in at /sign-in.")
     if who.role < role:
-        raise errors.Forbidden(f"This needs the role {role.name.lower()}; the token {who.name!r} is {who.role.name.lower()}.")
+        raise errors.Forbidden(
+            f"This needs the role {role.name.lower()}; the token {who.name!r} is {who.role.name.lower()}."
+        )
     return who
 
 
@@ -195,6 +197,4 @@ def _refusal(scope: Scope) -> Response:
         target = scope["path"] + (f"?{scope['query_string'].decode('latin-1')}" if scope["query_string"] else "")
         return RedirectResponse(f"/sign-in?next={quote(target, safe='/')}", 303)
     needed = errors.SignInNeeded
-    return errors.problem(
-        needed.status, needed.title, "Send 'Authorization: Bearer TOKEN', or sign in at /sign-in."
-    )
+    return errors.problem(needed.status, needed.title, "Send 'Authorization: Bearer TOKEN', or sign in at /sign-in.")

@@ -20,7 +20,7 @@ from server import errors, wire
 from server.subscriber import Subscriber
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator
+    from collections.abc import AsyncGenerator, AsyncIterator
 
     from jobs.records import Summary
     from server.store import Store
@@ -159,14 +159,14 @@ class Hub:
         self._group: asyncio.TaskGroup | None = None
 
     async def run(self) -> None:
-        """Until cancelled. A task in here that dies takes the process down: a server that is deaf must not look well."""
+        """Until cancelled. A task in here that dies takes the process down: one that is deaf must not look well."""
         async with asyncio.TaskGroup() as group:
             self._group = group
             group.create_task(self._subscriber.run(), name="subscriber")
 
     # --- viewers ------------------------------------------------------------------------------------------------
 
-    async def follow(self, sync_id: str, after: int) -> AsyncIterator[str]:
+    async def follow(self, sync_id: str, after: int) -> AsyncGenerator[str]:
         """The frames of one reader, from its cursor to the end of the sync; `beat` where there is nothing to say.
 
         Raises `SyncNotFound` or `SyncExpired`.

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from contextlib import aclosing
+from contextlib import aclosing, suppress
 from typing import TYPE_CHECKING
 
 from starlette.routing import WebSocketRoute
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from server.hub import Hub
 
 
-class _Left(Exception):  # noqa: N818
+class _Left(Exception):
     """The client has gone; no error."""
 
 
@@ -81,8 +81,6 @@ async def _receive(websocket: WebSocket) -> None:
 
 
 async def _close(websocket: WebSocket, code: int, reason: str) -> None:
-    try:
+    with suppress(RuntimeError):  # it may have gone in the meantime
         # A close frame holds 123 bytes of reason (RFC 6455, 5.5).
         await websocket.close(code, reason.encode()[:120].decode("utf-8", "ignore"))
-    except RuntimeError:
-        pass  # it has gone in the meantime

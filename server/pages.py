@@ -12,7 +12,6 @@ from jobs.records import Service, Summary, parse_rfc3339, rfc3339, utc_now
 from server import auth, errors, params, wire
 
 if TYPE_CHECKING:
-
     from starlette.requests import Request
     from starlette.routing import BaseRoute
     from starlette.templating import Jinja2Templates

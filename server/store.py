@@ -32,7 +32,7 @@ class Store:
         self._retention = retention
 
     @property
-    def pool(self) -> ConnectionPool[Any]:
+    def pool(self) -> ConnectionPool:
         """Where a connection of one's own can be made."""
         return self._client.connection_pool
 
@@ -129,7 +129,9 @@ class Store:
         found: list[wire.Chunk] = []
         cursor, size = after, 0
         while cursor - after < lines and size < READ_BYTES:
-            stored = await cast("Any", self._client.xrange(keys.log(sync_id), f"({cursor}-{2**64 - 1}", "+", READ_ENTRIES))
+            stored = await cast(
+                "Any", self._client.xrange(keys.log(sync_id), f"({cursor}-{2**64 - 1}", "+", READ_ENTRIES)
+            )
             for entry_id, fields in stored:
                 chunk = wire.chunk_from_entry(entry_id, fields)
                 found.append(chunk)

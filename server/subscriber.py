@@ -11,7 +11,7 @@ import logging
 import math
 import random
 import time
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Protocol
 
 from redis.exceptions import ConnectionError as RedisConnectionError
 from redis.exceptions import RedisError
@@ -35,7 +35,7 @@ class Listener(Protocol):
 
 
 class Subscriber:
-    def __init__(self, pool: ConnectionPool[Any], listener: Listener) -> None:
+    def __init__(self, pool: ConnectionPool, listener: Listener) -> None:
         self._pool = pool
         self._listener = listener
         self._wanted: set[str] = set()

@@ -7,7 +7,6 @@ A connector knows nothing of syncs, Redis or counts. It tells what it does to th
 from __future__ import annotations
 
 from dataclasses import dataclass
-from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 
 from jobs.records import FileDestination, HttpSource, Service, SqlDestination
@@ -15,6 +14,7 @@ from jobs.records import FileDestination, HttpSource, Service, SqlDestination
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
     from contextlib import AbstractContextManager
+    from pathlib import Path
 
     from jobs.logwriter import LogWriter
 

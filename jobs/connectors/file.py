@@ -64,5 +64,7 @@ def inside(folder: Path, path: str) -> Path:
     root = folder.resolve()
     target = (root / path).resolve()
     if target == root or not target.is_relative_to(root):
-        raise ConnectorError(f"The path {path!r} leads out of SYNCTAIL_FILES ({root}), the only folder files may be in.")
+        raise ConnectorError(
+            f"The path {path!r} leads out of SYNCTAIL_FILES ({root}), the only folder files may be in."
+        )
     return target

@@ -23,7 +23,7 @@ LONGEST_WAIT_S = 300.0
 TRANSIENT = frozenset({408, 425, 429, 500, 502, 503, 504})
 
 
-class _Transient(Exception):  # noqa: N818
+class _Transient(Exception):
     """Worth another try, after `wait_s` where the server said so."""
 
     def __init__(self, what: str, wait_s: float | None = None) -> None:
@@ -116,7 +116,9 @@ class HttpReader:
                 raise ConnectorError(f"The answer of {answer.url} has no member {self._source.records!r}.")
             found = found[self._source.records]
         if not isinstance(found, list) or not all(isinstance(record, dict) for record in found):
-            raise ConnectorError(f"{answer.url}: expected a list of objects under {self._source.records or 'the top'!r}.")
+            raise ConnectorError(
+                f"{answer.url}: expected a list of objects under {self._source.records or 'the top'!r}."
+            )
         return found
 
 
@@ -126,7 +128,8 @@ def _wait(state: RetryCallState) -> float:
     asked = error.wait_s if isinstance(error, _Transient) else None
     if asked is not None:
         return min(asked, LONGEST_WAIT_S)
-    return min(0.5 * 2 ** (state.attempt_number - 1), 30.0) * random.uniform(0.5, 1.5)  # noqa: S311
+    backoff = min(0.5 * 2.0 ** (state.attempt_number - 1), 30.0)
+    return backoff * random.uniform(0.5, 1.5)  # noqa: S311
 
 
 def _retry_after(answer: httpx2.Response) -> float | None:

@@ -7,15 +7,21 @@ from typing import TYPE_CHECKING, Any, Self
 import msgspec
 from sqlalchemy import column, create_engine, inspect, table
 from sqlalchemy.dialects import postgresql, sqlite
-from sqlalchemy.exc import ArgumentError, DBAPIError, NoSuchModuleError, NoSuchTableError, OperationalError, SQLAlchemyError
+from sqlalchemy.exc import (
+    ArgumentError,
+    DBAPIError,
+    NoSuchModuleError,
+    NoSuchTableError,
+    OperationalError,
+    SQLAlchemyError,
+)
 
 from jobs.connectors import ConnectorError, Outcome, Record
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
-    from sqlalchemy import Engine, TableClause
-    from sqlalchemy.sql.dml import Insert
+    from sqlalchemy import Engine, Executable, TableClause
 
     from jobs.records import SqlDestination
 
@@ -76,16 +82,18 @@ class SqlWriter:
             raise ConnectorError(f"The table {name!r} has no column {self._destination.key!r}, the service's key.")
         return columns
 
-    def _build(self) -> Insert:
+    def _build(self) -> Executable:
         target: TableClause = table(self._destination.table, *(column(name) for name in self._columns))
-        insert = _INSERT[self._engine.dialect.name](target)
-        if self._destination.mode == "insert":
-            return insert
+        # The two dialects' inserts have `on_conflict_…` in common, but no common type that says so.
+        insert: Any = _INSERT[self._engine.dialect.name](target)
         key = self._destination.key
         changes = {name: insert.excluded[name] for name in self._columns if name != key}
-        if not changes:
-            return insert.on_conflict_do_nothing(index_elements=[key])
-        return insert.on_conflict_do_update(index_elements=[key], set_=changes)
+        statement: Executable = insert
+        if self._destination.mode == "upsert" and changes:
+            statement = insert.on_conflict_do_update(index_elements=[key], set_=changes)
+        elif self._destination.mode == "upsert":
+            statement = insert.on_conflict_do_nothing(index_elements=[key])
+        return statement
 
 
 def _value(value: Any) -> Any:  # noqa: ANN401 - a record's value

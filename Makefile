@@ -1,0 +1,80 @@
+# Everything a person types. The environment comes from the lock files, by a uv that pip brings along; stamp files
+# make a second run start at once. Needs Python 3.11 or newer and nothing else of ours.
+
+PYTHON ?= python3
+UV_VERSION := 0.13.9
+
+UV := .tools/bin/uv
+UV_STAMP := .tools/uv-$(UV_VERSION)
+BIN := .venv/bin
+
+# uv takes the Python it is given: fetching another one is not what "make run" was asked for.
+export UV_PYTHON_DOWNLOADS := never
+export UV_NO_PROGRESS := 1
+export PIP_ROOT_USER_ACTION := ignore
+# The cache may be on another disk, where uv would warn that it cannot link.
+export UV_LINK_MODE ?= copy
+
+.PHONY: help run test check lock clean
+
+help:
+	@echo 'make run     start Synctail with a demo shop, and print a sign-in link'
+	@echo 'make test    run all checks and all tests'
+	@echo 'make check   formatter, linter, types, import rules'
+	@echo 'make lock    write the lock files from pyproject.toml'
+	@echo 'make clean   remove the environment and the caches; .data stays'
+
+run: .venv/.ready-to-run
+	@PATH="$(CURDIR)/$(BIN):$$PATH" exec $(BIN)/python -m demo
+
+test: check
+	@tests/install-browser.sh
+	@$(BIN)/pytest
+
+check: .venv/.ready-to-test
+	@$(BIN)/ruff format --check
+	@$(BIN)/ruff check
+	@$(BIN)/mypy
+	@$(BIN)/lint-imports
+
+lock: $(UV_STAMP)
+	@$(UV) pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-header pyproject.toml \
+		--group run -o requirements.lock
+	@$(UV) pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-header pyproject.toml \
+		--group dev -c requirements.lock -o requirements-dev.lock
+
+clean:
+	@rm -rf .venv .tools .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache .grimp_cache
+	@find . -name __pycache__ -type d -prune -exec rm -rf {} +
+
+# "install", not "sync": sync would throw out what the tests need. The development lock pins the same versions and
+# more, so an environment made for the tests runs everything too (it touches both stamps).
+.venv/.ready-to-run: requirements.lock | $(UV_STAMP) $(BIN)/python
+	@echo 'Installing what Synctail needs …'
+	@$(UV) pip install --quiet --python $(BIN)/python --require-hashes -r requirements.lock
+	@touch $@
+
+.venv/.ready-to-test: requirements-dev.lock requirements.lock | $(UV_STAMP) $(BIN)/python
+	@echo 'Installing what the tests need …'
+	@$(UV) pip sync --quiet --python $(BIN)/python --require-hashes requirements-dev.lock
+	@touch .venv/.ready-to-run $@
+
+# A link to the Python it was made with: when that has gone, so has this target, and the environment is made anew.
+$(BIN)/python: | $(UV_STAMP)
+	@$(UV) venv --quiet --clear --python "$$(command -v $(PYTHON))" .venv
+
+$(UV_STAMP):
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null || { \
+		echo 'Synctail needs Python 3.11 or newer, and "$(PYTHON)" is not. Name one: make run PYTHON=python3.12' >&2; \
+		exit 1; }
+	@echo 'Installing uv …'
+	@rm -rf .tools && mkdir .tools
+	@if $(PYTHON) -m pip --version >/dev/null 2>&1; then \
+		$(PYTHON) -m pip install --quiet --disable-pip-version-check --target .tools uv==$(UV_VERSION); \
+	elif $(PYTHON) -m venv .tools/venv >/dev/null 2>&1; then \
+		.tools/venv/bin/python -m pip install --quiet --disable-pip-version-check uv==$(UV_VERSION) && \
+		mkdir .tools/bin && ln -s ../venv/bin/uv $(UV); \
+	else \
+		echo '"$(PYTHON)" has neither pip nor venv. On Debian and Ubuntu: apt install python3-venv' >&2; exit 1; \
+	fi
+	@touch $@

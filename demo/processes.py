@@ -1,0 +1,118 @@
+"""honcho as a child: passes its output on, knows who started and who ended first, and leaves nobody behind.
+
+honcho restarts nothing and ends everything when one process ends; which processes there are, and why, is the
+launcher's business.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import signal
+import subprocess
+import sys
+import threading
+from contextlib import suppress
+from typing import IO, TYPE_CHECKING, NamedTuple
+
+from demo.leash import adopt_orphans, die_with_parent, end_children
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+    from pathlib import Path
+
+STARTED_SECONDS = 3.0
+HONCHO_ENDS_SECONDS = 6.5
+"""honcho itself kills five seconds after it asked."""
+
+_EVENT = re.compile(
+    r"[0-9:]{8} system +\| (?P<name>[\w-]+)\.\d+ (?P<what>started|stopped) \(\w+=(?P<number>-?\d+)\)"
+)
+
+
+class Ended(NamedTuple):
+    name: str
+    exit_code: int
+
+    def __str__(self) -> str:
+        # honcho starts a shell, which reports a signal as 128 and its number.
+        by_signal = -self.exit_code if self.exit_code < 0 else self.exit_code - 128
+        with suppress(ValueError):
+            return f"{self.name} ended ({signal.Signals(by_signal).name})"
+        return f"{self.name} ended (exit code {self.exit_code})"
+
+
+class Processes:
+    """`names` are the Procfile's; the first gets `PORT` as it is, and honcho counts it up for the others."""
+
+    def __init__(self, procfile: Path, names: Sequence[str], environ: Mapping[str, str]) -> None:
+        self._wanted = len(names)
+        self._pids: list[int] = []
+        self._all_started = threading.Event()
+        self.first_ended: Ended | None = None
+        adopt_orphans()
+        self._honcho = subprocess.Popen(
+            # No .env file: it would change what the launcher has just checked.
+            [
+                sys.executable,
+                "-m",
+                "honcho",
+                "--env",
+                os.devnull,
+                "--procfile",
+                str(procfile),
+                "start",
+                *names,
+            ],
+            cwd=procfile.parent,
+            env=environ,
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            # Ctrl-C reaches the launcher alone: honcho takes no signal well before its processes run.
+            start_new_session=True,
+            preexec_fn=die_with_parent,  # noqa: PLW1509 - one system call; no thread has been started yet
+        )
+        assert self._honcho.stdout is not None  # noqa: S101 - a pipe was asked for
+        self._reader = threading.Thread(target=self._read, args=(self._honcho.stdout,), daemon=True)
+        self._reader.start()
+
+    @property
+    def running(self) -> bool:
+        return self.first_ended is None and self._honcho.poll() is None
+
+    def stop(self) -> None:
+        """Ends whatever still runs, in order where there is time for it, and returns when all is gone."""
+        if self._honcho.poll() is None and self.first_ended is None:
+            self._all_started.wait(STARTED_SECONDS)
+            self._honcho.terminate()
+        try:
+            self._honcho.wait(HONCHO_ENDS_SECONDS)
+        except subprocess.TimeoutExpired:
+            self.kill()
+        end_children(patience_seconds=1)
+        self._reader.join(1)
+
+    def kill(self) -> None:
+        """At once, for someone who has asked twice."""
+        for pid in self._pids:
+            with suppress(ProcessLookupError):
+                os.killpg(pid, signal.SIGKILL)
+        self._honcho.kill()
+        self._honcho.wait()
+
+    def _read(self, output: IO[bytes]) -> None:
+        for raw in output:
+            line = raw.decode(errors="replace")
+            with suppress(OSError):  # whoever read our output has left: the processes are not to notice
+                sys.stdout.write(line)
+                sys.stdout.flush()
+            if event := _EVENT.match(line):
+                self._note(event["name"], event["what"], int(event["number"]))
+
+    def _note(self, name: str, what: str, number: int) -> None:
+        if what == "started":
+            self._pids.append(number)
+            if len(self._pids) == self._wanted:
+                self._all_started.set()
+        elif self.first_ended is None:
+            self.first_ended = Ended(name, number)

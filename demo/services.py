@@ -1,0 +1,72 @@
+"""The three services that a first start finds; what people change or remove stays as they left it."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import msgspec
+from sqlalchemy import URL
+
+from demo.settings import SHOP_TOKEN
+from jobs import keys
+from jobs.records import (
+    BearerAuth,
+    FileDestination,
+    HttpSource,
+    Options,
+    Schedule,
+    Secret,
+    Service,
+    SqlDestination,
+)
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    import redis
+
+
+def demo_services(*, shop_url: str, warehouse: Path) -> tuple[Service, ...]:
+    """`shop_url` without a slash at its end; `warehouse` is the SQLite file."""
+    # Absolute: the worker may run anywhere.
+    database = URL.create("sqlite", database=str(warehouse.resolve())).render_as_string(hide_password=False)
+
+    def shop(what: str) -> HttpSource:
+        return HttpSource(url=f"{shop_url}/{what}", records=what, auth=BearerAuth(Secret(SHOP_TOKEN)))
+
+    return (
+        Service(
+            id="orders-to-warehouse",
+            name="Orders to warehouse",
+            notes="Every minute, the orders that are new. The warehouse refuses the wrong ones.",
+            source=shop("orders"),
+            destination=SqlDestination(url=database, table="orders"),
+            trigger=Schedule("* * * * *"),
+        ),
+        Service(
+            id="customers-to-file",
+            name="Customers to a file",
+            notes="Every hour, all customers as one file.",
+            source=shop("customers"),
+            destination=FileDestination("customers.ndjson"),
+            trigger=Schedule("7 * * * *"),
+            # The file is replaced by each sync: what was pushed before belongs in it again.
+            options=Options(unseen_only=False),
+        ),
+        Service(
+            id="products-to-warehouse",
+            name="Products to warehouse",
+            notes="By hand, all 20,000: the one to watch.",
+            source=shop("products"),
+            destination=SqlDestination(url=database, table="products"),
+            options=Options(unseen_only=False),
+        ),
+    )
+
+
+def store_if_none(client: redis.Redis, services: tuple[Service, ...]) -> bool:
+    """Stores the services where none has ever been stored; False where there are some."""
+    if client.exists(keys.SERVICES):
+        return False
+    client.hset(keys.SERVICES, mapping={each.id: msgspec.json.encode(each) for each in services})
+    return True

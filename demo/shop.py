@@ -1,0 +1,196 @@
+"""The demo shop: a small real HTTP server to pull from (`python -m demo.shop`), with the habits of real ones.
+
+It wants a token, pages by `Link` header only, is a little slow, and now and then answers 429. It owns HTTP
+and the moment of its birth (`DATA/shop.json`); the records come from `demo.goods`. It stores nothing else.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import base64
+import hmac
+import os
+import re
+import socket
+import sys
+from contextlib import suppress
+from typing import TYPE_CHECKING
+
+import msgspec
+import uvicorn
+from starlette.applications import Starlette
+from starlette.responses import PlainTextResponse, Response
+from starlette.routing import Route
+
+from demo.goods import Goods, all_goods
+from demo.settings import SHOP_LATENCY_MS, SHOP_PORT, SHOP_TOKEN, SHOP_TOKEN_VARIABLE
+from jobs.records import parse_rfc3339, rfc3339, utc_now
+from jobs.settings import Settings, SettingsError, load
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable, Mapping
+    from datetime import datetime, timedelta
+    from pathlib import Path
+
+    from starlette.requests import Request
+
+HOST = "127.0.0.1"
+DEFAULT_LIMIT = 100
+HIGHEST_LIMIT = 1_000
+TOO_MANY_EVERY = 23
+
+ABOUT = """\
+The demo shop of Synctail. Made-up data; nothing here is real.
+
+GET /orders      about 20 new ones a minute; the newest 5,000 are listed, oldest first
+GET /customers   500
+GET /products    20,000
+
+Authorization: Bearer TOKEN, the value of SYNCTAIL_SECRET_SHOP_TOKEN. ?limit=1..1000 (100).
+The next page stands in the Link header (rel="next"), the number of all records in X-Total-Count.
+Every 23rd request is answered 429 with Retry-After. A few records are wrong on purpose.
+"""
+
+
+class Refused(Exception):  # noqa: N818 - named for what the client is told
+    """An answer that is not a page: status, text, headers."""
+
+    def __init__(self, status: int, text: str, **headers: str) -> None:
+        super().__init__(text)
+        self.status = status
+        self.headers = {name.replace("_", "-"): value for name, value in headers.items()}
+
+
+def create_app(
+    *, token: str, born_at: datetime, latency: timedelta, now: Callable[[], datetime] = utc_now
+) -> Starlette:
+    """The shop as an ASGI application. `now` is the clock by which orders arrive."""
+    authorization = f"Bearer {token}".encode()
+    requests = 0
+
+    def admit(request: Request) -> None:
+        nonlocal requests
+        given = request.headers.get("authorization", "").encode()
+        if not hmac.compare_digest(given, authorization):
+            raise Refused(
+                401, "a bearer token is needed: Authorization: Bearer TOKEN", WWW_Authenticate="Bearer"
+            )
+        requests += 1
+        if requests % TOO_MANY_EVERY == 0:
+            raise Refused(429, "too many requests; come back in a second", Retry_After="1")
+
+    def listing(goods: Goods) -> Callable[[Request], Awaitable[Response]]:
+        async def page(request: Request) -> Response:
+            admit(request)
+            limit = _limit(request)
+            moment = now()
+            last = goods.last(moment)
+            number = _number(request, goods, last)
+            # Pages are cut by record number: what arrives meanwhile is appended and moves no page.
+            start = goods.first(moment) if number is None else number
+            end = min(start + limit - 1, last)
+            await asyncio.sleep(latency.total_seconds())
+            headers = {"X-Total-Count": str(last - goods.first(moment) + 1)}
+            if end < last:
+                following = request.url.include_query_params(limit=limit, cursor=_cursor(goods, end + 1))
+                headers["Link"] = f'<{following}>; rel="next"'
+            return _json({goods.name: [goods.make(each) for each in range(start, end + 1)]}, headers=headers)
+
+        return page
+
+    async def about(_request: Request) -> Response:
+        return PlainTextResponse(ABOUT)
+
+    async def refused(_request: Request, error: Exception) -> Response:
+        assert isinstance(error, Refused)  # noqa: S101 - registered for this class alone
+        return _json({"error": str(error)}, status=error.status, headers=error.headers)
+
+    lists = [Route(f"/{goods.name}", listing(goods), methods=["GET"]) for goods in all_goods(born_at)]
+    return Starlette(routes=[Route("/", about), *lists], exception_handlers={Refused: refused})
+
+
+def birth(data: Path) -> datetime:
+    """When the shop that keeps its data there was born: now, if it was not yet."""
+    path = data / "shop.json"
+    with suppress(FileNotFoundError):
+        return parse_rfc3339(msgspec.json.decode(path.read_bytes())["born_at"])
+    data.mkdir(mode=0o700, parents=True, exist_ok=True)
+    born_at = rfc3339(utc_now())
+    unfinished = path.with_suffix(".new")
+    unfinished.write_bytes(msgspec.json.encode({"born_at": born_at}))
+    unfinished.replace(path)
+    return parse_rfc3339(born_at)
+
+
+def main(environ: Mapping[str, str]) -> int:
+    try:
+        settings = load(environ)
+        port, latency = SHOP_PORT.read(environ), SHOP_LATENCY_MS.read(environ)
+        app = create_app(token=_token(settings), born_at=birth(settings.data), latency=latency)
+        listener = _listen(port)
+    except SettingsError as error:
+        print(error, file=sys.stderr)
+        return 1
+    print(f"The demo shop is open at http://{HOST}:{port}", flush=True)
+    with listener, suppress(KeyboardInterrupt):
+        config = uvicorn.Config(app, log_level="warning", access_log=False, timeout_graceful_shutdown=1)
+        uvicorn.Server(config).run(sockets=[listener])
+    return 0
+
+
+def _token(settings: Settings) -> str:
+    try:
+        return settings.secrets[SHOP_TOKEN]
+    except KeyError:
+        raise SettingsError(
+            f"{SHOP_TOKEN_VARIABLE}: not set; takes the token that the shop's clients must show"
+        ) from None
+
+
+def _listen(port: int) -> socket.socket:
+    """Bound here and not by uvicorn, which would log the failure its own way."""
+    listener = socket.socket()
+    listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    try:
+        listener.bind((HOST, port))
+        listener.listen()
+    except OSError as error:
+        listener.close()
+        raise SettingsError(
+            f"The demo shop cannot listen on port {port}: {error.strerror}. Choose another with SHOP_PORT."
+        ) from None
+    return listener
+
+
+def _limit(request: Request) -> int:
+    text = request.query_params.get("limit", str(DEFAULT_LIMIT))
+    if not re.fullmatch(r"[0-9]{1,4}", text) or not 1 <= int(text) <= HIGHEST_LIMIT:
+        raise Refused(400, f"limit: got {text!r}; takes a whole number from 1 to {HIGHEST_LIMIT}")
+    return int(text)
+
+
+def _cursor(goods: Goods, number: int) -> str:
+    return base64.urlsafe_b64encode(f"{goods.name}:{number}".encode()).decode().rstrip("=")
+
+
+def _number(request: Request, goods: Goods, last: int) -> int | None:
+    """The number that the request's cursor stands for; None without a cursor."""
+    cursor = request.query_params.get("cursor")
+    if cursor is None:
+        return None
+    with suppress(ValueError):
+        text = base64.b64decode(cursor + "=" * (-len(cursor) % 4), altchars=b"-_", validate=True).decode()
+        match = re.fullmatch(rf"{goods.name}:([1-9][0-9]{{0,9}})", text, re.ASCII)
+        if match and int(match[1]) <= last:
+            return int(match[1])
+    raise Refused(400, f"cursor: got {cursor!r}; takes what a Link header of /{goods.name} announced")
+
+
+def _json(content: object, *, status: int = 200, headers: Mapping[str, str]) -> Response:
+    return Response(
+        msgspec.json.encode(content), status_code=status, headers=headers, media_type="application/json"
+    )
+
+
+if __name__ == "__main__":
+    sys.exit(main(os.environ))

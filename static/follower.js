@@ -1,0 +1,394 @@
+// Owns following one sync over the network: websocket, polling, and the way from one to the other.
+// It keeps one cursor, asserts that every frame starts right after it, and reports lines in order, each once.
+// It knows no DOM, draws nothing and has no words for people; it refuses to let two transports deliver at once.
+
+/** What the rules below are made of; all in milliseconds. A test hands in shorter ones. */
+export const TIMING = Object.freeze({
+  deadAfter: 25_000, // a socket without any frame for so long is dead (the server beats every 10 s)
+  connectWithin: 5_000, // without a frame after so long, polling takes over
+  provenAfter: 5_000, // a socket that lived so long counts as a success even if the log was silent
+  backoffFirst: 500,
+  backoffMost: 15_000,
+  pollEvery: 5_000,
+  pollWithin: 20_000,
+  probeEvery: 30_000, // while polling, how often the websocket is tried again
+  crowdedWait: 60_000, // after "too many connections"
+});
+
+const POLL_LIMIT = 5000;
+const TRIES_BEFORE_POLLING = 2;
+const GONE = { 403: "not allowed", 404: "no such sync", 410: "expired" };
+const ENDED = new Set(["completed", "completed_with_errors", "failed", "stopped"]);
+
+/**
+ * @typedef {{n: number, time: string, level: string, text: string, phase?: string, record?: string}} Line
+ * @typedef {"connecting"|"live"|"polling"|"reconnecting"|"offline"|"complete"|"signed-out"|"gone"} StateName
+ * @typedef {{name: StateName, seconds?: number, total?: number, reason?: string}} State
+ */
+
+/**
+ * Follows one sync. Events (`CustomEvent`, see `detail`):
+ * `lines` {first, last, lines} · `gap` {first, last, why} · `summary` (the object) · `beat` {time, last} ·
+ * `end` {last, summary} · `state` (State). `end` and `complete` come only once every line up to `end.last` was reported.
+ */
+export class Follower extends EventTarget {
+  #sync;
+  #cursor;
+  #origin;
+  #timing;
+  #WebSocket;
+  #fetch;
+  #random;
+  #net;
+
+  #running = false;
+  #state = /** @type {State|null} */ (null);
+  // Each socket or poll belongs to an epoch; whatever speaks for an earlier one is stale and is not heard.
+  #epoch = 0;
+  #socket = null;
+  #abort = null;
+  #timers = new Map();
+
+  #failures = 0; // websocket tries in a row that brought nothing
+  #retries = 0; // how far the backoff has grown
+  #without = 0; // since when there has been no working websocket
+  #probeAt = Infinity; // while polling: when the websocket is next tried
+  #end = null; // the end frame, while lines before it are still missing
+  #etag = null; // {url, value} of the last poll
+
+  /**
+   * @param {object} options
+   * @param {string} options.sync the sync's id
+   * @param {number} [options.after] the number of the last line already held; following starts with the next one
+   * @param {string} [options.origin] `https://host`, by default the page's own
+   * @param {Partial<typeof TIMING>} [options.timing]
+   * @param {typeof globalThis.WebSocket} [options.WebSocket]
+   * @param {typeof globalThis.fetch} [options.fetch]
+   * @param {() => number} [options.random] from 0 to 1, for jitter
+   * @param {EventTarget & {navigator?: {onLine?: boolean}}} [options.net] tells `online` and `offline`; by default the window
+   */
+  constructor({ sync, after = 0, origin, timing = {}, WebSocket, fetch, random = Math.random, net = globalThis }) {
+    super();
+    this.#sync = encodeURIComponent(sync);
+    this.#cursor = after;
+    this.#origin = origin ?? globalThis.location?.origin ?? "";
+    this.#timing = { ...TIMING, ...timing };
+    this.#WebSocket = WebSocket ?? globalThis.WebSocket;
+    this.#fetch = fetch ?? ((...args) => globalThis.fetch(...args));
+    this.#random = random;
+    this.#net = net;
+  }
+
+  /** The number of the last line reported (or known to be gone). */
+  get cursor() {
+    return this.#cursor;
+  }
+
+  start() {
+    if (this.#running) return;
+    this.#running = true;
+    this.#net.addEventListener?.("online", this.#onOnline);
+    this.#net.addEventListener?.("offline", this.#onOffline);
+    this.#say({ name: "connecting" });
+    this.#begin();
+  }
+
+  /** Lets go of the network; no event comes after this. `start` goes on from the cursor. */
+  stop() {
+    this.#running = false;
+    this.#drop();
+    this.#net.removeEventListener?.("online", this.#onOnline);
+    this.#net.removeEventListener?.("offline", this.#onOffline);
+  }
+
+  // --- coming and going -----------------------------------------------------------------------------------------
+
+  #onOnline = () => {
+    if (this.#state?.name === "offline") this.#begin();
+  };
+
+  #onOffline = () => {
+    this.#drop();
+    this.#say({ name: "offline" });
+  };
+
+  #begin() {
+    this.#drop();
+    if (this.#net.navigator?.onLine === false) return this.#say({ name: "offline" });
+    if (this.#state?.name !== "connecting") this.#say({ name: "reconnecting", seconds: 0 });
+    this.#failures = 0;
+    this.#retries = 0;
+    this.#without = performance.now();
+    if (this.#end) return void this.#poll();
+    this.#open();
+  }
+
+  /** Ends whatever transport there is; what it still says belongs to an old epoch. */
+  #drop() {
+    this.#epoch += 1;
+    for (const timer of this.#timers.values()) clearTimeout(timer);
+    this.#timers.clear();
+    this.#abort?.abort();
+    this.#abort = null;
+    const socket = this.#socket;
+    this.#socket = null;
+    try {
+      socket?.close(1000);
+    } catch {
+      // It never opened; there is nothing to close.
+    }
+    return this.#epoch;
+  }
+
+  #finish(state) {
+    this.stop();
+    this.#say(state);
+  }
+
+  #retry(wait, then) {
+    this.#drop();
+    this.#say({ name: "reconnecting", seconds: Math.ceil(wait / 1000) });
+    this.#later("retry", wait, () => {
+      this.#say({ name: "reconnecting", seconds: 0 });
+      then();
+    });
+  }
+
+  #backoff() {
+    const { backoffFirst, backoffMost } = this.#timing;
+    this.#retries += 1;
+    const ceiling = Math.min(backoffMost, backoffFirst * 2 ** this.#retries);
+    // Anywhere up to the ceiling: readers of a server that comes back do not arrive in step.
+    return backoffFirst + (ceiling - backoffFirst) * this.#random();
+  }
+
+  // --- the websocket --------------------------------------------------------------------------------------------
+
+  /** @param {boolean} [probing] tried from polling, which stays the state until the socket proves itself */
+  #open(probing = false) {
+    const epoch = this.#drop();
+    let socket;
+    try {
+      const url = `${this.#origin.replace(/^http/, "ws")}/api/syncs/${this.#sync}/live?after=${this.#cursor}`;
+      socket = new this.#WebSocket(url, "synctail.v1");
+    } catch {
+      return this.#lost(1006, false);
+    }
+    this.#socket = socket;
+    const seen = { heard: 0, at: 0, cursor: this.#cursor };
+    const lost = (code) => {
+      if (epoch !== this.#epoch) return;
+      const alive = seen.heard && performance.now() - seen.heard > this.#timing.provenAfter;
+      this.#lost(code, Boolean(alive) || this.#cursor > seen.cursor);
+    };
+    socket.onmessage = (event) => {
+      if (epoch !== this.#epoch) return;
+      seen.at = performance.now();
+      if (!seen.heard) this.#heard(seen, lost);
+      try {
+        this.#take(JSON.parse(event.data));
+      } catch {
+        lost(1006); // a hole, or no frame at all: come back from the cursor
+      }
+    };
+    socket.onclose = (event) => lost(event.code);
+    // Without a frame in time, polling takes over; a hanging handshake must not keep lines from anyone.
+    const left = probing ? this.#timing.connectWithin : this.#without + this.#timing.connectWithin - performance.now();
+    this.#later("connect", Math.max(left, 0), () => this.#poll());
+  }
+
+  #heard(seen, lost) {
+    seen.heard = seen.at;
+    this.#cancel("connect");
+    this.#probeAt = Infinity;
+    this.#say({ name: "live" });
+    const check = () => {
+      const left = seen.at + this.#timing.deadAfter - performance.now();
+      if (left <= 0) lost(1006);
+      else this.#later("dead", left, check);
+    };
+    this.#later("dead", this.#timing.deadAfter, check);
+  }
+
+  #lost(code, proven) {
+    const was = this.#state?.name;
+    this.#drop();
+    if (was === "live") {
+      this.#without = performance.now();
+      this.#say({ name: "reconnecting", seconds: 0 });
+    }
+    if (code === 4401) return this.#finish({ name: "signed-out" });
+    if (code === 4403 || code === 4404 || code === 4410) {
+      return this.#finish({ name: "gone", reason: GONE[code - 4000] });
+    }
+    if (code === 4429 || code === 4400) {
+      // A socket is not wanted; a poll holds no connection, and brings the same frames meanwhile.
+      this.#probeAt = performance.now() + this.#timing.crowdedWait * (1 + this.#random());
+      return void this.#poll();
+    }
+    if (was === "polling") return void this.#poll();
+    if (proven) {
+      this.#failures = 0;
+      this.#retries = 0;
+    } else {
+      this.#failures += 1;
+    }
+    const late = performance.now() - this.#without >= this.#timing.connectWithin;
+    if (this.#failures >= TRIES_BEFORE_POLLING || (late && !proven)) return void this.#poll();
+    // A restarting server takes a moment, and all its readers come back together: spread them further.
+    const wait = this.#backoff() * (code === 1012 ? 1 + 4 * this.#random() : 1);
+    this.#retry(wait, () => this.#open());
+  }
+
+  // --- polling --------------------------------------------------------------------------------------------------
+
+  async #poll() {
+    const epoch = this.#drop();
+    const from = this.#cursor;
+    let answer;
+    try {
+      answer = await this.#ask();
+    } catch {
+      answer = null; // not reached, cut off, or not JSON
+    }
+    if (epoch !== this.#epoch) return;
+    this.#cancel("ask");
+    if (answer === null || answer.status >= 500 || answer.status === 429) return this.#pollFailed(answer?.status);
+    if (answer.status === 401) return this.#finish({ name: "signed-out" });
+    if (answer.status in GONE) return this.#finish({ name: "gone", reason: GONE[answer.status] });
+    if (answer.status !== 200 && answer.status !== 304) return this.#pollFailed(answer.status);
+    this.#say({ name: "polling", seconds: Math.round(this.#timing.pollEvery / 1000) });
+    this.#retries = 0;
+    try {
+      for (const frame of answer.body?.frames ?? []) {
+        this.#take(frame);
+        if (epoch !== this.#epoch) return; // that frame ended it, or a listener stopped us
+      }
+      if (this.#end) this.#takeEnd(this.#end);
+      if (epoch !== this.#epoch) return;
+    } catch {
+      return this.#pollFailed();
+    }
+    this.#pollNext(answer.body, this.#cursor > from);
+  }
+
+  #pollNext(body, moved) {
+    const now = performance.now();
+    if (moved && body && (this.#cursor < body.last || ENDED.has(body.status))) return void this.#poll();
+    // The probe goes between two polls, and has as long as the pause between them: lines wait no longer for it.
+    if (this.#probeAt === Infinity) this.#probeAt = now + this.#timing.probeEvery;
+    if (now >= this.#probeAt && !this.#end) {
+      this.#probeAt = now + this.#timing.probeEvery;
+      return this.#open(true);
+    }
+    this.#later("poll", this.#timing.pollEvery, () => this.#poll());
+  }
+
+  /** Neither way works. Wait, then try both: after an outage nobody should be left on polling. */
+  #pollFailed(status) {
+    this.#etag = null;
+    const wait = status === 429 ? this.#timing.crowdedWait / 2 : this.#backoff();
+    this.#retry(wait, () => {
+      if (this.#end || status === 429) return void this.#poll();
+      this.#failures = TRIES_BEFORE_POLLING - 1; // one try by websocket, then a poll at once
+      this.#without = performance.now();
+      this.#open();
+    });
+  }
+
+  async #ask() {
+    const url = `${this.#origin}/api/syncs/${this.#sync}/log?after=${this.#cursor}&limit=${POLL_LIMIT}`;
+    const abort = new AbortController();
+    this.#abort = abort;
+    this.#later("ask", this.#timing.pollWithin, () => {
+      abort.abort();
+      this.#pollFailed();
+    });
+    const headers = { Accept: "application/json" };
+    if (this.#etag?.url === url) headers["If-None-Match"] = this.#etag.value;
+    const response = await this.#fetch(url, {
+      headers,
+      signal: abort.signal,
+      cache: "no-store", // the condition above is ours, not the browser cache's
+      credentials: "same-origin",
+      redirect: "manual", // only a sign-in page would send us elsewhere
+    });
+    if (response.type === "opaqueredirect") return { status: 401 };
+    if (response.status !== 200) return { status: response.status };
+    const body = await response.json();
+    const etag = response.headers.get("ETag");
+    this.#etag = etag ? { url, value: etag } : null;
+    return { status: 200, body };
+  }
+
+  // --- frames, whichever way they came --------------------------------------------------------------------------
+
+  #take(frame) {
+    switch (frame.type) {
+      case "lines":
+        return this.#takeLines(frame);
+      case "gap":
+        return this.#takeGap(frame);
+      case "summary":
+        return this.#emit("summary", frame.summary);
+      case "beat":
+        return this.#emit("beat", { time: frame.time, last: frame.last });
+      case "end":
+        return this.#takeEnd(frame);
+      default: // a frame of a newer server: not ours to judge
+    }
+  }
+
+  #takeLines({ first, last, lines }) {
+    if (last <= this.#cursor) return;
+    if (first > this.#cursor + 1 || !lines.every((line, i) => line.n === first + i) || lines.length !== last - first + 1) {
+      throw new Error(`lines ${first}–${last} do not follow ${this.#cursor}`);
+    }
+    const fresh = first <= this.#cursor ? lines.slice(this.#cursor + 1 - first) : lines;
+    this.#cursor = last;
+    this.#emit("lines", { first: fresh[0].n, last, lines: fresh });
+  }
+
+  #takeGap({ first, last, why }) {
+    if (last <= this.#cursor) return;
+    if (first > this.#cursor + 1) throw new Error(`gap ${first}–${last} does not follow ${this.#cursor}`);
+    const from = this.#cursor + 1;
+    this.#cursor = last;
+    this.#emit("gap", { first: from, last, why });
+  }
+
+  #takeEnd(frame) {
+    if (this.#cursor < frame.last) {
+      if (this.#end) return; // already fetching what is missing
+      this.#end = frame;
+      return void this.#poll();
+    }
+    this.#end = null;
+    this.#emit("summary", frame.summary);
+    this.#emit("end", { last: frame.last, summary: frame.summary });
+    this.#finish({ name: "complete", total: frame.last });
+  }
+
+  // --- small things ---------------------------------------------------------------------------------------------
+
+  #emit(type, detail) {
+    this.dispatchEvent(new CustomEvent(type, { detail }));
+  }
+
+  /** @param {State} state */
+  #say(state) {
+    const same = this.#state?.name === state.name && this.#state?.seconds === state.seconds;
+    this.#state = state;
+    if (!same) this.#emit("state", state);
+  }
+
+  #later(name, ms, act) {
+    this.#cancel(name);
+    this.#timers.set(name, setTimeout(act, ms));
+  }
+
+  #cancel(name) {
+    clearTimeout(this.#timers.get(name));
+    this.#timers.delete(name);
+  }
+}

@@ -1,0 +1,248 @@
+// Owns drawing a log into its scroller: rows in batches, follow, pause, gaps, the line an address points at.
+// It knows no network and fetches nothing: lines are handed to `append`, in order and each once.
+// It never moves what a person reads: only while it follows does it touch the scroll position.
+
+import { gapRow, lineRow } from "./line.js";
+
+const ROWS_PER_BLOCK = 100; // a block off screen costs the browser nothing (content-visibility)
+const ROWS_PER_FRAME = 1500; // more would make a frame long enough to feel
+const UP_KEYS = new Set(["ArrowUp", "PageUp", "Home"]);
+
+/**
+ * Events: `change`, whenever `following`, `unseen`, `held` or `paused` changed;
+ * `found` {n} once the line an address points at is in view, or the gap in its place.
+ */
+export class LogView extends EventTarget {
+  #scroller;
+  #rows;
+  #block = null;
+  #waiting = []; // items not yet drawn: {line} or {gap}
+  #drawn = 0; // how many of them are, from the front
+  #frame = 0;
+  #held = { items: [], lines: 0, errors: 0 };
+  #paused = false;
+  #following = true;
+  #unseen = 0;
+  #target = 0;
+  #last = { top: 0, height: 0 };
+
+  /** @param {{scroller: HTMLElement, rows: HTMLElement}} elements the region that scrolls, and the empty element in it */
+  constructor({ scroller, rows }) {
+    super();
+    this.#scroller = scroller;
+    this.#rows = rows;
+    this.#listen();
+  }
+
+  get following() {
+    return this.#following;
+  }
+
+  /** How many lines were drawn below since follow let go. */
+  get unseen() {
+    return this.#unseen;
+  }
+
+  /** What arrived while paused. */
+  get held() {
+    return { lines: this.#held.lines, errors: this.#held.errors };
+  }
+
+  get paused() {
+    return this.#paused;
+  }
+
+  /** @param {import("./follower.js").Line[]} lines */
+  append(lines) {
+    this.#put(lines.map((line) => ({ line })));
+  }
+
+  /** @param {{first: number, last: number, why: string}} gap */
+  gap(gap) {
+    this.#put([{ gap }]);
+  }
+
+  /** Freezes the view, and only the view: what arrives is kept, counted, and drawn in order by `resume`. */
+  pause() {
+    this.#paused = true;
+    // What had arrived but was not drawn yet stays out of the frozen view as well.
+    this.#hold(this.#waiting.splice(this.#drawn));
+    this.#changed();
+  }
+
+  resume() {
+    this.#paused = false;
+    const { items } = this.#held;
+    this.#held = { items: [], lines: 0, errors: 0 };
+    this.#put(items);
+    this.#changed();
+  }
+
+  /** Keep the newest line in view from now on. */
+  follow() {
+    this.#following = true;
+    this.#unseen = 0;
+    this.#pin();
+    this.#changed();
+  }
+
+  letGo() {
+    if (!this.#following) return;
+    this.#following = false;
+    this.#changed();
+  }
+
+  /** Bring a line into view, now or as soon as it has arrived. @param {number} n */
+  seek(n) {
+    this.#target = n;
+    this.#following = false;
+    this.#changed();
+    this.#seekNow();
+  }
+
+  /** Mark a line without moving anything. @param {number} n */
+  mark(n) {
+    for (const row of this.#rows.querySelectorAll(".is-target")) row.classList.remove("is-target");
+    this.#find(n)?.classList.add("is-target");
+  }
+
+  // --- drawing --------------------------------------------------------------------------------------------------
+
+  #put(items) {
+    if (this.#paused) {
+      this.#hold(items);
+      this.#changed();
+      return;
+    }
+    for (const item of items) this.#waiting.push(item);
+    this.#schedule();
+  }
+
+  #hold(items) {
+    for (const item of items) {
+      this.#held.items.push(item);
+      if (item.line) this.#held.lines += 1;
+      if (item.line?.level === "error") this.#held.errors += 1;
+    }
+  }
+
+  #schedule() {
+    if (this.#frame || this.#drawn >= this.#waiting.length) return;
+    // A hidden tab gets no frames: lines wait here, and are drawn when somebody looks.
+    this.#frame = requestAnimationFrame(() => {
+      this.#frame = 0;
+      this.#draw();
+      this.#schedule();
+    });
+  }
+
+  #draw() {
+    const until = Math.min(this.#drawn + ROWS_PER_FRAME, this.#waiting.length);
+    let lines = 0;
+    while (this.#drawn < until) {
+      const room = this.#room();
+      const fragment = document.createDocumentFragment();
+      for (let i = 0; i < room && this.#drawn < until; i += 1, this.#drawn += 1) {
+        const { line, gap } = this.#waiting[this.#drawn];
+        fragment.append(line ? lineRow(line) : gapRow(gap));
+        if (line) lines += 1;
+      }
+      this.#block.append(fragment);
+    }
+    if (this.#drawn === this.#waiting.length) {
+      this.#waiting = [];
+      this.#drawn = 0;
+    }
+    if (this.#following) this.#pin();
+    else this.#unseen += lines;
+    if (this.#target) this.#seekNow();
+    this.#changed();
+  }
+
+  /** How many rows the open block still takes; a full one is closed, and a new one opened. */
+  #room() {
+    const used = this.#block?.childElementCount ?? ROWS_PER_BLOCK;
+    if (used < ROWS_PER_BLOCK) return ROWS_PER_BLOCK - used;
+    this.#block?.classList.add("full");
+    this.#block = document.createElement("div");
+    this.#block.className = "block";
+    this.#rows.append(this.#block);
+    return ROWS_PER_BLOCK;
+  }
+
+  // --- follow ---------------------------------------------------------------------------------------------------
+
+  #pin() {
+    this.#scroller.scrollTop = this.#scroller.scrollHeight;
+    this.#remember();
+  }
+
+  #remember() {
+    this.#last = { top: this.#scroller.scrollTop, height: this.#scroller.scrollHeight };
+  }
+
+  #listen() {
+    const scroller = this.#scroller;
+    scroller.addEventListener("wheel", (event) => event.deltaY < 0 && this.letGo(), { passive: true });
+    scroller.addEventListener("keydown", (event) => {
+      if (UP_KEYS.has(event.key)) this.letGo();
+    });
+    scroller.addEventListener("scroll", () => this.#scrolled(), { passive: true });
+    document.addEventListener("selectionchange", () => {
+      const selection = document.getSelection();
+      if (selection && !selection.isCollapsed && this.#rows.contains(selection.anchorNode)) this.letGo();
+    });
+    // Rows that wrap anew, a window that changes: what is followed stays at the bottom.
+    const sizes = new ResizeObserver(() => this.#following && this.#pin());
+    sizes.observe(scroller);
+    sizes.observe(this.#rows);
+    this.#rows.addEventListener("click", (event) => this.#clicked(event));
+  }
+
+  /** Up, and not because the content became shorter: a person did that (scrollbar, touch, a key we do not know). */
+  #scrolled() {
+    const { top, height } = this.#last;
+    const up = this.#scroller.scrollTop < top - 1;
+    const shorter = this.#scroller.scrollHeight < height;
+    this.#remember();
+    if (up && !shorter) this.letGo();
+  }
+
+  #clicked(event) {
+    const unfold = event.target.closest?.(".unfold");
+    if (!unfold) return;
+    this.letGo();
+    unfold.parentElement.classList.remove("folded");
+    unfold.remove();
+  }
+
+  // --- the line an address points at ----------------------------------------------------------------------------
+
+  #find(n) {
+    const row = document.getElementById(`L${n}`);
+    if (row) return row;
+    for (const gap of this.#rows.querySelectorAll(".gap")) {
+      if (Number(gap.dataset.first) <= n && n <= Number(gap.dataset.last)) return gap;
+    }
+    return null;
+  }
+
+  #seekNow() {
+    const n = this.#target;
+    const row = this.#find(n);
+    if (!row) return;
+    this.#target = 0;
+    this.mark(n);
+    row.scrollIntoView({ block: "center" });
+    // Blocks that come into view take their true height only now; put it right once they have.
+    requestAnimationFrame(() => {
+      row.scrollIntoView({ block: "center" });
+      this.#remember();
+    });
+    this.dispatchEvent(new CustomEvent("found", { detail: { n } }));
+  }
+
+  #changed() {
+    this.dispatchEvent(new Event("change"));
+  }
+}

@@ -1,0 +1,89 @@
+// Owns keeping a list fresh: every five seconds it fetches the page's own address and swaps the [data-live] elements.
+// What the server renders first and what it renders later are the same template; nothing is built here.
+// It refuses to disturb: no swap under an open menu, the focus or a selection, none while the tab is hidden.
+
+import { readClock, tellTimes } from "./times.js";
+
+const EVERY = 5_000; // milliseconds
+const WITHIN = 15_000;
+
+const note = document.getElementById("refresh-state");
+const swapped = new Map(); // name → the element as the server last sent it, untouched
+let timer = 0;
+let busy = false;
+let reached = Date.now();
+
+const clockNow = (ms) => new Date(ms).toISOString().slice(11, 19);
+
+function say(state, text, href = "") {
+  if (note.dataset.state === state) return;
+  note.dataset.state = state;
+  note.replaceChildren(text);
+  if (!href) return;
+  const link = document.createElement("a");
+  link.href = href;
+  link.textContent = "Sign in";
+  note.append(" ", link);
+}
+
+function disturbed(element) {
+  const selection = document.getSelection();
+  return (
+    element.contains(document.activeElement) ||
+    element.querySelector("details[open]") !== null ||
+    (selection !== null && !selection.isCollapsed && selection.containsNode(element, true))
+  );
+}
+
+function swap(page) {
+  for (const fresh of page.querySelectorAll("[data-live]")) {
+    const name = fresh.dataset.live;
+    const old = document.querySelector(`[data-live="${CSS.escape(name)}"]`);
+    if (!old || disturbed(old) || swapped.get(name)?.isEqualNode(fresh)) continue;
+    swapped.set(name, fresh);
+    old.replaceWith(document.importNode(fresh, true));
+  }
+  readClock(page);
+  tellTimes();
+}
+
+async function refresh() {
+  if (busy || document.hidden) return;
+  busy = true;
+  try {
+    const response = await fetch(location.href, {
+      headers: { Accept: "text/html" },
+      cache: "no-store",
+      signal: AbortSignal.timeout(WITHIN),
+    });
+    const signedOut = response.status === 401 || (response.redirected && new URL(response.url).pathname === "/sign-in");
+    if (signedOut) return leave();
+    if (!response.ok) throw new Error(`answered ${response.status}`);
+    swap(new DOMParser().parseFromString(await response.text(), "text/html"));
+    reached = Date.now();
+    say("fresh", "Updates every 5 s");
+  } catch {
+    say("stale", `The server cannot be reached. This is what it said at ${clockNow(reached)} UTC; trying again.`);
+  } finally {
+    busy = false;
+  }
+  again();
+}
+
+function leave() {
+  clearTimeout(timer);
+  say("signed-out", "Signed out.", `/sign-in?next=${encodeURIComponent(location.pathname + location.search)}`);
+}
+
+function again() {
+  clearTimeout(timer);
+  timer = setTimeout(refresh, EVERY);
+}
+
+document.addEventListener("visibilitychange", () => {
+  if (document.hidden) clearTimeout(timer);
+  else if (note.dataset.state !== "signed-out") void refresh();
+});
+
+say("fresh", "Updates every 5 s");
+again();

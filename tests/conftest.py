@@ -1,0 +1,117 @@
+"""What tests are given. Redis is emptied before each test that uses it, and looked over for immortal keys after."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import httpx2
+import pytest
+
+from demo import valkey
+from jobs import keys, settings
+from jobs.appender import Appender
+from jobs.connect import connect
+from jobs.enqueue import Requests
+from server.auth import token_hash
+from tests.support import ADMIN_TOKEN, Process, free_port, immortal_keys
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+    import redis
+
+
+@pytest.fixture(scope="session")
+def valkey_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[valkey.Server]:
+    server = valkey.start(tmp_path_factory.mktemp("valkey"))
+    yield server
+    server.stop()
+
+
+@pytest.fixture(scope="session")
+def environ(valkey_server: valkey.Server, tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
+    """The environment that our processes get."""
+    data = tmp_path_factory.mktemp("data")
+    return {
+        "REDIS_URL": valkey_server.url,
+        "SYNCTAIL_DATA": str(data),
+        "SYNCTAIL_FILES": str(data / "files"),
+        "SYNCTAIL_ADMIN_TOKEN": ADMIN_TOKEN,
+        "SYNCTAIL_SECRET_SHOP_TOKEN": "the-token-of-the-shop",
+        "PORT": str(free_port()),
+        "SHOP_PORT": str(free_port()),
+        "SHOP_LATENCY_MS": "0",
+    }
+
+
+@pytest.fixture
+def config(environ: dict[str, str]) -> settings.Settings:
+    return settings.load(environ)
+
+
+@pytest.fixture
+def client(valkey_server: valkey.Server) -> Iterator[redis.Redis]:
+    """An empty Redis that knows one admin token. Ends the test as failed when a key was left without an expiry."""
+    with connect(valkey_server.url) as client:
+        client.flushall()
+        client.hset(keys.token(token_hash(ADMIN_TOKEN)), mapping={"name": "tests", "role": "admin"})
+        yield client
+        assert immortal_keys(client) == [], "these keys have no TTL and would be left for ever"
+
+
+@pytest.fixture
+def requests(config: settings.Settings, client: redis.Redis) -> Requests:
+    return Requests(config, client)
+
+
+@pytest.fixture
+def appender(config: settings.Settings, client: redis.Redis) -> Appender:
+    return Appender(client, live_ttl_ms=config.retention_ms)
+
+
+@pytest.fixture
+def files(environ: dict[str, str]) -> Path:
+    from pathlib import Path  # noqa: PLC0415
+
+    return Path(environ["SYNCTAIL_FILES"])
+
+
+# --- processes ----------------------------------------------------------------------------------------------------
+
+
+@pytest.fixture(scope="session")
+def web_process(environ: dict[str, str]) -> Iterator[Process]:
+    with Process("server", environ, ready="Synctail listens") as process:
+        yield process
+
+
+@pytest.fixture
+def web(web_process: Process, client: redis.Redis, environ: dict[str, str]) -> Iterator[httpx2.Client]:
+    """A real web process, and a client of it that bears the admin token. `web.base_url` says where it is."""
+    del web_process, client
+    headers = {"Authorization": f"Bearer {ADMIN_TOKEN}"}
+    with httpx2.Client(base_url=f"http://127.0.0.1:{environ['PORT']}", headers=headers) as http:
+        yield http
+
+
+@pytest.fixture
+def worker(client: redis.Redis, environ: dict[str, str]) -> Iterator[Process]:
+    """RQ's own worker, as a process."""
+    del client
+    with Process("jobs.worker", environ, ready="Worker ready") as process:
+        yield process
+
+
+@pytest.fixture(scope="session")
+def shop(environ: dict[str, str]) -> Iterator[str]:
+    """The address of the demo shop."""
+    with Process("demo.shop", environ, ready="The demo shop is open"):
+        yield f"http://127.0.0.1:{environ['SHOP_PORT']}"
+
+
+@pytest.fixture
+def shop_auth() -> Any:
+    from jobs.records import BearerAuth, Secret  # noqa: PLC0415
+
+    return BearerAuth(Secret("SHOP_TOKEN"))

@@ -1,0 +1,129 @@
+"""What tests share: waiting for a condition, processes of our own, and looking for keys that would live for ever."""
+
+from __future__ import annotations
+
+import os
+import signal
+import socket
+import subprocess
+import sys
+import threading
+import time
+from contextlib import suppress
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Self, cast
+
+import msgspec
+
+from jobs import keys
+from jobs.records import (
+    FileDestination,
+    HttpSource,
+    Service,
+    SqlDestination,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
+    import redis
+
+ROOT = Path(__file__).parent.parent
+ADMIN_TOKEN = "st_the-admin-of-the-tests"
+
+
+def until(condition: Callable[[], Any], what: str, *, seconds: float = 20) -> Any:
+    """Wait for a condition and return what it returned."""
+    deadline = time.monotonic() + seconds
+    while not (found := condition()):
+        assert time.monotonic() < deadline, f"waited {seconds} s in vain: {what}"
+        time.sleep(0.02)
+    return found
+
+
+def free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+class Process:
+    """One of our processes (`python -m MODULE`), with nothing of the outside's settings; output is read as it comes."""
+
+    def __init__(self, module: str, environ: Mapping[str, str], *, ready: str) -> None:
+        ours = ("REDIS_URL", "SYNCTAIL_", "HOST", "PORT", "SHOP_")
+        outside = {name: value for name, value in os.environ.items() if not name.startswith(ours)}
+        self.process = subprocess.Popen(
+            [sys.executable, "-m", module],
+            cwd=ROOT,
+            env={**outside, "PYTHONUNBUFFERED": "1", **environ},
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+        )
+        self.output = ""
+        self._reader = threading.Thread(target=self._read, daemon=True)
+        self._reader.start()
+        until(lambda: ready in self.output or self.process.poll() is not None, f"{module} says {ready!r}")
+        assert ready in self.output, f"{module} ended with {self.process.returncode}: {self.output}"
+
+    def _read(self) -> None:
+        assert self.process.stdout is not None
+        for line in self.process.stdout:
+            self.output += line
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.stop()
+
+    def stop(self, number: signal.Signals = signal.SIGTERM, *, seconds: float = 15) -> int:
+        """Send a signal, wait for the end, and return the exit code."""
+        with suppress(ProcessLookupError):
+            self.process.send_signal(number)
+        try:
+            return self.process.wait(seconds)
+        except subprocess.TimeoutExpired:
+            self.process.kill()
+            self.process.wait()
+            raise
+        finally:
+            self._reader.join(5)
+            cast("Any", self.process.stdout).close()
+
+    def children(self) -> list[int]:
+        path = Path(f"/proc/{self.process.pid}/task/{self.process.pid}/children")
+        return [int(pid) for pid in path.read_text().split()]
+
+
+def immortal_keys(client: redis.Redis) -> list[str]:
+    """Keys that nobody will ever remove: without an expiry, and not named as an exception."""
+    return [
+        name
+        for key in cast("list[bytes]", client.keys("*"))
+        if not (name := key.decode()).startswith(keys.WITHOUT_TTL) and cast("int", client.pttl(key)) == -1
+    ]
+
+
+def service(
+    service_id: str = "orders",
+    *,
+    url: str = "http://127.0.0.1:9/orders",
+    destination: SqlDestination | FileDestination | None = None,
+    **more: Any,
+) -> Service:
+    """A service; by default it writes to a file."""
+    source = HttpSource(url=url, records=more.pop("records", "orders"), auth=more.pop("auth", None))
+    return Service(
+        id=service_id,
+        name=more.pop("name", service_id.capitalize()),
+        source=source,
+        destination=destination or FileDestination(path=f"{service_id}.ndjson"),
+        **more,
+    )
+
+
+def store(client: redis.Redis, *services: Service) -> None:
+    for one in services:
+        client.hset(keys.SERVICES, one.id, msgspec.json.encode(one))
