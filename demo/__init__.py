@@ -4,6 +4,7 @@
 | ----------- | ---------------------------------------------------------------------------- |
 | `__main__`  | the launcher: checks, starts everything, prints the sign-in link, ends it all |
 | `processes` | honcho as a child: who started, who ended first, and that nobody is left      |
+| `runner`    | honcho itself, as that child runs it                                          |
 | `valkey`    | the embedded Valkey as a process of its own                                   |
 | `shop`      | the demo shop's HTTP interface                                                |
 | `goods`     | the shop's records, made from their numbers                                   |

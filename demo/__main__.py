@@ -40,11 +40,11 @@ WEB_READY_SECONDS = 30.0
 ANY_HOST = {"0.0.0.0": "127.0.0.1", "::": "::1", "": "127.0.0.1"}  # noqa: S104 - what a browser opens instead
 
 
-class StartFailed(Exception):  # noqa: N818 - named for what happened
+class StartFailed(Exception):
     """One line for the person who started this."""
 
 
-class Left(Exception):  # noqa: N818 - no error
+class Left(Exception):
     """Someone pressed Ctrl-C."""
 
 
@@ -75,8 +75,7 @@ class Plan:
 
     @property
     def names(self) -> list[str]:
-        # The web process first: honcho gives the first one PORT as it is.
-        return ["web", "worker", "clock", "shop", *(["redis"] if self.own_redis else [])]
+        return [*(["redis"] if self.own_redis else []), "shop", "web", "worker", "worker2", "clock"]
 
     @property
     def address(self) -> str:
@@ -137,8 +136,7 @@ def check(plan: Plan) -> None:
     """Everything that can be known before something is started."""
     if plan.port == plan.shop_port:
         raise StartFailed(
-            f"PORT and SHOP_PORT are both {plan.port}. "
-            f"Choose another: PORT={plan.port % HIGHEST_PORT + 1} make run"
+            f"PORT and SHOP_PORT are both {plan.port}. Choose another: PORT={plan.port % HIGHEST_PORT + 1} make run"
         )
     check_port(plan.host, plan.port, PORT.name)
     check_port("127.0.0.1", plan.shop_port, SHOP_PORT.name)
@@ -191,9 +189,7 @@ def wait_for(what: str, condition: Callable[[], bool], seconds: float, go_on: Wa
     deadline = time.monotonic() + seconds
     while not condition():
         if time.monotonic() > deadline:
-            raise StartFailed(
-                f"Waited {seconds:.0f} seconds for {what} in vain. The lines above may say why."
-            )
+            raise StartFailed(f"Waited {seconds:.0f} seconds for {what} in vain. The lines above may say why.")
         go_on.pause()
 
 
@@ -218,9 +214,7 @@ def web_is_ready(plan: Plan) -> bool:
 def banner(plan: Plan) -> str:
     lines = ("Synctail is running. Sign in here:", "", f"    {plan.address}/sign-in#{plan.admin_token}", "")
     rule = "─" * 78
-    return "\n".join(
-        ("", rule, *(f"  {line}".rstrip() for line in (*lines, "Ctrl-C stops everything.")), rule, "")
-    )
+    return "\n".join(("", rule, *(f"  {line}".rstrip() for line in (*lines, "Ctrl-C stops everything.")), rule, ""))
 
 
 def check_port(host: str, port: int, variable: str) -> None:
@@ -247,9 +241,7 @@ def prepare_data(data: Path) -> Path:
         data.mkdir(mode=0o700, parents=True, exist_ok=True)
         if data.stat().st_mode & 0o022:
             # Not made by us, and perhaps a shared one such as /tmp: tightening it would hurt others.
-            raise StartFailed(
-                f"{DATA.name}: others may write to {data}. Choose another folder, or: chmod 700 {data}"
-            )
+            raise StartFailed(f"{DATA.name}: others may write to {data}. Choose another folder, or: chmod 700 {data}")
         data.chmod(0o700)
     except OSError as error:
         raise StartFailed(f"{DATA.name}: {data} cannot be used as a folder: {error.strerror}") from None
@@ -264,9 +256,7 @@ def kept(path: Path, make: Callable[[], str]) -> str:
     text = make()
     unfinished = path.with_name(f"{path.name}.new")
     unfinished.unlink(missing_ok=True)
-    with os.fdopen(
-        os.open(unfinished, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w", encoding="utf-8"
-    ) as file:
+    with os.fdopen(os.open(unfinished, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w", encoding="utf-8") as file:
         file.write(text + "\n")
     unfinished.replace(path)
     return text

@@ -154,9 +154,7 @@ def product(number: int, born_at: datetime) -> Record:
 
 def _ordered_at(number: int, born_at: datetime) -> datetime:
     later = number - ORDERS_AT_BIRTH
-    step = (
-        timedelta(seconds=SECONDS_PER_ORDER) if later > 0 else timedelta(minutes=MINUTES_BETWEEN_OLD_ORDERS)
-    )
+    step = timedelta(seconds=SECONDS_PER_ORDER) if later > 0 else timedelta(minutes=MINUTES_BETWEEN_OLD_ORDERS)
     return born_at + later * step
 
 

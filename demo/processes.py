@@ -16,6 +16,7 @@ from contextlib import suppress
 from typing import IO, TYPE_CHECKING, NamedTuple
 
 from demo.leash import adopt_orphans, die_with_parent, end_children
+from demo.runner import COLOUR_VARIABLE
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -25,9 +26,7 @@ STARTED_SECONDS = 3.0
 HONCHO_ENDS_SECONDS = 6.5
 """honcho itself kills five seconds after it asked."""
 
-_EVENT = re.compile(
-    r"[0-9:]{8} system +\| (?P<name>[\w-]+)\.\d+ (?P<what>started|stopped) \(\w+=(?P<number>-?\d+)\)"
-)
+_EVENT = re.compile(r"[0-9:]{8} system +\| (?P<name>[\w-]+) (?P<what>started|stopped) \(\w+=(?P<number>-?\d+)\)")
 
 
 class Ended(NamedTuple):
@@ -43,7 +42,7 @@ class Ended(NamedTuple):
 
 
 class Processes:
-    """`names` are the Procfile's; the first gets `PORT` as it is, and honcho counts it up for the others."""
+    """The processes of the Procfile that `names` lists. Whoever makes this calls `stop`."""
 
     def __init__(self, procfile: Path, names: Sequence[str], environ: Mapping[str, str]) -> None:
         self._wanted = len(names)
@@ -52,20 +51,9 @@ class Processes:
         self.first_ended: Ended | None = None
         adopt_orphans()
         self._honcho = subprocess.Popen(
-            # No .env file: it would change what the launcher has just checked.
-            [
-                sys.executable,
-                "-m",
-                "honcho",
-                "--env",
-                os.devnull,
-                "--procfile",
-                str(procfile),
-                "start",
-                *names,
-            ],
+            [sys.executable, "-m", "demo.runner", str(procfile), *names],
             cwd=procfile.parent,
-            env=environ,
+            env={**environ, **({COLOUR_VARIABLE: "1"} if sys.stdout.isatty() else {})},
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
             # Ctrl-C reaches the launcher alone: honcho takes no signal well before its processes run.
@@ -93,7 +81,7 @@ class Processes:
         self._reader.join(1)
 
     def kill(self) -> None:
-        """At once, for someone who has asked twice."""
+        """At once, and out of order: honcho did not manage."""
         for pid in self._pids:
             with suppress(ProcessLookupError):
                 os.killpg(pid, signal.SIGKILL)

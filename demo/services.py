@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 import msgspec
-from sqlalchemy import URL
 
 from demo.settings import SHOP_TOKEN
 from jobs import keys
@@ -29,7 +28,7 @@ if TYPE_CHECKING:
 def demo_services(*, shop_url: str, warehouse: Path) -> tuple[Service, ...]:
     """`shop_url` without a slash at its end; `warehouse` is the SQLite file."""
     # Absolute: the worker may run anywhere.
-    database = URL.create("sqlite", database=str(warehouse.resolve())).render_as_string(hide_password=False)
+    database = f"sqlite:///{warehouse.resolve()}"
 
     def shop(what: str) -> HttpSource:
         return HttpSource(url=f"{shop_url}/{what}", records=what, auth=BearerAuth(Secret(SHOP_TOKEN)))

@@ -52,7 +52,7 @@ Every 23rd request is answered 429 with Retry-After. A few records are wrong on 
 """
 
 
-class Refused(Exception):  # noqa: N818 - named for what the client is told
+class Refused(Exception):
     """An answer that is not a page: status, text, headers."""
 
     def __init__(self, status: int, text: str, **headers: str) -> None:
@@ -72,9 +72,7 @@ def create_app(
         nonlocal requests
         given = request.headers.get("authorization", "").encode()
         if not hmac.compare_digest(given, authorization):
-            raise Refused(
-                401, "a bearer token is needed: Authorization: Bearer TOKEN", WWW_Authenticate="Bearer"
-            )
+            raise Refused(401, "a bearer token is needed: Authorization: Bearer TOKEN", WWW_Authenticate="Bearer")
         requests += 1
         if requests % TOO_MANY_EVERY == 0:
             raise Refused(429, "too many requests; come back in a second", Retry_After="1")
@@ -187,9 +185,7 @@ def _number(request: Request, goods: Goods, last: int) -> int | None:
 
 
 def _json(content: object, *, status: int = 200, headers: Mapping[str, str]) -> Response:
-    return Response(
-        msgspec.json.encode(content), status_code=status, headers=headers, media_type="application/json"
-    )
+    return Response(msgspec.json.encode(content), status_code=status, headers=headers, media_type="application/json")
 
 
 if __name__ == "__main__":

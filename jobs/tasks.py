@@ -144,9 +144,10 @@ class _Run:
             case "shutdown":
                 text = "Failed: its worker was shut down. Run it again: records already pushed are skipped"
                 return Ending(Status.FAILED, Reason.KILLED, text)
-            case _:
-                who = self._stop_asked_by()
-                return Ending(Status.STOPPED, Reason.STOPPED_BY_USER, f"Stopped by {who}")
+            case "stop":
+                return Ending(Status.STOPPED, Reason.STOPPED_BY_USER, f"Stopped by {self._stop_asked_by()}")
+            case "fenced":  # there is an ending already, and the fence will not let this one in
+                return Ending(Status.FAILED, Reason.LOST, "Failed: it was ended from outside")
 
     def _stop_asked_by(self) -> str:
         try:

@@ -23,12 +23,20 @@ export class LogView extends EventTarget {
   #paused = false;
   #following = true;
   #unseen = 0;
-  #target = 0;
+  #known;
+  #target = 0; // the line to bring into view, until it has arrived
+  #settling = null; // its row, until enough has arrived below it to hold it in the middle
   #last = { top: 0, height: 0 };
 
-  /** @param {{scroller: HTMLElement, rows: HTMLElement}} elements the region that scrolls, and the empty element in it */
-  constructor({ scroller, rows }) {
+  /**
+   * @param {object} options
+   * @param {HTMLElement} options.scroller the region that scrolls
+   * @param {HTMLElement} options.rows the empty element in it that takes the rows
+   * @param {number} [options.known] lines up to this number were there when the page opened: they are not "new"
+   */
+  constructor({ scroller, rows, known = 0 }) {
     super();
+    this.#known = known;
     this.#scroller = scroller;
     this.#rows = rows;
     this.#listen();
@@ -80,6 +88,8 @@ export class LogView extends EventTarget {
 
   /** Keep the newest line in view from now on. */
   follow() {
+    this.#target = 0;
+    this.#settling = null;
     this.#following = true;
     this.#unseen = 0;
     this.#pin();
@@ -145,7 +155,7 @@ export class LogView extends EventTarget {
       for (let i = 0; i < room && this.#drawn < until; i += 1, this.#drawn += 1) {
         const { line, gap } = this.#waiting[this.#drawn];
         fragment.append(line ? lineRow(line) : gapRow(gap));
-        if (line) lines += 1;
+        if (line && line.n > this.#known) lines += 1;
       }
       this.#block.append(fragment);
     }
@@ -153,9 +163,11 @@ export class LogView extends EventTarget {
       this.#waiting = [];
       this.#drawn = 0;
     }
-    if (this.#following) this.#pin();
-    else this.#unseen += lines;
     if (this.#target) this.#seekNow();
+    if (lines) this.#settling = null; // new lines move nothing any more
+    else if (this.#settling) this.#settle();
+    if (this.#following) return this.#pin();
+    this.#unseen += lines;
     this.#changed();
   }
 
@@ -183,6 +195,9 @@ export class LogView extends EventTarget {
 
   #listen() {
     const scroller = this.#scroller;
+    for (const type of ["wheel", "keydown", "pointerdown", "touchstart"]) {
+      scroller.addEventListener(type, () => (this.#settling = null), { passive: true });
+    }
     scroller.addEventListener("wheel", (event) => event.deltaY < 0 && this.letGo(), { passive: true });
     scroller.addEventListener("keydown", (event) => {
       if (UP_KEYS.has(event.key)) this.letGo();
@@ -193,7 +208,9 @@ export class LogView extends EventTarget {
       if (selection && !selection.isCollapsed && this.#rows.contains(selection.anchorNode)) this.letGo();
     });
     // Rows that wrap anew, a window that changes: what is followed stays at the bottom.
-    const sizes = new ResizeObserver(() => this.#following && this.#pin());
+    const sizes = new ResizeObserver(() => {
+      if (this.#following && scroller.scrollTop + scroller.clientHeight < scroller.scrollHeight - 1) this.#pin();
+    });
     sizes.observe(scroller);
     sizes.observe(this.#rows);
     this.#rows.addEventListener("click", (event) => this.#clicked(event));
@@ -233,13 +250,21 @@ export class LogView extends EventTarget {
     if (!row) return;
     this.#target = 0;
     this.mark(n);
-    row.scrollIntoView({ block: "center" });
+    this.#settling = row;
+    this.#settle();
     // Blocks that come into view take their true height only now; put it right once they have.
-    requestAnimationFrame(() => {
-      row.scrollIntoView({ block: "center" });
-      this.#remember();
-    });
+    requestAnimationFrame(() => this.#settling === row && this.#settle());
     this.dispatchEvent(new CustomEvent("found", { detail: { n } }));
+  }
+
+  #settle() {
+    this.#settling.scrollIntoView({ block: "center" });
+    this.#remember();
+    const { top, height } = this.#last;
+    if (height - top - this.#scroller.clientHeight > 1 && !this.#frame) {
+      const row = this.#settling;
+      requestAnimationFrame(() => this.#settling === row && (this.#settling = null));
+    }
   }
 
   #changed() {

@@ -23,9 +23,10 @@ function startAfter(lines, target) {
 const lineInAddress = () => Number(/^#L(\d{1,9})$/.exec(location.hash)?.[1] ?? 0);
 
 const log = get("log");
+const known = Number(log.dataset.lines);
 const head = new SyncHead(get("sync-head"), get("words"));
-const view = new LogView({ scroller: get("log-scroll"), rows: get("log-rows") });
-const after = startAfter(Number(log.dataset.lines), lineInAddress());
+const view = new LogView({ scroller: get("log-scroll"), rows: get("log-rows"), known });
+const after = startAfter(known, lineInAddress());
 const follower = new Follower({ sync: log.dataset.sync, after });
 const announce = announcer(get("announcements"));
 let touched = false; // whether somebody has used the auto-refresh button
@@ -93,10 +94,15 @@ function wireToolbar() {
 function showView(refresh, pill) {
   const { lines, errors } = view.held;
   refresh.setAttribute("aria-pressed", String(!view.paused));
-  refresh.querySelector(".words").textContent = view.paused ? "Auto-refresh is off" : "Auto-refresh is on";
-  get("held").textContent = view.paused ? heldWords(lines, errors) : "";
+  write(refresh.querySelector(".words"), view.paused ? "Auto-refresh is off" : "Auto-refresh is on");
+  write(get("held"), view.paused ? heldWords(lines, errors) : "");
   pill.hidden = view.following;
-  pill.querySelector(".words").textContent = view.unseen ? `${thousands(view.unseen)} new` : "Newest";
+  write(pill.querySelector(".words"), view.unseen ? `${thousands(view.unseen)} new` : "Newest");
+}
+
+/** Writing the same text again would still cost a layout. */
+function write(element, text) {
+  if (element.textContent !== text) element.textContent = text;
 }
 
 function heldWords(lines, errors) {

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from pathlib import Path
+from typing import TYPE_CHECKING
 
 import httpx2
 import pytest
@@ -12,12 +13,12 @@ from jobs import keys, settings
 from jobs.appender import Appender
 from jobs.connect import connect
 from jobs.enqueue import Requests
+from jobs.records import BearerAuth, Secret
 from server.auth import token_hash
 from tests.support import ADMIN_TOKEN, Process, free_port, immortal_keys
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
-    from pathlib import Path
 
     import redis
 
@@ -72,8 +73,6 @@ def appender(config: settings.Settings, client: redis.Redis) -> Appender:
 
 @pytest.fixture
 def files(environ: dict[str, str]) -> Path:
-    from pathlib import Path  # noqa: PLC0415
-
     return Path(environ["SYNCTAIL_FILES"])
 
 
@@ -95,11 +94,47 @@ def web(web_process: Process, client: redis.Redis, environ: dict[str, str]) -> I
         yield http
 
 
+class Workers:
+    """At most one worker runs: a second one would take the jobs of the first."""
+
+    def __init__(self, environ: dict[str, str]) -> None:
+        self._environ = environ
+        self._shared: Process | None = None
+
+    def shared(self) -> Process:
+        if self._shared is None or self._shared.process.poll() is not None:
+            self._shared = self.own()
+        return self._shared
+
+    def own(self) -> Process:
+        return Process("jobs.worker", self._environ, ready="Worker ready")
+
+    def stop(self) -> None:
+        if self._shared:
+            self._shared.stop()
+            self._shared = None
+
+
+@pytest.fixture(scope="session")
+def workers(environ: dict[str, str]) -> Iterator[Workers]:
+    workers = Workers(environ)
+    yield workers
+    workers.stop()
+
+
 @pytest.fixture
-def worker(client: redis.Redis, environ: dict[str, str]) -> Iterator[Process]:
-    """RQ's own worker, as a process."""
+def worker(workers: Workers, client: redis.Redis) -> Process:
+    """RQ's own worker, as a process that tests share; whoever harms it takes `own_worker` instead."""
     del client
-    with Process("jobs.worker", environ, ready="Worker ready") as process:
+    return workers.shared()
+
+
+@pytest.fixture
+def own_worker(workers: Workers, client: redis.Redis) -> Iterator[Process]:
+    """A worker of the test's own, to be killed at will."""
+    del client
+    workers.stop()
+    with workers.own() as process:
         yield process
 
 
@@ -111,7 +146,5 @@ def shop(environ: dict[str, str]) -> Iterator[str]:
 
 
 @pytest.fixture
-def shop_auth() -> Any:
-    from jobs.records import BearerAuth, Secret  # noqa: PLC0415
-
+def shop_auth() -> BearerAuth:
     return BearerAuth(Secret("SHOP_TOKEN"))

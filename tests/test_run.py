@@ -207,13 +207,13 @@ def test_a_sync_over_its_time_limit_says_so(
 
 
 def test_a_killed_process_is_told_as_killed(
-    client: redis.Redis, requests: Requests, worker: Process, hanging: str
+    client: redis.Redis, requests: Requests, own_worker: Process, hanging: str
 ) -> None:
     orders = service(url=hanging)
     store(client, orders)
     sync_id = requests.start(orders, Trigger.MANUAL).id
     running(client, sync_id)
-    [horse] = worker.children()
+    [horse] = own_worker.children()
     os.kill(horse, signal.SIGKILL)
     summary = ended(client, sync_id, seconds=5)
     assert (summary.status, summary.reason) == (Status.FAILED, Reason.KILLED)
@@ -221,17 +221,17 @@ def test_a_killed_process_is_told_as_killed(
 
 
 def test_a_worker_that_is_shut_down_ends_its_sync_first(
-    client: redis.Redis, requests: Requests, worker: Process, hanging: str
+    client: redis.Redis, requests: Requests, own_worker: Process, hanging: str
 ) -> None:
     orders = service(url=hanging)
     store(client, orders)
     sync_id = requests.start(orders, Trigger.MANUAL).id
     running(client, sync_id)
-    worker.process.terminate()
+    own_worker.process.terminate()
     summary = ended(client, sync_id, seconds=5)
     assert (summary.status, summary.reason) == (Status.FAILED, Reason.KILLED)
     assert "shut down" in lines_of(client, sync_id)[-1]["text"]
-    until(lambda: worker.process.poll() is not None, "the worker has gone")
+    until(lambda: own_worker.process.poll() is not None, "the worker has gone")
 
 
 def test_a_service_removed_before_its_sync_began_is_told(

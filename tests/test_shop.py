@@ -159,9 +159,7 @@ def test_every_23rd_request_is_asked_to_come_back_later() -> None:
 
 def test_a_record_follows_from_its_number() -> None:
     for make in (goods.order, goods.customer, goods.product):
-        assert [make(number, BORN_AT) for number in range(1, 50)] == [
-            make(number, BORN_AT) for number in range(1, 50)
-        ]
+        assert [make(number, BORN_AT) for number in range(1, 50)] == [make(number, BORN_AT) for number in range(1, 50)]
 
 
 def test_about_one_order_in_sixty_is_wrong_in_a_way_the_warehouse_refuses() -> None:

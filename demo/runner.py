@@ -1,0 +1,51 @@
+"""honcho with two things its command line lacks (`python -m demo.runner PROCFILE NAME …`): it survives the loss of
+whoever reads its output, without which it could not end its processes, and it hands `PORT` on as it is.
+
+Which processes run, and with which environment, is said by `demo.processes`, which starts this.
+"""
+
+# honcho's functions carry no types.
+# mypy: allow-untyped-calls
+
+from __future__ import annotations
+
+import os
+import sys
+from contextlib import suppress
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from honcho.environ import parse_procfile
+from honcho.manager import Manager
+from honcho.printer import Printer
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from honcho.printer import Message
+
+COLOUR_VARIABLE = "SYNCTAIL_DEMO_COLOUR"
+"""Set by the launcher when it writes to a terminal: the output here is always a pipe."""
+
+
+class LastingPrinter(Printer):
+    def __init__(self, *, colour: bool) -> None:
+        super().__init__(sys.stdout)
+        self._colours_supported = colour
+
+    def write(self, message: Message) -> None:
+        with suppress(OSError):
+            super().write(message)
+
+
+def main(procfile: Path, names: Sequence[str]) -> int:
+    manager = Manager(LastingPrinter(colour=COLOUR_VARIABLE in os.environ))
+    commands = parse_procfile(procfile.read_text(encoding="utf-8")).processes
+    for name in names:
+        manager.add_process(name, commands[name])
+    manager.loop()
+    return int(manager.returncode or 0)
+
+
+if __name__ == "__main__":
+    sys.exit(main(Path(sys.argv[1]), sys.argv[2:]))

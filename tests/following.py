@@ -1,0 +1,126 @@
+"""Logs to follow, written without a worker, and a reader that takes no line twice, late or out of order."""
+
+from __future__ import annotations
+
+import json
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any
+
+from websockets.sync.client import connect
+
+from jobs.endings import ending_fields
+from jobs.logwriter import LogWriter
+from jobs.records import Reason, Status, Trigger, rfc3339, utc_now
+from tests.support import ADMIN_TOKEN, service
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from datetime import timedelta
+
+    import httpx2
+    from websockets.sync.client import ClientConnection
+
+    from jobs.appender import Appender
+    from jobs.enqueue import Requests
+    from jobs.records import Service
+
+BEARER = {"Authorization": f"Bearer {ADMIN_TOKEN}"}
+
+
+class Logs:
+    """Starts syncs, and writes their logs in place of a worker."""
+
+    def __init__(self, requests: Requests, appender: Appender, retention: timedelta) -> None:
+        self._requests = requests
+        self._appender = appender
+        self._retention = retention
+
+    def start(self, of: Service | None = None) -> str:
+        return self._requests.start(of or service(), Trigger.MANUAL).id
+
+    @contextmanager
+    def writing(self, sync_id: str) -> Iterator[LogWriter]:
+        """The sync runs; at the end it has completed, if the test has not ended it in another way."""
+        log = LogWriter(self._appender, sync_id, self._appender.claim(sync_id))
+        log.set(status=Status.RUNNING, started_at=rfc3339(utc_now()))
+        try:
+            yield log
+        finally:
+            self.end(log)
+
+    def end(self, log: LogWriter, status: Status = Status.COMPLETED, reason: Reason | None = None) -> bool:
+        return log.close("info", "The end", **ending_fields(status, reason, self._retention))
+
+    def written(self, lines: int, *, size: int = 0, of: Service | None = None) -> str:
+        """A sync that has completed with so many lines, the last one included."""
+        sync_id = self.start(of)
+        with self.writing(sync_id) as log:
+            for n in range(1, lines):
+                log.info(f"line {n} {'x' * size}")
+        return sync_id
+
+
+class Reader:
+    """One reader's cursor and what it heard. Each frame is checked as it comes; none may skip, repeat or overtake."""
+
+    def __init__(self, sync_id: str, after: int = 0) -> None:
+        self.sync_id = sync_id
+        self.cursor = after
+        self.numbers: list[int] = []
+        self.texts: list[str] = []
+        self.gaps: list[tuple[int, int]] = []
+        self.summaries: list[dict[str, Any]] = []
+        self.beats = 0
+        self.end: dict[str, Any] | None = None
+
+    def hear(self, text: str | bytes) -> dict[str, Any]:
+        frame: dict[str, Any] = json.loads(text)
+        return self.take(frame)
+
+    def take(self, frame: dict[str, Any]) -> dict[str, Any]:
+        assert self.end is None, f"after the end came {frame}"
+        assert frame["type"] == "beat" or frame["sync"] == self.sync_id
+        match frame["type"]:
+            case "lines":
+                numbers = [line["n"] for line in frame["lines"]]
+                assert frame["first"] == self.cursor + 1
+                assert numbers == list(range(frame["first"], frame["last"] + 1))
+                self.numbers += numbers
+                self.texts += [line["text"] for line in frame["lines"]]
+                self.cursor = frame["last"]
+            case "gap":
+                assert frame["first"] == self.cursor + 1 <= frame["last"]
+                self.gaps.append((frame["first"], frame["last"]))
+                self.cursor = frame["last"]
+            case "summary":
+                self.summaries.append(frame["summary"])
+            case "beat":
+                self.beats += 1
+            case "end":
+                assert frame["last"] == frame["summary"]["lines"] <= self.cursor
+                self.end = frame
+            case other:
+                raise AssertionError(f"a frame of type {other!r}")
+        return frame
+
+    def poll(self, web: httpx2.Client, *, limit: int = 5000) -> None:
+        answer = web.get(f"/api/syncs/{self.sync_id}/log", params={"after": self.cursor, "limit": limit})
+        assert answer.status_code == 200, answer.text
+        for frame in answer.json()["frames"]:
+            self.take(frame)
+
+    def watch(self, web: httpx2.Client) -> int | None:
+        """Follow by websocket from the cursor to the end; returns the close code."""
+        with open_socket(web, self.sync_id, self.cursor) as socket:
+            for text in socket:
+                self.hear(text)
+            return socket.close_code
+
+
+def live_url(web: httpx2.Client, sync_id: str, after: int = 0) -> str:
+    return f"ws://{web.base_url.host}:{web.base_url.port}/api/syncs/{sync_id}/live?after={after}"
+
+
+def open_socket(web: httpx2.Client, sync_id: str, after: int = 0, **options: Any) -> ClientConnection:
+    options.setdefault("additional_headers", BEARER)
+    return connect(live_url(web, sync_id, after), max_size=None, proxy=None, open_timeout=10, **options)

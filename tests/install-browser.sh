@@ -1,0 +1,22 @@
+#!/usr/bin/env bash
+# Makes sure there is a Chromium for the page tests: the one that is there, else the system's package, else Playwright's.
+set -euo pipefail
+cd "$(dirname "$0")/.."
+
+for name in chromium chromium-browser google-chrome; do
+  if command -v "$name" >/dev/null; then exit 0; fi
+done
+
+as_root=()
+if [ "$(id -u)" -ne 0 ]; then as_root=(sudo -n); fi
+if command -v apt-get >/dev/null; then
+  echo 'Installing Chromium …'
+  if "${as_root[@]}" apt-get -qq update && DEBIAN_FRONTEND=noninteractive \
+    "${as_root[@]}" apt-get -qq install --yes --no-install-recommends chromium fonts-dejavu >/dev/null; then
+    exit 0
+  fi
+fi
+
+if .venv/bin/playwright install chromium; then exit 0; fi
+echo 'The page tests need Chromium and it could not be installed. On Debian: apt-get install chromium' >&2
+exit 1
