@@ -25,7 +25,7 @@ def main(link: str) -> None:
         page.get_by_role("button", name="Run").first.click()
         page.wait_for_url("**/syncs/*")
         page.locator(".line[data-level=error]").nth(3).wait_for()
-        expect(page.get_by_text("Live", exact=True)).to_be_visible()
+        expect(page.locator("#connection")).to_have_text("Live")
         page.screenshot(path=IMAGES / "log.png")
         page.goto(f"{origin}/services")
         page.screenshot(path=IMAGES / "services.png")

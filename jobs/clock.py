@@ -37,6 +37,8 @@ CATCH_UP = timedelta(seconds=90)
 """A start that was missed by less than this (the clock was restarted) is made up for; an older one is not."""
 SILENT = timedelta(seconds=20)
 VOUCHED = timedelta(seconds=15)
+ABSENT = timedelta(seconds=10)
+"""After so long without Redis, or asleep, no silence counts: the others were cut off as well, and get time to speak."""
 
 _log = logging.getLogger("synctail.clock")
 
@@ -47,12 +49,16 @@ class Clock:
         self._retention = settings.retention
         self._requests = Requests(settings, client)
         self._appender = Appender(client, live_ttl_ms=settings.retention_ms)
-        self._reaped = self._trimmed = datetime.min.replace(tzinfo=UTC)
+        self._reaped = self._trimmed = self._present = self._back = datetime.min.replace(tzinfo=UTC)
+        self._unreadable: set[bytes] = set()
 
     def tick(self, now: datetime) -> None:
         """What one second asks for. Raises `RedisError` when Redis is away; the next tick makes up for it."""
         self.start_due(now)
-        if now - self._reaped >= REAP_EVERY:
+        if now - self._present > ABSENT:
+            self._back = now
+        self._present = now
+        if now - self._back >= SILENT and now - self._reaped >= REAP_EVERY:
             self._reaped = now
             self.reap(now)
         if now - self._trimmed >= TRIM_EVERY:
@@ -91,7 +97,7 @@ class Clock:
                 status=Status.FAILED,
                 reason=Reason.LOST,
                 text=f"Failed: nothing was heard of it for {(now - heard).total_seconds():.0f} s and no worker has it. "
-                "Its worker's machine, or its connection, was lost. Run it again: records already pushed are skipped",
+                "Its worker's machine, or its connection, was lost. Run it again",
                 retention=self._retention,
             )
             if ended:
@@ -111,7 +117,17 @@ class Clock:
 
     def _services(self) -> list[Service]:
         stored = cast("dict[bytes, bytes]", self._client.hgetall(keys.SERVICES))
-        return [msgspec.json.decode(one, type=Service) for one in stored.values()]
+        return [service for one in stored.values() if (service := self._read(one))]
+
+    def _read(self, stored: bytes) -> Service | None:
+        """None for a definition that cannot be read: the other services are due all the same."""
+        try:
+            return msgspec.json.decode(stored, type=Service)
+        except msgspec.DecodeError as error:
+            if stored not in self._unreadable:
+                self._unreadable.add(stored)
+                _log.error("A service is left out, its definition cannot be read: %s: %r", error, stored[:200])  # noqa: TRY400
+            return None
 
     def _open_syncs(self) -> list[str]:
         ids = [one.decode() for one in cast("list[bytes]", self._client.zrange(keys.SYNCS, 0, -1))]

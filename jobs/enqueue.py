@@ -97,9 +97,10 @@ class Requests:
             queued_at=rfc3339(utc_now()),
         )
         self._store(summary)
-        if not service.options.overlap:
-            self._take_turn(service.id, summary.id)
+        # Before the turn: a sync that has it and never reaches the queue must be where the clock finds and ends it.
         self._list(summary)
+        if not service.options.overlap:
+            self._take_turn(summary)
         with self._lock:
             self._queue.enqueue_call(
                 TASK,
@@ -114,18 +115,18 @@ class Requests:
 
     def stop(self, sync_id: str, who: str) -> None:
         """Ask a sync to stop; one that has not begun ends at once. Raises `NotRunning`."""
-        status = cast("bytes | None", self._ask_to_stop(keys=[keys.summary(sync_id)], args=[who]))
-        if status == b"running":
-            return
-        stopped = status == b"queued" and end_sync(
-            self._appender,
-            sync_id,
-            status=Status.STOPPED,
-            reason=Reason.STOPPED_BY_USER,
-            text=f"Stopped by {who} before it started.",
-            retention=self._retention,
-        )
-        if not stopped:
+        while (status := self._ask_to_stop(keys=[keys.summary(sync_id)], args=[who])) == b"queued":
+            if end_sync(
+                self._appender,
+                sync_id,
+                status=Status.STOPPED,
+                reason=Reason.STOPPED_BY_USER,
+                text=f"Stopped by {who} before it started.",
+                retention=self._retention,
+            ):
+                return
+            # A worker claimed it in between: it may run by now.
+        if status != b"running":
             raise NotRunning(sync_id)
 
     def _store(self, summary: Summary) -> None:
@@ -135,18 +136,18 @@ class Requests:
             pipe.pexpire(keys.summary(summary.id), self._appender.live_ttl_ms)
             pipe.execute()
 
-    def _take_turn(self, service_id: str, sync_id: str) -> None:
+    def _take_turn(self, summary: Summary) -> None:
         """Of a service that forbids overlap, one sync has the turn until it has ended; nobody needs to give it back."""
-        turn, ttl = keys.service_turn(service_id), keys.TURN_TTL
-        while not self._client.set(turn, sync_id, nx=True, px=ttl):
+        turn, ttl = keys.service_turn(summary.service), keys.TURN_TTL
+        while not self._client.set(turn, summary.id, nx=True, px=ttl):
             holder = cast("bytes | None", self._client.get(turn))
             if holder is None:
                 continue
             status = cast("bytes | None", self._client.hget(keys.summary(holder.decode()), "status"))
             if status in (b"queued", b"running"):
-                self._client.delete(keys.summary(sync_id))
+                self._forget(summary)
                 raise AlreadyRunning(holder.decode())
-            if self._take_over(keys=[turn], args=[holder, sync_id, int(ttl / timedelta(milliseconds=1))]):
+            if self._take_over(keys=[turn], args=[holder, summary.id, int(ttl / timedelta(milliseconds=1))]):
                 return
 
     def _list(self, summary: Summary) -> None:
@@ -155,6 +156,13 @@ class Requests:
             for index in (keys.SYNCS, keys.service_syncs(summary.service)):
                 pipe.zadd(index, {summary.id: score})
                 pipe.pexpire(index, keys.index_ttl(self._retention))
+            pipe.execute()
+
+    def _forget(self, summary: Summary) -> None:
+        with self._client.pipeline() as pipe:
+            for index in (keys.SYNCS, keys.service_syncs(summary.service)):
+                pipe.zrem(index, summary.id)
+            pipe.delete(keys.summary(summary.id))
             pipe.execute()
 
 

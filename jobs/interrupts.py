@@ -45,7 +45,7 @@ class Interrupts:
         signal.setitimer(signal.ITIMER_REAL, self._timeout_s)
         self._armed = True
         if self._asked:
-            raise Interrupted(self._asked)
+            self._raise(self._asked)
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
@@ -57,6 +57,7 @@ class Interrupts:
         if self._armed:
             self._armed = False  # one is enough: the ending must not be interrupted
             raise Interrupted(why)
+        self._asked = self._asked or why  # before `with`: heard when it begins
 
     def _on_ask(self, _signal: int, _frame: FrameType | None) -> None:
         self._raise(self._asked or "stop")

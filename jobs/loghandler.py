@@ -6,6 +6,7 @@ import logging
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
+from jobs.lines import readable
 from jobs.records import Level
 
 if TYPE_CHECKING:
@@ -30,7 +31,7 @@ class LogHandler(logging.Handler):
         try:
             text = self.format(record)
         except Exception:  # noqa: BLE001 - a broken format string must not break the sync
-            text = f"{record.msg} {record.args!r}"
+            text = f"{readable(record.msg)} {readable(record.args)}"
         write = {
             Level.DEBUG: self._log.debug,
             Level.INFO: self._log.info,

@@ -58,7 +58,7 @@ class _Entry(NamedTuple):
     fields: dict[str, Any] | None = None
 
     def size(self) -> int:
-        return len(self.text) + 64
+        return len(self.text) + 64 + (len(str(self.fields)) if self.fields else 0)
 
 
 class _Set(NamedTuple):
@@ -66,7 +66,7 @@ class _Set(NamedTuple):
 
 
 class _Flush(NamedTuple):
-    done: queue.SimpleQueue[None]
+    done: queue.SimpleQueue[bool]
 
 
 class _Close(NamedTuple):
@@ -125,6 +125,7 @@ class LogWriter:
         self._ending: _Close | None = None
         self._close_by = float("inf")
         self._told: set[Cause] = set()
+        self._told_lost = (0, 0)
         self._dead = False
         self._sent_at = 0.0
         self._thread = threading.Thread(target=self._run, name="synctail-flusher", daemon=True)
@@ -152,15 +153,14 @@ class LogWriter:
         self._queue.put(_Set({name: "" if value is None else str(value) for name, value in fields.items()}))
 
     def flush(self, seconds: float = 10.0) -> bool:
-        """Wait until all that was logged before is in Redis; False when that took too long."""
-        done: queue.SimpleQueue[None] = queue.SimpleQueue()
+        """Wait until all that was logged before is in Redis; False when that took too long, or can no longer be."""
+        done: queue.SimpleQueue[bool] = queue.SimpleQueue()
         self._queue.put(_Flush(done))
         self._hurry.put(None)
         try:
-            done.get(timeout=seconds)
+            return done.get(timeout=seconds)
         except queue.Empty:
             return False
-        return True
 
     def close(self, level: str, text: str, **fields: object) -> bool:
         """Write the last line and the summary's last fields in one step, and end the flusher.
@@ -187,7 +187,8 @@ class LogWriter:
             return
         # What is not text yet may change after the call, so it is read now.
         string = text if type(text) is str else lines.readable(text)
-        self._queue.put(_Entry(time.time(), level, string, phase, record, dict(fields) if fields else None))
+        about = lines.plain(dict(fields)) if fields else None
+        self._queue.put(_Entry(time.time(), level, string, phase, record, about))
 
     # --- the flusher's side -------------------------------------------------------------------------------------
 
@@ -201,6 +202,7 @@ class LogWriter:
                 self._write_ending(self._ending)
         except Exception:  # noqa: BLE001 - never silently: without a flusher a sync would look alive and say nothing
             _log.exception("The log of sync %s can no longer be written", self._sync_id)
+            self._tell("fenced")
             self._die()
 
     def _wait_for_work(self) -> None:
@@ -256,6 +258,7 @@ class LogWriter:
             self._waiting.clear()
             self._sent_at = time.monotonic()
             return
+        self._say_what_was_lost()
         while True:
             self._deliver(self._next_chunk())
             if not self._waiting or self._dead:
@@ -291,7 +294,6 @@ class LogWriter:
         return lines.encode_line(n, entry.at, entry.level, entry.text, extra, self._mask)
 
     def _write_ending(self, ending: _Close) -> None:
-        self._say_what_was_lost()
         self._write_waiting()
         if self._dead:
             return
@@ -320,6 +322,7 @@ class LogWriter:
                 if time.monotonic() > self._close_by:
                     _log.error("Sync %s: Redis is away, its ending is left to the clock: %s", self._sync_id, error)
                     return self._die()
+                lost_before = False  # it may come back older still
                 self._pause(delay)
                 delay = min(delay * 2, longest)
                 continue
@@ -340,12 +343,18 @@ class LogWriter:
     def _send_again(self, last: int, chunk: _Chunk) -> None:
         """Redis went back to line `last` (a failover, an older file): give it what was kept."""
         again = [kept for _, kept in self._kept if kept.last > last]
+        self._say_what_redis_lost(last + 1, (again[0].first if again else chunk.first) - 1)
         for kept in again:
             self._append(kept, {}, lost_before=True)
-        begins = again[0].first if again else chunk.first
-        if begins > last + 1:
-            text = f"Redis went back in time and lost lines {last + 1:,} to {begins - 1:,}"
-            self._waiting.append(_Entry(time.time(), Level.WARNING.value, text))
+
+    def _say_what_redis_lost(self, first: int, last: int) -> None:
+        """Once: until a chunk is there again, each append finds the same hole."""
+        told_first, told_last = self._told_lost
+        if first > last or told_first <= first <= last <= told_last:
+            return
+        self._told_lost = (first, last)
+        text = f"Redis went back in time and lost lines {first:,} to {last:,}"
+        self._waiting.append(_Entry(time.time(), Level.WARNING.value, text))
 
     def _settle(self, chunk: _Chunk, answer: Answer) -> bool:
         now = self._sent_at = time.monotonic()
@@ -375,5 +384,5 @@ class LogWriter:
 
     def _answer_flushes(self) -> None:
         for flush in self._flushes:
-            flush.done.put(None)
+            flush.done.put(not self._dead)
         self._flushes.clear()

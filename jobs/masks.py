@@ -1,11 +1,11 @@
-"""Keeps known secrets out of what leaves the process: plain, URL-encoded and base64 forms become `••••••`."""
+"""Keeps known secrets out of what leaves the process: plain, URL-encoded, JSON and base64 forms become `••••••`."""
 
 from __future__ import annotations
 
 import base64
+import json
 import re
 from typing import TYPE_CHECKING, Any
-from urllib.parse import quote, quote_plus
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
@@ -17,10 +17,13 @@ SHORTEST = 4
 
 def masker(secrets: Iterable[str]) -> Callable[[Any], Any]:
     """A function that masks the secrets in a string, or in every string of a nested value."""
-    forms = sorted({form for s in secrets if len(s) >= SHORTEST for form in _forms(s)}, key=len, reverse=True)
-    if not forms:
+    # A line break at a secret's end comes from the file it was read from, and is in no text that quotes it.
+    known = {form for secret in secrets for form in (secret, secret.strip()) if len(form) >= SHORTEST}
+    if not known:
         return _unchanged
-    pattern = re.compile("|".join(map(re.escape, forms)))
+    plain = [_as_written(secret) for secret in sorted(known, key=len, reverse=True)]
+    encoded = sorted({form for secret in known for form in _base64_forms(secret)}, key=len, reverse=True)
+    pattern = re.compile("|".join([*plain, *map(re.escape, encoded)]))
 
     def mask(value: Any) -> Any:  # noqa: ANN401 - strings anywhere in what a job logs
         if isinstance(value, str):
@@ -38,11 +41,28 @@ def _unchanged(value: Any) -> Any:  # noqa: ANN401
     return value
 
 
-def _forms(secret: str) -> Iterable[str]:
-    raw = secret.encode()
-    yield secret
-    yield quote(secret, safe="")
-    yield quote_plus(secret)
+def _as_written(secret: str) -> str:
+    """A pattern of the secret as it is, in an address, and within JSON: which characters those encode differs."""
+    return "".join(_character(c) for c in secret)
+
+
+def _character(c: str) -> str:
+    if c.isascii() and c.isalnum():
+        return c
+    raw = c.encode("utf-8", "surrogateescape" if "\udc80" <= c <= "\udcff" else "backslashreplace")
+    forms = {
+        re.escape(c),
+        *(re.escape(json.dumps(c, ensure_ascii=ascii_only)[1:-1]) for ascii_only in (True, False)),
+        re.escape(raw.decode("utf-8", "backslashreplace")),
+        re.escape(repr(c)[1:-1]),
+        "".join(f"%(?i:{byte:02x})" for byte in raw),
+    }
+    forms |= {r"\+"} if c == " " else {r"\\/"} if c == "/" else set()
+    return f"(?:{'|'.join(sorted(forms, key=len, reverse=True))})"
+
+
+def _base64_forms(secret: str) -> Iterable[str]:
+    raw = secret.encode("utf-8", "surrogateescape" if not _has_lone_surrogate(secret) else "backslashreplace")
     # Inside a longer text that was base64-encoded as a whole, the secret starts at any of three offsets; what depends
     # on its neighbours is left out.
     for offset in range(3):

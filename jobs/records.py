@@ -8,11 +8,12 @@ from __future__ import annotations
 import re
 from datetime import UTC, datetime, timedelta
 from enum import StrEnum
+from functools import lru_cache
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 import msgspec
-from croniter import croniter
+from croniter import CroniterError, croniter
 from msgspec import UNSET, Meta, Struct, UnsetType
 from ulid import ULID
 
@@ -201,7 +202,7 @@ class Schedule(Struct, frozen=True, forbid_unknown_fields=True):
     timezone: str = "UTC"
 
     def __post_init__(self) -> None:
-        if self.schedule and (len(self.schedule.split()) != 5 or not croniter.is_valid(self.schedule)):  # noqa: PLR2004
+        if self.schedule and not _is_schedule(self.schedule):
             msg = f"schedule: got {self.schedule!r}; takes five cron fields such as '*/15 * * * *'"
             raise ValueError(msg)
         try:
@@ -211,12 +212,31 @@ class Schedule(Struct, frozen=True, forbid_unknown_fields=True):
             raise ValueError(msg) from None
 
     def last_due(self, now: datetime) -> datetime | None:
-        """The newest moment at or before `now` (aware) at which the service was due; None without a schedule."""
+        """The newest moment at or before `now` (aware) at which the service was due; None without a schedule.
+
+        As with cron, a time that clocks skip is made up for right after, and a fixed hour that they show twice counts
+        once; an hour field with `*` follows real time.
+        """
         if not self.schedule:
             return None
-        local = (now + timedelta(seconds=1)).astimezone(ZoneInfo(self.timezone))
-        due: datetime = croniter(self.schedule, local).get_prev(datetime)
+        after_now = now.replace(microsecond=0) + timedelta(seconds=1)
+        due: datetime = croniter(self.schedule, after_now.astimezone(ZoneInfo(self.timezone))).get_prev(datetime)
+        if "*" not in self.schedule.split()[1]:
+            due = due.replace(fold=0)
         return due.astimezone(UTC)
+
+
+@lru_cache(maxsize=1024)
+def _is_schedule(text: str) -> bool:
+    """Five fields that name at least one moment. Not croniter's `R` and `H`: they mean another moment each time."""
+    fields = text.split()
+    if len(fields) != 5 or any(re.search(r"(^|,)[HR]", field, re.IGNORECASE) for field in fields):  # noqa: PLR2004
+        return False
+    try:
+        croniter(text, datetime(2024, 1, 1, tzinfo=UTC)).get_next(datetime)
+    except (CroniterError, ValueError):  # "0 0 31 2 *" is well formed and never comes
+        return False
+    return True
 
 
 class Options(Struct, frozen=True, forbid_unknown_fields=True):

@@ -39,17 +39,23 @@ class Setting(Generic[T]):
             return self.parse(text)
         except ValueError as error:
             detail = f" ({error})" if str(error) else ""
-            raise SettingsError(f"{self.name}: got {text!r}; takes {self.takes}{detail}") from None
+            got = re.sub(r"//[^/]*@", "//…@", text)  # a password is no help to anyone who reads the error
+            raise SettingsError(f"{self.name}: got {got!r}; takes {self.takes}{detail}") from None
 
+
+LONGEST = timedelta(days=3650)
 
 _UNITS = {"s": "seconds", "m": "minutes", "h": "hours", "d": "days"}
 
 
 def parse_duration(text: str) -> timedelta:
-    match = re.fullmatch(r"(\d+)([smhd])", text)
+    match = re.fullmatch(r"([0-9]{1,9})([smhd])", text)
     if not match or not int(match[1]):
         raise ValueError
-    return timedelta(**{_UNITS[match[2]]: int(match[1])})
+    duration = timedelta(**{_UNITS[match[2]]: int(match[1])})
+    if duration > LONGEST:
+        raise ValueError(f"at most {LONGEST.days}d")
+    return duration
 
 
 def parse_redis_url(text: str) -> str:
@@ -59,6 +65,8 @@ def parse_redis_url(text: str) -> str:
             raise ValueError("no path")
     elif parts.scheme not in ("redis", "rediss") or not parts.hostname:
         raise ValueError
+    elif not re.fullmatch(r"(/[0-9]*)?", parts.path):
+        raise ValueError("no database's number")  # redis-py would take 0
     _ = parts.port  # raises ValueError where it is not a port
     return text
 

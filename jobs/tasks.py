@@ -142,7 +142,7 @@ class _Run:
                 text = f"Failed: it took longer than {limit:,} s, the service's time limit"
                 return Ending(Status.FAILED, Reason.TIMEOUT, text)
             case "shutdown":
-                text = "Failed: its worker was shut down. Run it again: records already pushed are skipped"
+                text = "Failed: its worker was shut down. Run it again"
                 return Ending(Status.FAILED, Reason.KILLED, text)
             case "stop":
                 return Ending(Status.STOPPED, Reason.STOPPED_BY_USER, f"Stopped by {self._stop_asked_by()}")

@@ -50,7 +50,7 @@ class KilledHandler:
             job.id,
             status=Status.FAILED,
             reason=Reason.KILLED,
-            text=f"Failed: {_how_it_died(status, usage)}. Run it again: records already pushed are skipped",
+            text=f"Failed: {_how_it_died(status, usage)}. Run it again",
             retention=self._retention,
         )
 

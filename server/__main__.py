@@ -13,6 +13,7 @@ from jobs.connect import RedisOutOfReach, connect, wait_until_ready
 from jobs.settings import SettingsError
 from server.app import create_app
 from server.settings import ServerSettings, load
+from server.socket import Socket
 
 CLIENT_MESSAGE_BYTES = 16 * 1024
 GRACE_S = 3
@@ -23,8 +24,8 @@ def listen(host: str, port: int) -> socket.socket:
     try:
         family, _, _, _, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0]
         return socket.create_server(address[:2], family=family, backlog=2048, reuse_port=False)
-    except OSError as error:
-        why = error.strerror or str(error)
+    except (OSError, UnicodeError) as error:  # the latter: a name that no host can have
+        why = getattr(error, "strerror", None) or str(error)
         raise SettingsError(f"Port {port} on {host} cannot be had: {why}. Set PORT or HOST to another.") from None
 
 
@@ -32,7 +33,7 @@ def configure(settings: ServerSettings) -> uvicorn.Config:
     """Without compression of frames: it costs fifty times the frame. Without an access log: pages poll."""
     return uvicorn.Config(
         create_app(settings),
-        ws="websockets-sansio",
+        ws=Socket,
         ws_per_message_deflate=False,
         ws_max_size=CLIENT_MESSAGE_BYTES,
         timeout_graceful_shutdown=GRACE_S,

@@ -114,9 +114,9 @@ class Api:
         for frame in wire.frames(sync_id, after, [chunk.until(until) for chunk in chunks if chunk.first <= until]):
             frames.append(frame.text)
             cursor = frame.last
-        if after < until and not chunks:
-            frames.append(wire.gap_frame(sync_id, after + 1, summary.lines, "they are no longer kept").text)
-            cursor = summary.lines
+        if cursor == after < until:
+            cursor = chunks[0].first - 1 if chunks else summary.lines
+            frames.append(wire.gap_frame(sync_id, after + 1, cursor, "they are no longer kept").text)
         if summary.status.ended and cursor >= summary.lines:
             frames.append(wire.end_frame(summary))
         body = f'{{"frames":[{",".join(frames)}],"last":{summary.lines},"status":"{summary.status}"}}'
@@ -126,7 +126,7 @@ class Api:
 def _no_options(body: bytes) -> None:
     try:
         given: Any = msgspec.json.decode(body)
-    except msgspec.DecodeError as error:
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
         raise errors.BadRequest(f"The body is not JSON: {error}. Send none, or an empty object.") from None
     if given != {}:
         raise errors.BadRequest("The body takes no options. Send none, or an empty object.")

@@ -26,6 +26,7 @@ from server import errors
 from server.actions import Actions
 from server.api import Api
 from server.auth import Auth, AuthMiddleware
+from server.downloads import Downloads
 from server.headers import SecurityHeaders
 from server.hub import Hub
 from server.live import Live
@@ -74,6 +75,7 @@ def create_app(settings: ServerSettings) -> Starlette:
         routes=[
             *pages.routes(),
             *Api(store, actions).routes(),
+            *Downloads(store, hub).routes(),
             *Live(hub, auth).routes(),
             Mount("/static", StaticFiles(directory=ROOT / "static")),
         ],

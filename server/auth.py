@@ -58,7 +58,7 @@ def new_token() -> str:
 
 
 def token_hash(token: str) -> str:
-    return hashlib.sha256(token.encode()).hexdigest()
+    return hashlib.sha256(token.encode("utf-8", "backslashreplace")).hexdigest()
 
 
 class Auth:
@@ -72,7 +72,7 @@ class Auth:
     async def ensure_admin(self, known: str) -> str | None:
         """Store the known admin token; without one, make one if there is none yet and return it, to be shown once."""
         if known:
-            await self._store_token(known, "admin (SYNCTAIL_ADMIN_TOKEN)")
+            await self._store_token(known, "admin")
             return None
         async for key in self._client.scan_iter(keys.token("*"), count=1000):
             if await cast("Any", self._client.hget(key, "role")) == b"admin":
@@ -120,10 +120,18 @@ class Auth:
         origin = connection.headers.get("origin")
         if origin is None or origin in self._allowed_origins:
             return
-        if urlsplit(origin).netloc.lower() != connection.headers.get("host", "").lower():
+        if _host(origin) != connection.headers.get("host", "").lower():
             raise errors.Forbidden(
                 f"Pages of {origin[:200]} may not connect. SYNCTAIL_ALLOWED_ORIGINS names the ones that may."
             )
+
+
+def _host(origin: str) -> str | None:
+    """The host that an `Origin` names, with its port where it is not the usual one; None: it names none."""
+    try:
+        return urlsplit(origin).netloc.lower() or None
+    except ValueError:
+        return None
 
 
 def principal(connection: HTTPConnection) -> Principal | None:
@@ -150,7 +158,7 @@ async def require_change(request: Request, role: Role) -> Principal:
         sent = request.headers.get("x-csrf-token")
         if sent is None:
             sent = str((await request.form()).get("csrf", ""))
-        if not hmac.compare_digest(sent.encode(), who.csrf.encode()):
+        if not hmac.compare_digest(sent.encode("utf-8", "backslashreplace"), who.csrf.encode()):
             raise errors.Forbidden("The form is out of date. Load the page again and repeat what you did.")
     return who
 

@@ -17,7 +17,7 @@ from redis.exceptions import RedisError
 from jobs import keys
 from jobs.records import rfc3339, utc_now
 from server import errors, wire
-from server.subscriber import Subscriber
+from server.subscriber import Subscriber, heed_cancellation
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, AsyncIterator
@@ -63,6 +63,7 @@ class Tail:
         self._fresh: list[wire.Chunk] = []
         self._received = 0
         self._published_at = 0.0
+        self._shown_at = 0.0
         self._timer: asyncio.TimerHandle | None = None
 
     @property
@@ -79,11 +80,17 @@ class Tail:
         self.last = self._received = summary.lines
         self.show(summary)
 
-    def show(self, summary: Summary) -> None:
+    def show(self, summary: Summary) -> bool:
+        """False: too soon after the one before; the next try will show it. An ending is shown at once."""
         text = wire.summary_frame(summary)
-        if text != self.summary_text:
-            self.summary, self.summary_text = summary, text
-            self.notify()
+        if text == self.summary_text:
+            return True
+        now = asyncio.get_running_loop().time()
+        if not summary.status.ended and now < self._shown_at + SUMMARY_EVERY_S:
+            return False
+        self.summary, self.summary_text, self._shown_at = summary, text, now
+        self.notify()
+        return True
 
     def take(self, chunk: wire.Chunk) -> bool:
         """A chunk, from pub/sub or the stream: old → dropped, overlapping → cut, next → taken, a hole → False."""
@@ -97,11 +104,15 @@ class Tail:
     def take_from_stream(self, chunk: wire.Chunk) -> None:
         """As `take`; but a hole in the stream is the truth, and is told as a gap."""
         if not self.take(chunk):
-            self.publish()
-            gap = next(wire.frames(self.sync_id, self._received, [chunk]))
-            self._keep(gap)
-            self._received = self.last = gap.last
+            self.lose(chunk.first - 1, "they were lost when Redis went back in time")
             self._add(chunk)
+
+    def lose(self, last: int, why: str) -> None:
+        """The lines up to `last` that are not here will never come."""
+        self.publish()
+        self._keep(wire.gap_frame(self.sync_id, self._received + 1, last, why))
+        self._received = self.last = last
+        self.notify()
 
     def publish(self) -> None:
         """What has gathered becomes one frame for all."""
@@ -183,6 +194,7 @@ class Hub:
                     yield shown
                 while cursor < tail.last:
                     found = await self._next_frames(tail, cursor)
+                    heed_cancellation()
                     for frame in found:
                         yield frame.text
                         cursor = frame.last
@@ -254,6 +266,7 @@ class Hub:
                 if not away:
                     _log.warning("Redis is away: %s", error)
                 away = True
+            heed_cancellation()
             # The summary at most twice a second, however many messages come; a hole in the lines cannot wait.
             if not await _within(tail.hole, SUMMARY_EVERY_S) and not await _within(tail.wake, CHECK_EVERY_S):
                 tail.stale = True
@@ -269,11 +282,15 @@ class Hub:
             for chunk in chunks:
                 tail.take_from_stream(chunk)
             if not chunks:
+                # Nobody writes to an ended sync any more: what is not there now will never be.
+                if summary.status.ended and tail.received < summary.lines:
+                    tail.lose(summary.lines, "they are no longer kept")
                 break
             tail.stale = tail.stale or tail.received < summary.lines
         if summary.status.ended:
             tail.publish()
-        tail.show(summary)
+        if not tail.show(summary):
+            tail.wake.set()
 
     # --- what the subscriber tells ------------------------------------------------------------------------------
 
@@ -289,15 +306,18 @@ class Hub:
         if tail is None or tail.summary is None:
             return  # not begun: the first reading comes after the confirmation, so it will hold this
         chunk = wire.chunk_from_message(message)
-        if chunk is None or not tail.take(chunk):
+        missing = tail.received < wire.last_of_message(message) if chunk is None else not tail.take(chunk)
+        if missing:
             tail.stale = True
             tail.hole.set()
         tail.wake.set()
 
 
 async def _within(event: asyncio.Event, seconds: float) -> bool:
+    # Not `wait_for`: until Python 3.12 it swallows a cancellation that comes in the moment of the event.
     try:
-        await asyncio.wait_for(event.wait(), seconds)
+        async with asyncio.timeout(seconds):
+            await event.wait()
     except TimeoutError:
         return False
     return True

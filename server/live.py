@@ -81,6 +81,6 @@ async def _receive(websocket: WebSocket) -> None:
 
 
 async def _close(websocket: WebSocket, code: int, reason: str) -> None:
-    with suppress(RuntimeError):  # it may have gone in the meantime
+    with suppress(RuntimeError, WebSocketDisconnect):  # it may have gone in the meantime
         # A close frame holds 123 bytes of reason (RFC 6455, 5.5).
         await websocket.close(code, reason.encode()[:120].decode("utf-8", "ignore"))

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import msgspec
+from markupsafe import Markup, escape
 from starlette.responses import RedirectResponse, Response
 from starlette.routing import Route
 
@@ -174,6 +175,12 @@ def clock(time: str) -> str:
     return time[11:23]
 
 
+def logged(text: str) -> Markup:
+    """Text as a browser will hold it after reading our HTML: it would turn a bare CR into a newline, and drop a NUL
+    (which line.js shows the same way)."""
+    return Markup(str(escape(text)).replace("\r", "&#13;").replace("\0", "\N{REPLACEMENT CHARACTER}"))  # noqa: S704
+
+
 def thousands(number: int) -> str:
     return f"{number:,}"
 
@@ -198,6 +205,7 @@ def words(value: str | None) -> str:
 
 FILTERS = {
     "clock": clock,
+    "logged": logged,
     "thousands": thousands,
     "elapsed": elapsed,
     "status_word": words,

@@ -88,13 +88,15 @@ class Store:
         start = await self._rank_after(index, before)
         found: list[Summary] = []
         while start is not None and len(found) < limit:
-            ids = await cast("Any", self._client.zrange(index, start, start + SCAN_STEP - 1, desc=True))
-            for summary in await self._summaries([one.decode() for one in ids if q.upper() in one.decode()]):
+            stored = await cast("Any", self._client.zrange(index, start, start + SCAN_STEP - 1, desc=True))
+            ids = [one.decode() for one in stored]
+            for summary in await self._summaries([one for one in ids if q.upper() in one]):
                 begun = sync_id_time(summary.id)
                 recent = begun is not None and begun >= since
                 if (recent or not summary.status.ended) and status in (None, summary.status):
                     found.append(summary)
-            start = start + SCAN_STEP if len(ids) == SCAN_STEP else None
+            # From the last one seen, not from its rank: syncs that start meanwhile move the ranks.
+            start = await self._rank_after(index, ids[-1]) if len(ids) == SCAN_STEP else None
         return found[:limit]
 
     async def last_syncs(self, services: list[Service]) -> dict[str, Summary]:

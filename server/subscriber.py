@@ -11,6 +11,7 @@ import logging
 import math
 import random
 import time
+from contextlib import suppress
 from typing import TYPE_CHECKING, Protocol
 
 from redis.exceptions import ConnectionError as RedisConnectionError
@@ -27,6 +28,14 @@ BACKOFF_S = (0.1, 5.0)
 _log = logging.getLogger("synctail.subscriber")
 
 
+def heed_cancellation() -> None:
+    """To be called after redis-py was awaited by a task that others cancel: it sends through `asyncio.wait_for`, which
+    until Python 3.12 swallows a cancellation that comes in the moment in which it is done."""
+    task = asyncio.current_task()
+    if task and task.cancelling():
+        raise asyncio.CancelledError
+
+
 class Listener(Protocol):
     def subscribed(self, channel: str) -> None:
         """Redis has confirmed: from here on nothing is missed, what came before may have been."""
@@ -39,11 +48,14 @@ class Subscriber:
         self._pool = pool
         self._listener = listener
         self._wanted: set[str] = set()
+        self._asked: set[str] = set()
         self._poke = asyncio.Event()
+        self._answered = False
         self._heard_at = 0.0
 
     def want(self, channel: str) -> None:
         self._wanted.add(channel)
+        self._asked.add(channel)
         self._poke.set()
 
     def drop(self, channel: str) -> None:
@@ -59,8 +71,10 @@ class Subscriber:
             try:
                 await self._session()
             except* (RedisError, OSError) as group:
+                if self._answered:  # Redis is not away, only the connection was lost
+                    delay = BACKOFF_S[0]
                 if time.monotonic() - began > longest:
-                    delay, said = BACKOFF_S[0], False
+                    said = False
                 if not said:
                     _log.warning("The subscription to Redis broke and is made again: %s", group.exceptions[0])
                 said = True
@@ -68,9 +82,11 @@ class Subscriber:
             delay = min(delay * 2, longest)
 
     async def _session(self) -> None:
+        self._answered = False
         connection = self._pool.make_connection()
         try:
             await connection.connect()
+            heed_cancellation()
             self._heard_at = time.monotonic()
             async with asyncio.TaskGroup() as group:
                 group.create_task(self._read(connection), name="subscriber-read")
@@ -81,7 +97,7 @@ class Subscriber:
     async def _read(self, connection: AbstractConnection) -> None:
         while True:
             answer = await connection.read_response(disable_decoding=True, timeout=math.inf)
-            self._heard_at = time.monotonic()
+            self._answered, self._heard_at = True, time.monotonic()
             match answer:
                 case [b"message", channel, message]:
                     self._listener.received(channel.decode(), message)
@@ -93,17 +109,25 @@ class Subscriber:
     async def _write(self, connection: AbstractConnection) -> None:
         """Bring what is subscribed to what is wanted, and ping while nothing else is said."""
         current: set[str] = set()
+        pinged_at = time.monotonic()
         while True:
             self._poke.clear()
-            new, old = self._wanted - current, current - self._wanted
+            # Also what was dropped and wanted again before this task noticed: who asks waits for a confirmation.
+            new, old = self._wanted - current | self._wanted & self._asked, current - self._wanted
             current = set(self._wanted)
+            self._asked.clear()
             if new:
                 await connection.send_command("SUBSCRIBE", *new, check_health=False)
             if old:
                 await connection.send_command("UNSUBSCRIBE", *old, check_health=False)
-            try:
-                await asyncio.wait_for(self._poke.wait(), PING_EVERY_S)
-            except TimeoutError:
-                if time.monotonic() - self._heard_at > SILENT_S:
-                    raise RedisConnectionError("no answer to a ping") from None
+            heed_cancellation()
+            # Not `wait_for`: until Python 3.12 it swallows a cancellation that comes in the moment of the poke.
+            with suppress(TimeoutError):
+                async with asyncio.timeout(PING_EVERY_S):
+                    await self._poke.wait()
+            now = time.monotonic()
+            if now - self._heard_at > SILENT_S:
+                raise RedisConnectionError("no answer to a ping")
+            if now - pinged_at >= PING_EVERY_S:
+                pinged_at = now
                 await connection.send_command("PING", check_health=False)

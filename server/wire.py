@@ -76,6 +76,11 @@ def chunk_from_message(message: bytes) -> Chunk | None:
     return Chunk(int(first), int(last), unpack(encoding, body))
 
 
+def last_of_message(message: bytes) -> int:
+    """The number of the last line that was in the stream when the message was sent."""
+    return int(message.partition(b" ")[0].partition(b"-")[2])
+
+
 class Frame(NamedTuple):
     """Text that covers lines `first` to `last` of a log: a `lines` frame, or a `gap`."""
 
@@ -107,6 +112,11 @@ def lines_frame(sync_id: str, run: list[Chunk]) -> Frame:
     body = keys.SEPARATOR.join(chunk.body for chunk in run)
     head = f'{{"type":"lines","sync":"{sync_id}","first":{first},"last":{last},"lines":['
     return Frame(first, last, f"{head}{body.decode()}]}}")
+
+
+def body_of(lines_text: str) -> bytes:
+    """The lines of a `lines` frame, as the chunk's body that they were."""
+    return lines_text[lines_text.index("[") + 1 : -2].encode()
 
 
 def gap_frame(sync_id: str, first: int, last: int, why: str) -> Frame:

@@ -9,7 +9,7 @@ export const LONG_TEXT = 4096;
 function part(tag, name, text) {
   const element = document.createElement(tag);
   if (name) element.className = name;
-  element.textContent = text;
+  element.textContent = text.replaceAll("\0", "\ufffd"); // HTML cannot carry a NUL, and the template's row is HTML
   return element;
 }
 

@@ -6,6 +6,7 @@ import { gapRow, lineRow } from "./line.js";
 
 const ROWS_PER_BLOCK = 100; // a block off screen costs the browser nothing (content-visibility)
 const ROWS_PER_FRAME = 1500; // more would make a frame long enough to feel
+const AWAY_PX = 40; // two rows: nearer to the end than that, nobody has left it
 const UP_KEYS = new Set(["ArrowUp", "PageUp", "Home"]);
 
 /**
@@ -216,13 +217,17 @@ export class LogView extends EventTarget {
     this.#rows.addEventListener("click", (event) => this.#clicked(event));
   }
 
-  /** Up, and not because the content became shorter: a person did that (scrollbar, touch, a key we do not know). */
+  /**
+   * Up, away from the end, and not because the content became shorter: a person did that (scrollbar, touch, the
+   * browser's own search). At the end it was the browser: blocks that come into view take their true height.
+   */
   #scrolled() {
-    const { top, height } = this.#last;
-    const up = this.#scroller.scrollTop < top - 1;
-    const shorter = this.#scroller.scrollHeight < height;
+    const { scrollTop, scrollHeight, clientHeight } = this.#scroller;
+    const up = scrollTop < this.#last.top - 1;
+    const shorter = scrollHeight < this.#last.height;
+    const away = scrollHeight - clientHeight - scrollTop > AWAY_PX;
     this.#remember();
-    if (up && !shorter) this.letGo();
+    if (up && away && !shorter) this.letGo();
   }
 
   #clicked(event) {

@@ -1,6 +1,7 @@
 // Owns keeping a list fresh: every five seconds it fetches the page's own address and swaps the [data-live] elements.
 // What the server renders first and what it renders later are the same template; nothing is built here.
-// It refuses to disturb: no swap under an open menu, the focus or a selection, none while the tab is hidden.
+// It refuses to disturb: no swap under an open menu or a selection, none while the tab is hidden; the focus stays on
+// the same link or menu.
 
 import { readClock, tellTimes } from "./times.js";
 
@@ -29,10 +30,15 @@ function say(state, text, href = "") {
 function disturbed(element) {
   const selection = document.getSelection();
   return (
-    element.contains(document.activeElement) ||
     element.querySelector("details[open]") !== null ||
     (selection !== null && !selection.isCollapsed && selection.containsNode(element, true))
   );
+}
+
+/** What stands in a fresh list for an element of the old one: the same link, or the menu of the same name. */
+function counterpart(list, element) {
+  const name = (one) => one.getAttribute("aria-label") ?? one.getAttribute("href");
+  return [...list.querySelectorAll(element.localName)].find((one) => name(one) !== null && name(one) === name(element));
 }
 
 function swap(page) {
@@ -41,7 +47,10 @@ function swap(page) {
     const old = document.querySelector(`[data-live="${CSS.escape(name)}"]`);
     if (!old || disturbed(old) || swapped.get(name)?.isEqualNode(fresh)) continue;
     swapped.set(name, fresh);
-    old.replaceWith(document.importNode(fresh, true));
+    const focused = old.contains(document.activeElement) ? document.activeElement : null;
+    const next = document.importNode(fresh, true);
+    old.replaceWith(next);
+    if (focused) counterpart(next, focused)?.focus({ preventScroll: true });
   }
   readClock(page);
   tellTimes();

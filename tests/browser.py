@@ -1,12 +1,30 @@
-"""The browser of the page tests: the system's Chromium, driven by Playwright."""
+"""The browser of the page tests: the system's Chromium, driven by Playwright, and what people do and see in it.
+
+Every page is listened to: an error in its console, a broken script or a violated policy fails the test.
+"""
 
 from __future__ import annotations
 
 import shutil
-from typing import TYPE_CHECKING
+import threading
+from typing import TYPE_CHECKING, Any, cast
+
+from playwright.sync_api import expect
+from rq import Queue
+
+from jobs.endings import ending_fields
+from jobs.enqueue import Requests
+from jobs.logwriter import LogWriter
+from jobs.records import Status, Trigger, rfc3339, utc_now
+from tests.support import ADMIN_TOKEN
 
 if TYPE_CHECKING:
-    from playwright.sync_api import Browser, Playwright
+    import redis
+    from playwright.sync_api import Browser, BrowserContext, Page, Playwright
+
+    from jobs.appender import Appender
+    from jobs.records import Service
+    from jobs.settings import Settings
 
 NAMES = ("chromium", "chromium-browser", "google-chrome")
 QUIET = (
@@ -17,9 +35,110 @@ QUIET = (
     "--disable-sync",
     "--no-first-run",
 )
+PATIENCE_MS = 10_000
+
+expect.set_options(timeout=PATIENCE_MS)
 
 
 def launch(playwright: Playwright) -> Browser:
     """Without one of the system's, Playwright's own, which `tests/install-browser.sh` has brought."""
     path = next(filter(None, map(shutil.which, NAMES)), None)
     return playwright.chromium.launch(executable_path=path, args=list(QUIET))
+
+
+class Visits:
+    """People who visit one site, each with a browser profile of their own."""
+
+    def __init__(self, browser: Browser, site: str) -> None:
+        self._browser = browser
+        self._site = site
+        self._contexts: list[BrowserContext] = []
+        self._complaints: list[str] = []
+        self._forgiven: list[str] = []
+
+    def stranger(self, **options: Any) -> Page:
+        """A page of somebody who has not signed in; nothing is open yet. `options` are those of a browser context."""
+        context = self._browser.new_context(**{"base_url": self._site, **options})
+        self._contexts.append(context)
+        context.set_default_timeout(PATIENCE_MS)
+        context.on("console", lambda said: self._complain(said.text) if said.type == "error" else None)
+        context.on("weberror", lambda broken: self._complain(str(broken.error)))
+        return context.new_page()
+
+    def signed_in(self, token: str = ADMIN_TOKEN, **options: Any) -> Page:
+        page = self.stranger(**options)
+        answer = page.context.request.post("/sign-in", form={"token": token}, max_redirects=0)
+        assert answer.status == 303, answer.text()
+        return page
+
+    def forgive(self, *complaints: str) -> None:
+        """Name what the console may say here, because this test cuts the network or is refused on purpose."""
+        self._forgiven.extend(complaints)
+
+    def leave(self) -> None:
+        for context in self._contexts:
+            context.close()
+        unexpected = [one for one in self._complaints if not any(part in one for part in self._forgiven)]
+        assert unexpected == [], "the browser complained"
+
+    def _complain(self, text: str) -> None:
+        self._complaints.append(text)
+
+
+class OwnSync:
+    """A sync whose log the test writes itself, as a job would. No worker hears of it."""
+
+    def __init__(self, config: Settings, client: redis.Redis, appender: Appender, service: Service) -> None:
+        self._retention = config.retention
+        requests = Requests(config, client)
+        requests._queue = Queue("of-no-worker", connection=client, serializer="json")
+        self.id = requests.start(service, Trigger.MANUAL).id
+        self.path = f"/syncs/{self.id}"
+        self.writer = LogWriter(appender, self.id, appender.claim(self.id))
+        self.writer.set(status=Status.RUNNING.value, started_at=rfc3339(utc_now()))
+        self.lines = 0
+        self._ended = False
+        self._busy: threading.Thread | None = None
+
+    def say(self, *texts: str, level: str = "info", **about: Any) -> None:
+        for text in texts:
+            getattr(self.writer, level)(text, **about)
+        self.lines += len(texts)
+        self.writer.flush()
+
+    def write(self, count: int) -> None:
+        """So many lines at once; each says its own number."""
+        self.say(*(f"This is line {n}" for n in range(self.lines + 1, self.lines + count + 1)), phase="push")
+
+    def keep_writing(self, count: int, *, seconds: float) -> None:
+        """Write so many lines, spread over so many seconds, while the test goes on. `end` waits for the last one."""
+        batch, pause = 50, threading.Event()
+
+        def run() -> None:
+            for done in range(0, count, batch):
+                self.write(min(batch, count - done))
+                pause.wait(seconds * batch / count)
+
+        self._busy = threading.Thread(target=run, daemon=True)
+        self._busy.start()
+
+    @property
+    def ended_writing(self) -> bool:
+        """Whether `keep_writing` is through."""
+        return self._busy is None or not self._busy.is_alive()
+
+    def end(self, status: Status = Status.COMPLETED, text: str = "Completed") -> int:
+        """Write the last line; returns its number."""
+        if not self._ended:
+            if self._busy:
+                self._busy.join(30)
+            self._ended = True
+            self.lines += 1
+            assert self.writer.close("info", text, **ending_fields(status, None, self._retention))
+        return self.lines
+
+
+def numbers(page: Page) -> list[int]:
+    """The numbers of the rows on a sync's page, in their order there."""
+    rows = page.evaluate("() => Array.from(document.querySelectorAll('#log-scroll .line'), (row) => +row.dataset.n)")
+    return cast("list[int]", rows)

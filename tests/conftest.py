@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 import httpx2
 import pytest
+from playwright.sync_api import sync_playwright
 
 from demo import valkey
 from jobs import keys, settings
@@ -15,12 +16,14 @@ from jobs.connect import connect
 from jobs.enqueue import Requests
 from jobs.records import BearerAuth, Secret
 from server.auth import token_hash
-from tests.support import ADMIN_TOKEN, Process, free_port, immortal_keys
+from tests.browser import OwnSync, Visits, launch
+from tests.support import ADMIN_TOKEN, Process, free_port, immortal_keys, service, store
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     import redis
+    from playwright.sync_api import Browser, Page
 
 
 @pytest.fixture(scope="session")
@@ -148,3 +151,38 @@ def shop(environ: dict[str, str]) -> Iterator[str]:
 @pytest.fixture
 def shop_auth() -> BearerAuth:
     return BearerAuth(Secret("SHOP_TOKEN"))
+
+
+# --- browser ------------------------------------------------------------------------------------------------------
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Browser]:
+    """One for each file of tests. Not for the session: while Playwright is open, its event loop counts as running in
+    this thread, and no other test could run one."""
+    with sync_playwright() as playwright, launch(playwright) as browser:
+        yield browser
+
+
+@pytest.fixture
+def visits(browser: Browser, web: httpx2.Client) -> Iterator[Visits]:
+    """People who visit the web process. Ends the test as failed when a page complained."""
+    visits = Visits(browser, str(web.base_url))
+    yield visits
+    visits.leave()
+
+
+@pytest.fixture
+def page(visits: Visits) -> Page:
+    """A page of somebody who has signed in."""
+    return visits.signed_in()
+
+
+@pytest.fixture
+def own_sync(config: settings.Settings, client: redis.Redis, appender: Appender) -> Iterator[OwnSync]:
+    """A running sync of the service "orders", whose log the test writes."""
+    orders = service()
+    store(client, orders)
+    sync = OwnSync(config, client, appender, orders)
+    yield sync
+    sync.end()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import signal
 import socket
 import subprocess
@@ -50,7 +51,7 @@ def free_port() -> int:
 class Process:
     """One of our processes (`python -m MODULE`), with nothing of the outside's settings; output is read as it comes."""
 
-    def __init__(self, module: str, environ: Mapping[str, str], *, ready: str) -> None:
+    def __init__(self, module: str, environ: Mapping[str, str], *, ready: str = "") -> None:
         ours = ("REDIS_URL", "SYNCTAIL_", "HOST", "PORT", "SHOP_")
         outside = {name: value for name, value in os.environ.items() if not name.startswith(ours)}
         self.process = subprocess.Popen(
@@ -64,13 +65,30 @@ class Process:
         self.output = ""
         self._reader = threading.Thread(target=self._read, daemon=True)
         self._reader.start()
-        until(lambda: ready in self.output or self.process.poll() is not None, f"{module} says {ready!r}")
-        assert ready in self.output, f"{module} ended with {self.process.returncode}: {self.output}"
+        if ready:
+            self.wait_for(re.escape(ready))
 
     def _read(self) -> None:
         assert self.process.stdout is not None
         for line in self.process.stdout:
             self.output += line
+
+    def wait_for(self, pattern: str) -> re.Match[str]:
+        """What it says, as soon as it has said it; fails when it ends without."""
+        found = re.compile(pattern, re.MULTILINE)
+
+        def look() -> re.Match[str] | None:
+            match = found.search(self.output)
+            assert match or self.process.poll() is None, f"it ended with {self.process.returncode}: {self.output}"
+            return match
+
+        return cast("re.Match[str]", until(look, f"{pattern} is said", seconds=40))
+
+    def ends(self, *, seconds: float = 40) -> int:
+        """Wait for the end, without asking for it, and return the exit code."""
+        code = self.process.wait(seconds)
+        self._reader.join(seconds)
+        return code
 
     def __enter__(self) -> Self:
         return self
@@ -102,7 +120,7 @@ def immortal_keys(client: redis.Redis) -> list[str]:
     return [
         name
         for key in cast("list[bytes]", client.keys("*"))
-        if not (name := key.decode()).startswith(keys.WITHOUT_TTL) and cast("int", client.pttl(key)) == -1
+        if not (name := key.decode()).startswith(keys.WITHOUT_TTL) and client.pttl(key) == -1
     ]
 
 

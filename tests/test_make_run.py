@@ -3,14 +3,10 @@
 from __future__ import annotations
 
 import os
-import re
 import signal
 import socket
 import sqlite3
 import stat
-import subprocess
-import sys
-import threading
 import time
 import urllib.request
 from contextlib import closing, contextmanager, suppress
@@ -26,26 +22,12 @@ from demo.shop import birth
 from jobs import keys
 from jobs.connect import connect
 from jobs.records import Service
+from tests.support import Process, free_port, until
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Iterator
 
-ROOT = Path(__file__).parent.parent
-DEADLINE_SECONDS = 40.0
 LEAVES_WITHIN_SECONDS = 9.0  # six, and some for a busy machine
-
-
-def until(condition: Callable[[], bool], what: str, seconds: float = DEADLINE_SECONDS) -> None:
-    deadline = time.monotonic() + seconds
-    while not condition():
-        assert time.monotonic() < deadline, f"waited in vain: {what}"
-        time.sleep(0.02)
-
-
-def free_port() -> str:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return str(probe.getsockname()[1])
 
 
 def alive(environ_mark: str) -> list[tuple[int, str]]:
@@ -60,70 +42,24 @@ def alive(environ_mark: str) -> list[tuple[int, str]]:
     return found
 
 
-class Run:
-    """One process of ours with an environment of its own; its output is read as it comes."""
+class Run(Process):
+    """One process on a data folder of its own. Whoever was started with that folder is ended with it."""
 
     def __init__(self, module: str, data: Path, environ: dict[str, str]) -> None:
-        without = ("REDIS_URL", "SYNCTAIL_", "HOST", "PORT", "SHOP_")
-        outside = {name: value for name, value in os.environ.items() if not name.startswith(without)}
         self.mark = f"SYNCTAIL_DATA={data}"
-        self.process = subprocess.Popen(
-            [sys.executable, "-m", module],
-            cwd=ROOT,
-            env={**outside, "SYNCTAIL_DATA": str(data), **environ},
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-            text=True,
-        )
-        self.output = ""
-        self._reader = threading.Thread(target=self._read)
-        self._reader.start()
+        super().__init__(module, {"SYNCTAIL_DATA": str(data), **environ})
 
-    def _read(self) -> None:
-        assert self.process.stdout is not None
-        for line in self.process.stdout:
-            self.output += line
-
-    def wait_for(self, text: str) -> re.Match[str]:
-        found = re.compile(text, re.MULTILINE)
-
-        def is_there() -> bool:
-            assert self.process.poll() is None or found.search(self.output), self.output
-            return bool(found.search(self.output))
-
-        until(is_there, f"{text} in\n{self.output}")
-        match = found.search(self.output)
-        assert match
-        return match
-
-    def ends(self, seconds: float = DEADLINE_SECONDS) -> int:
-        code = self.process.wait(seconds)
-        self._reader.join(seconds)
-        return code
-
-    def clean_up(self) -> None:
-        if self.process.poll() is None:
-            self.process.terminate()
-            try:
-                self.process.wait(LEAVES_WITHIN_SECONDS)
-            except subprocess.TimeoutExpired:
-                self.process.kill()
-                self.process.wait()
-        for pid, _ in alive(self.mark):  # a test that failed must not leave them to the next one
-            with suppress(ProcessLookupError):
-                os.kill(pid, signal.SIGKILL)
-        self._reader.join(DEADLINE_SECONDS)
-        if self.process.stdout:
-            self.process.stdout.close()
+    def stop(self, number: signal.Signals = signal.SIGTERM, *, seconds: float = LEAVES_WITHIN_SECONDS) -> int:
+        try:
+            return super().stop(number, seconds=seconds)
+        finally:
+            for pid, _ in alive(self.mark):  # a test that failed must not leave them to the next one
+                with suppress(ProcessLookupError):
+                    os.kill(pid, signal.SIGKILL)
 
 
-@contextmanager
-def running(module: str, data: Path, **environ: str) -> Iterator[Run]:
-    run = Run(module, data, environ)
-    try:
-        yield run
-    finally:
-        run.clean_up()
+def running(module: str, data: Path, **environ: object) -> Run:
+    return Run(module, data, {name: str(value) for name, value in environ.items()})
 
 
 @contextmanager
@@ -170,7 +106,7 @@ def test_a_wrong_setting_is_one_line(environ: dict[str, str], expected: str, tmp
 def test_a_redis_out_of_reach_is_one_line_within_seconds(tmp_path: Path) -> None:
     url = f"redis://:hush@127.0.0.1:{free_port()}/0"
     with running("demo", tmp_path, PORT=free_port(), SHOP_PORT=free_port(), REDIS_URL=url) as run:
-        assert run.ends(8) == 1
+        assert run.ends(seconds=8) == 1
         assert run.output.count("\n") == 1, run.output
         assert run.output.startswith("Redis is out of reach at redis://127.0.0.1:")
         assert "REDIS_URL" in run.output
@@ -258,7 +194,7 @@ def test_a_killed_wrapper_leaves_no_server_and_loses_nothing(tmp_path: Path) -> 
         second.wait_for("^Valkey answers at ")
         assert got(url, "a") == b"1"
         second.process.send_signal(signal.SIGTERM)
-        assert second.ends(LEAVES_WITHIN_SECONDS) == 0
+        assert second.ends(seconds=LEAVES_WITHIN_SECONDS) == 0
     assert not alive(second.mark)
 
 
@@ -270,7 +206,7 @@ def test_valkey_is_the_last_to_leave(tmp_path: Path) -> None:
             run.process.send_signal(signal.SIGTERM)
             until(lambda: len(worker.client_list()) > 1, "it looks who is connected")
             worker.set("how-it-ended", "well")
-        assert run.ends(LEAVES_WITHIN_SECONDS) == 0
+        assert run.ends(seconds=LEAVES_WITHIN_SECONDS) == 0
     server = valkey.start(tmp_path)
     try:
         assert got(server.url, "how-it-ended") == b"well"
@@ -284,7 +220,7 @@ def test_valkey_does_not_wait_for_ever_for_a_client(tmp_path: Path) -> None:
         client.ping()
         asked_at = time.monotonic()
         run.process.send_signal(signal.SIGINT)
-        assert run.ends(LEAVES_WITHIN_SECONDS) == 0
+        assert run.ends(seconds=LEAVES_WITHIN_SECONDS) == 0
         assert time.monotonic() - asked_at > valkey.LAST_TO_LEAVE_SECONDS
 
 
@@ -376,7 +312,7 @@ def test_make_run_starts_everything_and_ctrl_c_leaves_nothing_behind(tmp_path: P
             with connect(valkey.url(tmp_path)) as client:
                 assert client.hlen(keys.SERVICES) == 3
             run.process.send_signal(stop)
-            assert run.ends(LEAVES_WITHIN_SECONDS) == 0, run.output
+            assert run.ends(seconds=LEAVES_WITHIN_SECONDS) == 0, run.output
             assert "Traceback" not in run.output
         assert alive(run.mark) == []
     assert links[0] == links[1]  # the second start finds the first one's token
@@ -388,7 +324,7 @@ def test_ctrl_c_in_the_middle_of_a_start_leaves_nothing_behind(tmp_path: Path) -
     with running("demo", tmp_path, PORT=free_port(), SHOP_PORT=free_port()) as run:
         run.wait_for("^Waiting for Redis")
         run.process.send_signal(signal.SIGINT)
-        assert run.ends(LEAVES_WITHIN_SECONDS) == 0, run.output
+        assert run.ends(seconds=LEAVES_WITHIN_SECONDS) == 0, run.output
         assert "Traceback" not in run.output
     assert alive(run.mark) == []
 
@@ -398,7 +334,7 @@ def test_when_one_process_dies_all_end_and_the_last_line_names_it(tmp_path: Path
         ready(run)
         group = int(run.wait_for(r"clock +started \(pid=(\d+)\)")[1])
         os.killpg(group, signal.SIGKILL)
-        assert run.ends(LEAVES_WITHIN_SECONDS) == 1
+        assert run.ends(seconds=LEAVES_WITHIN_SECONDS) == 1
         assert run.output.splitlines()[-1].startswith("clock ended (SIGKILL), so everything was stopped.")
     assert alive(run.mark) == []
 
@@ -408,7 +344,7 @@ def test_a_killed_launcher_leaves_nothing_behind(tmp_path: Path) -> None:
         ready(run)
         run.process.kill()
         run.process.wait()
-        until(lambda: not alive(run.mark), "all processes end", LEAVES_WITHIN_SECONDS)
+        until(lambda: not alive(run.mark), "all processes end", seconds=LEAVES_WITHIN_SECONDS)
 
 
 def test_with_a_redis_of_ones_own_no_other_is_started(tmp_path: Path) -> None:
@@ -418,7 +354,7 @@ def test_with_a_redis_of_ones_own_no_other_is_started(tmp_path: Path) -> None:
         with running("demo", tmp_path / "data", REDIS_URL=server.url, **ports) as run:
             ready(run)
             run.process.send_signal(signal.SIGINT)
-            assert run.ends(LEAVES_WITHIN_SECONDS) == 0, run.output
+            assert run.ends(seconds=LEAVES_WITHIN_SECONDS) == 0, run.output
             assert "redis " not in run.output
         assert not (tmp_path / "data" / "valkey").exists()
         with connect(server.url) as client:

@@ -1,0 +1,190 @@
+"""The lists of services and of syncs in a real browser: they keep themselves fresh, and disturb nobody."""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING
+
+import pytest
+from playwright.sync_api import expect
+
+from jobs.records import Options, Status
+from tests.browser import OwnSync
+from tests.support import service, store
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+    import redis
+    from playwright.sync_api import Locator, Page
+
+    from jobs.appender import Appender
+    from jobs.settings import Settings
+    from tests.browser import Visits
+
+REFRESH_MS = 5_000
+
+
+@pytest.fixture
+def another_sync(config: Settings, client: redis.Redis, appender: Appender) -> Iterator[Callable[[], OwnSync]]:
+    """Starts further syncs of a service that lets them overlap."""
+    orders = service(options=Options(overlap=True))
+    store(client, orders)
+    started: list[OwnSync] = []
+
+    def start() -> OwnSync:
+        started.append(OwnSync(config, client, appender, orders))
+        started[-1].writer.flush()
+        return started[-1]
+
+    yield start
+    for one in started:
+        one.end()
+
+
+def rows(page: Page) -> Locator:
+    return page.locator("[data-live] tbody tr")
+
+
+def test_the_list_of_services_follows_a_sync_by_itself(page: Page, own_sync: OwnSync) -> None:
+    page.clock.install()
+    own_sync.write(1)
+    page.goto("/services")
+    expect(rows(page).locator(".status")).to_have_text("Running")
+    expect(page.locator("#refresh-state")).to_have_text("Updates every 5 s")
+    for pulled in (100, 12_345):
+        own_sync.writer.set(pulled=pulled, pushed=pulled - 50)
+        own_sync.writer.flush()
+        page.clock.fast_forward(REFRESH_MS)
+        expect(rows(page).locator("[data-label=Pulled]")).to_have_text(f"{pulled:,}")
+        expect(rows(page).locator("[data-label=Pushed]")).to_have_text(f"{pulled - 50:,}")
+    own_sync.end(Status.FAILED, "Failed")
+    page.clock.fast_forward(REFRESH_MS)
+    expect(rows(page).locator(".status")).to_have_text("Failed")
+
+
+def test_the_list_of_syncs_shows_new_ones_by_itself(page: Page, another_sync: Callable[[], OwnSync]) -> None:
+    page.clock.install()
+    page.goto("/services/orders")
+    expect(page.get_by_text("No sync in the last 24 hours")).to_be_visible()
+    first = another_sync()
+    page.clock.fast_forward(REFRESH_MS)
+    expect(rows(page)).to_have_count(1)
+    second = another_sync()
+    first.end()
+    page.clock.fast_forward(REFRESH_MS)
+    expect(rows(page)).to_have_count(2)
+    expect(rows(page).nth(0).locator("code")).to_have_text(f"…{second.id[-8:]}")
+    expect(rows(page).nth(0).locator(".status")).to_have_text("Running")
+    expect(rows(page).nth(1).locator(".status")).to_have_text("Completed")
+
+
+def test_an_open_menu_stays_open_while_the_list_is_refreshed(page: Page, client: redis.Redis) -> None:
+    store(client, service("orders"))
+    page.clock.install()
+    page.goto("/services")
+    page.get_by_label("Menu of Orders").click()
+    menu = page.locator("details.menu")
+    store(client, service("customers"))
+    for _ in range(2):
+        with page.expect_response("**/services"):
+            page.clock.fast_forward(REFRESH_MS)
+        expect(menu.get_by_role("link", name="View logs")).to_be_visible()
+    expect(rows(page)).to_have_count(1)
+    page.locator("h1").click()
+    expect(menu).not_to_have_attribute("open", "")
+    page.clock.fast_forward(REFRESH_MS)
+    expect(rows(page)).to_have_count(2)
+
+
+def test_a_closed_menu_no_longer_holds_the_list_back(page: Page, client: redis.Redis) -> None:
+    store(client, service("orders"))
+    page.clock.install()
+    page.goto("/services")
+    page.get_by_label("Menu of Orders").click()
+    page.keyboard.press("Escape")
+    store(client, service("customers"))
+    page.clock.fast_forward(REFRESH_MS)
+    expect(rows(page)).to_have_count(2)
+    expect(page.get_by_label("Menu of Orders")).to_be_focused()
+
+
+def test_only_one_menu_is_open_and_a_click_elsewhere_closes_it(page: Page, client: redis.Redis) -> None:
+    store(client, service("orders"), service("customers"))
+    page.goto("/services")
+    page.get_by_label("Menu of Orders").click()
+    page.get_by_label("Menu of Customers").click()
+    expect(page.locator("details.menu[open]")).to_have_count(1)
+    expect(page.locator("details.menu[open]").get_by_label("Menu of Customers")).to_be_visible()
+    page.locator("h1").click()
+    expect(page.locator("details.menu[open]")).to_have_count(0)
+
+
+def test_a_list_says_when_the_server_cannot_be_reached_and_when_it_can_again(
+    visits: Visits, page: Page, client: redis.Redis
+) -> None:
+    visits.forgive("ERR_INTERNET_DISCONNECTED")
+    store(client, service("orders"))
+    page.clock.install()
+    page.goto("/services")
+    page.context.set_offline(offline=True)
+    page.clock.fast_forward(REFRESH_MS)
+    expect(page.locator("#refresh-state")).to_have_text(re.compile("^The server cannot be reached"))
+    expect(rows(page)).to_have_count(1)
+    page.context.set_offline(offline=False)
+    store(client, service("customers"))
+    page.clock.fast_forward(REFRESH_MS)
+    expect(page.locator("#refresh-state")).to_have_text("Updates every 5 s")
+    expect(rows(page)).to_have_count(2)
+
+
+def test_syncs_are_found_by_status_and_by_a_part_of_their_id(page: Page, another_sync: Callable[[], OwnSync]) -> None:
+    done, failed, running = another_sync(), another_sync(), another_sync()
+    done.end()
+    failed.end(Status.FAILED, "Failed")
+    page.goto("/services/orders")
+    expect(rows(page)).to_have_count(3)
+    page.get_by_label("Status", exact=True).select_option("Failed")
+    page.get_by_role("button", name="Filter").click()
+    expect(rows(page)).to_have_count(1)
+    expect(rows(page).locator("code")).to_have_text(f"…{failed.id[-8:]}")
+    page.get_by_label("Status", exact=True).select_option("Any status")
+    page.get_by_label("Part of an id").fill(running.id[-6:].lower())
+    page.keyboard.press("Enter")
+    expect(rows(page)).to_have_count(1)
+    rows(page).get_by_label(f"Menu of sync {running.id[-8:]}").click()
+    page.get_by_role("link", name="More details").click()
+    page.wait_for_url(f"**{running.path}")
+
+
+def test_a_search_that_finds_nothing_says_so_and_offers_the_way_back(page: Page, own_sync: OwnSync) -> None:
+    own_sync.write(1)
+    page.goto("/services/orders?q=ZZZZZZ&status=stopped")
+    expect(page.get_by_text("none is “stopped” and has “ZZZZZZ” in its id")).to_be_visible()
+    page.get_by_role("link", name="Show all syncs").click()
+    expect(rows(page)).to_have_count(1)
+
+
+def test_without_a_service_the_page_says_where_services_come_from(page: Page) -> None:
+    page.goto("/services")
+    expect(page.get_by_role("heading", name="No services yet")).to_be_visible()
+    expect(page.get_by_text("make run brings a few to try")).to_be_visible()
+
+
+MARKUP = '<img src=x onerror="window.hacked = 1"></a></table></title><script>window.hacked = 2</script>'
+
+
+def test_markup_in_a_service_stays_text(page: Page, client: redis.Redis, another_sync: Callable[[], OwnSync]) -> None:
+    sync = another_sync()
+    store(client, service(name=MARKUP, notes=MARKUP, url="http://127.0.0.1:9/<b>x</b>"))
+    page.clock.install()
+    for address in ("/services", "/services/orders", sync.path):
+        page.goto(address)
+        expect(page.locator("main")).to_contain_text(MARKUP)
+        if address != sync.path:  # also what is swapped in
+            store(client, service(f"customers-{len(address)}"))
+            with page.expect_response(f"**{address}"):
+                page.clock.fast_forward(REFRESH_MS)
+        assert page.locator("main img, main script, main b").count() == 0
+        assert page.evaluate("() => window.hacked") is None
+    assert MARKUP in page.title()

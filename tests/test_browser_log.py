@@ -1,0 +1,434 @@
+"""A sync's page in a real browser: every line once and in order, whatever becomes of the network; what may move."""
+
+from __future__ import annotations
+
+import re
+import signal
+from typing import TYPE_CHECKING, Any, Self, cast
+
+import pytest
+from playwright.sync_api import expect
+
+from jobs import keys
+from jobs.enqueue import stored_summary
+from jobs.records import Options, Status
+from tests.browser import PATIENCE_MS, Visits, numbers
+from tests.support import Process, free_port, service, store, until
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    import redis
+    from playwright.sync_api import Browser, Page
+
+    from tests.browser import OwnSync
+
+KEEP_SOCKETS = """
+window.sockets = [];
+window.WebSocket = class extends WebSocket {
+  constructor(...given) {
+    super(...given);
+    window.sockets.push(this);
+  }
+};
+"""
+
+CUT = """
+() => new Promise((done) => {
+  const socket = window.sockets.at(-1);
+  socket.addEventListener("close", () => done());
+  socket.close();
+})
+"""
+
+# As a proxy does that knows no websockets: each is closed before it opened, until `window.blocked` is false.
+BLOCK_SOCKETS = """
+window.blocked = true;
+const Native = window.WebSocket;
+window.WebSocket = function (...given) {
+  if (!window.blocked) return new Native(...given);
+  const refused = { close() {} };
+  queueMicrotask(() => refused.onclose?.({ code: 1006 }));
+  return refused;
+};
+"""
+
+# Once nothing scrolls any more: the number and the place of the row at the top.
+FIRST_VISIBLE = """
+async () => {
+  const scroller = document.getElementById("log-scroll");
+  for (let frames = 0, last = -1; frames < 6; ) {
+    await new Promise(requestAnimationFrame);
+    frames = scroller.scrollTop === last ? frames + 1 : 0;
+    last = scroller.scrollTop;
+  }
+  const { left, top } = scroller.getBoundingClientRect();
+  const row = document.elementFromPoint(left + 100, top + 8).closest(".line");
+  const { x, y, width, height } = row.getBoundingClientRect();
+  return { n: +row.dataset.n, x, y, width, height };
+}
+"""
+
+FROM_THE_END = """
+() => {
+  const { scrollTop, clientHeight, scrollHeight } = document.getElementById("log-scroll");
+  return Math.round(scrollHeight - clientHeight - scrollTop);
+}
+"""
+
+
+def says(page: Page, words: str, *, seconds: float = PATIENCE_MS / 1000) -> None:
+    """The words for the connection match a pattern. (`expect` looks less often, and time is dear here.)"""
+    found = page.locator("#connection .words").filter(has_text=re.compile(f"^{words}$"))
+    found.wait_for(timeout=seconds * 1000)
+
+
+def shows_line(page: Page, n: int) -> None:
+    page.locator(f"#L{n}").wait_for(state="attached")
+
+
+def shows_all(page: Page, last: int) -> None:
+    """The page says that it is complete, and its rows are 1, 2, 3 … to the last."""
+    says(page, f"Complete: {last:,} lines")
+    shows_line(page, last)
+    assert numbers(page) == list(range(1, last + 1))
+
+
+# --- a whole run --------------------------------------------------------------------------------------------------
+
+
+def test_somebody_runs_a_service_and_watches_it_to_its_end(
+    page: Page, client: redis.Redis, worker: Process, shop: str, shop_auth: Any
+) -> None:
+    del worker
+    # Small pages: the shop answers every 23rd request with "in a second", so there is something to watch.
+    customers = service(
+        "customers", url=f"{shop}/customers", records="customers", auth=shop_auth, options=Options(page_size=10)
+    )
+    store(client, customers)
+    page.goto("/services")
+    page.get_by_label("Menu of Customers").click()
+    page.get_by_role("link", name="View logs").click()
+    page.get_by_role("button", name="Run").click()
+
+    page.wait_for_url("**/syncs/*")
+    says(page, "Live")
+    expect(page.locator("#sync-head .status")).to_have_text("Running")
+    expect(page.get_by_text("Sync of 'Customers' started (manual)")).to_be_visible()
+    expect(page.get_by_role("progressbar")).to_be_visible()
+
+    says(page, "Complete: .*", seconds=30)
+    summary = stored_summary(client, page.url.rsplit("/", 1)[-1])
+    assert summary is not None
+    assert (summary.pulled, summary.pushed) == (500, 500)
+    shows_all(page, summary.lines)
+    expect(page.locator("#sync-head .status")).to_have_text("Completed")
+    for name in ("pulled", "pushed", "skipped", "filtered", "failed"):
+        expect(page.locator(f"[data-count={name}]")).to_have_text(str(getattr(summary, name)))
+    expect(page.get_by_role("button", name="Run again")).to_be_visible()
+    expect(page.get_by_role("button", name="Stop")).to_be_hidden()
+
+    for listed in ("/services/customers", "/services"):
+        page.goto(listed)
+        row = page.locator("[data-live] tbody tr")
+        expect(row.locator("[data-label=Pulled]")).to_have_text("500")
+        expect(row.locator("[data-label=Pushed]")).to_have_text("500")
+        expect(row.locator(".status")).to_have_text("Completed")
+
+
+def test_somebody_stops_a_sync(page: Page, own_sync: OwnSync, client: redis.Redis) -> None:
+    own_sync.write(3)
+    page.goto(own_sync.path)
+    shows_line(page, 3)
+    page.get_by_role("button", name="Stop").click()
+    until(lambda: client.hget(keys.summary(own_sync.id), "stop") == b"tests", "the sync's job is told who asked")
+    own_sync.end(Status.STOPPED, "Stopped by tests")
+    shows_all(page, 4)
+    expect(page.locator("#sync-head .status")).to_have_text("Stopped")
+    expect(page.get_by_role("button", name="Run again")).to_be_visible()
+
+
+# --- every line, once, in order -----------------------------------------------------------------------------------
+
+
+def test_a_page_opened_in_mid_run_shows_every_line_once(page: Page, own_sync: OwnSync) -> None:
+    own_sync.keep_writing(20_000, seconds=2)
+    until(lambda: own_sync.lines > 5_000, "the log is under way")
+    page.goto(own_sync.path)
+    assert not own_sync.ended_writing
+    shows_all(page, own_sync.end())
+
+
+def test_a_short_log_says_line_and_an_empty_one_waits(page: Page, own_sync: OwnSync) -> None:
+    page.goto(own_sync.path)
+    expect(page.get_by_text("Waiting for lines…")).to_be_visible()
+    own_sync.end()
+    says(page, "Complete: 1 line")
+
+
+def test_a_log_whose_socket_is_cut_twenty_times_shows_every_line_once(page: Page, own_sync: OwnSync) -> None:
+    page.add_init_script(KEEP_SOCKETS)
+    page.clock.install()
+    page.goto(own_sync.path)
+    for _ in range(20):
+        own_sync.write(100)
+        says(page, "Live")
+        shows_line(page, own_sync.lines - 99)
+        own_sync.write(100)
+        page.evaluate(CUT)
+        page.clock.fast_forward(1_500)
+    says(page, "Live")
+    assert page.evaluate("() => window.sockets.length") >= 21
+    shows_all(page, own_sync.end())
+
+
+def test_a_machine_that_loses_its_network_goes_on_where_it_was(visits: Visits, page: Page, own_sync: OwnSync) -> None:
+    visits.forgive("ERR_INTERNET_DISCONNECTED")
+    page.goto(own_sync.path)
+    for _ in range(3):
+        own_sync.write(500)
+        shows_line(page, own_sync.lines)
+        page.context.set_offline(offline=True)
+        says(page, "Offline")
+        own_sync.write(500)
+        assert len(numbers(page)) == own_sync.lines - 500
+        page.context.set_offline(offline=False)
+        says(page, "Live")
+    shows_all(page, own_sync.end())
+
+
+def test_where_websockets_are_blocked_the_page_polls_to_the_end(page: Page, own_sync: OwnSync) -> None:
+    page.add_init_script(BLOCK_SOCKETS)
+    page.clock.install()
+    own_sync.write(5_100)  # more than one poll brings
+    page.goto(own_sync.path)
+    page.clock.fast_forward(1_500)  # between its two tries
+    says(page, "Polling every 5 s")
+    shows_line(page, 5_100)
+    for _ in range(3):
+        own_sync.write(500)
+        page.clock.fast_forward(5_000)
+        shows_line(page, own_sync.lines)
+        says(page, "Polling every 5 s")
+    last = own_sync.end()
+    page.clock.fast_forward(5_000)
+    shows_all(page, last)
+
+
+def test_a_page_that_polls_is_live_again_when_websockets_work_again(page: Page, own_sync: OwnSync) -> None:
+    page.add_init_script(BLOCK_SOCKETS)
+    page.clock.install()
+    own_sync.write(100)
+    page.goto(own_sync.path)
+    page.clock.fast_forward(1_500)
+    says(page, "Polling every 5 s")
+    page.evaluate("() => { window.blocked = false }")
+    own_sync.write(100)
+    page.clock.fast_forward(31_000)
+    says(page, "Live")
+    own_sync.write(100)
+    shows_all(page, own_sync.end())
+
+
+class Restartable:
+    """A web process of the test's own."""
+
+    def __init__(self, environ: dict[str, str]) -> None:
+        self._environ = environ
+        self.site = f"http://127.0.0.1:{environ['PORT']}"
+        self.start()
+
+    def start(self) -> None:
+        self.process = Process("server", self._environ, ready="Synctail listens")
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.process.stop()
+
+
+@pytest.fixture
+def restartable(environ: dict[str, str], client: redis.Redis) -> Iterator[Restartable]:
+    del client
+    with Restartable({**environ, "PORT": str(free_port())}) as web:
+        yield web
+
+
+@pytest.mark.parametrize("how", [signal.SIGTERM, signal.SIGKILL])
+def test_a_restart_of_the_web_process_is_said_and_nothing_is_missing(
+    browser: Browser, restartable: Restartable, own_sync: OwnSync, how: signal.Signals
+) -> None:
+    visits = Visits(browser, restartable.site)
+    visits.forgive("ERR_CONNECTION_REFUSED", "ERR_CONNECTION_RESET", "WebSocket connection to")
+    page = visits.signed_in()
+    page.clock.install()
+    page.goto(own_sync.path)
+    own_sync.write(700)
+    shows_line(page, 700)
+    says(page, "Live")
+    restartable.process.stop(how)
+    says(page, "Reconnecting.*")
+    own_sync.write(700)
+    restartable.start()
+    page.clock.fast_forward(15_000)  # the longest it would have waited
+    shows_line(page, 1_400)
+    says(page, "Live|Polling every 5 s")
+    own_sync.write(700)
+    shows_all(page, own_sync.end())
+    visits.leave()
+
+
+# --- what moves, and what does not --------------------------------------------------------------------------------
+
+
+def test_auto_refresh_off_freezes_the_view_and_counts_what_arrives(page: Page, own_sync: OwnSync) -> None:
+    own_sync.write(2_000)
+    page.goto(own_sync.path)
+    shows_line(page, 2_000)
+    button = page.get_by_role("button", name="Auto-refresh is on")
+    expect(button).to_have_attribute("aria-pressed", "true")
+    button.click()
+    button = page.get_by_role("button", name="Auto-refresh is off")
+    expect(button).to_have_attribute("aria-pressed", "false")
+    before = page.evaluate(FIRST_VISIBLE)
+
+    own_sync.write(9_997)
+    own_sync.say("Refused", "Refused", "Refused", level="error")
+    expect(page.locator("#held")).to_have_text("10,000 new, 3 errors")
+    assert page.evaluate(FIRST_VISIBLE) == before
+    assert len(numbers(page)) == 2_000
+
+    button.click()
+    shows_line(page, 12_000)
+    expect(page.locator("#held")).to_have_text("")
+    expect(page.locator("#L12000")).to_be_in_viewport()
+    shows_all(page, own_sync.end())
+
+
+def test_a_frozen_view_stays_frozen_when_the_sync_ends(page: Page, own_sync: OwnSync) -> None:
+    own_sync.write(10)
+    page.goto(own_sync.path)
+    shows_line(page, 10)
+    page.get_by_role("button", name="Auto-refresh is on").click()
+    last = own_sync.end()
+    says(page, "Complete: 11 lines")
+    expect(page.locator("#held")).to_have_text("1 new")
+    assert len(numbers(page)) == 10
+    page.get_by_role("button", name="Auto-refresh is off").click()
+    shows_all(page, last)
+
+
+@pytest.mark.parametrize("let_go", ["wheel", "ArrowUp"])
+def test_who_scrolls_up_is_left_alone_until_the_end_key(page: Page, own_sync: OwnSync, let_go: str) -> None:
+    own_sync.write(1_000)
+    page.goto(own_sync.path)
+    expect(page.locator("#L1000")).to_be_in_viewport()
+    newest = page.evaluate(FIRST_VISIBLE)
+    scroller = page.get_by_role("region", name="Log lines")
+    if let_go == "wheel":
+        scroller.hover()
+        page.mouse.wheel(0, -600)
+    else:
+        scroller.press(let_go)
+    pill = page.locator("#pill")
+    expect(pill).to_be_visible()
+    until(lambda: page.evaluate(FIRST_VISIBLE) != newest, "it has scrolled")
+    read = page.evaluate(FIRST_VISIBLE)
+
+    own_sync.write(1_000)
+    expect(pill).to_have_text("↓ 1,000 new")
+    assert page.evaluate(FIRST_VISIBLE) == read
+
+    scroller.press("End")
+    expect(pill).to_be_hidden()
+    expect(page.locator("#L2000")).to_be_in_viewport()
+    own_sync.write(500)
+    expect(page.locator("#L2500")).to_be_in_viewport()
+
+
+def test_the_pill_takes_hold_of_the_newest_line_again(page: Page, own_sync: OwnSync) -> None:
+    own_sync.write(1_000)
+    page.goto(own_sync.path)
+    expect(page.locator("#L1000")).to_be_in_viewport()
+    page.get_by_role("region", name="Log lines").press("Home")
+    expect(page.locator("#L1")).to_be_in_viewport()
+    own_sync.write(42)
+    page.get_by_role("button", name="42 new").click()
+    expect(page.locator("#L1042")).to_be_in_viewport()
+    own_sync.write(100)
+    expect(page.locator("#L1142")).to_be_in_viewport()
+    until(lambda: cast("int", page.evaluate(FROM_THE_END)) <= 1, "it is at the very end")
+
+
+def test_an_address_with_a_line_opens_at_that_line(page: Page, own_sync: OwnSync) -> None:
+    own_sync.write(5_000)
+    page.goto(f"{own_sync.path}#L1200")
+    expect(page.locator("#L1200")).to_be_in_viewport()
+    expect(page.locator("#L1200")).to_have_class(re.compile("is-target"))
+    own_sync.write(1_000)
+    shows_line(page, 6_000)
+    expect(page.locator("#L1200")).to_be_in_viewport()
+
+
+# --- hostile text -------------------------------------------------------------------------------------------------
+
+HOSTILE = (
+    "<img src=x onerror=\"window.hacked = 'img'\">",
+    "<script>window.hacked = 'script'</script>",
+    "</span></div></noscript></main></template><script>window.hacked = 'closing'</script><b>bold</b>",
+    "<!-- <style>*{display:none}</style> -->",
+    "{{ 7 * 7 }} {% raw %} &lt;i&gt;already escaped&lt;/i&gt; &amp; &#60;u&#62;",
+    "price \u202e0001\u202c and \u2067mirrored\u2069 text",
+    "\x1b[31mred\x1b[0m and \x1b]8;;javascript:alert(1)\x07a link\x1b]8;;\x07",
+    "first\nsecond\r\nthird\rover\ttab",
+    "a NUL \0, a bell \a, a backspace \b, a form feed \f and a lone \x85",
+    " leading and trailing ",
+    "'single' \"double\" `back` \\ \u2028 \ufeff",
+    "",
+    "<i>" + "x" * 15_000,
+)
+
+
+def test_hostile_text_stays_text(page: Page, own_sync: OwnSync) -> None:
+    own_sync.say(*HOSTILE)
+    own_sync.say("A markup", phase="<b>pull</b>", record="<img src=x onerror=alert(1)>", fields={"<u>": "<i>x</i>"})
+    page.goto(own_sync.path)
+    shows_line(page, len(HOSTILE) + 1)
+    texts = page.locator("#log-rows .text").evaluate_all("(all) => all.map((one) => one.textContent)")
+    assert texts == [*(text.replace("\0", "\N{REPLACEMENT CHARACTER}") for text in HOSTILE), "A markup"]
+    expect(page.locator(f"#L{len(HOSTILE) + 1} .phase")).to_have_text("<b>pull</b>")
+    inside = page.locator("#log-rows *").evaluate_all("(all) => [...new Set(all.map((one) => one.localName))].sort()")
+    assert inside == ["a", "button", "div", "span", "time"]
+    assert page.evaluate("() => window.hacked") is None
+
+
+def test_a_row_made_live_is_the_row_of_the_template(page: Page, own_sync: OwnSync) -> None:
+    own_sync.say(*HOSTILE)
+    own_sync.say("A warning", level="warning", phase="push")
+    own_sync.say("An error", level="error", phase="<b>", record="7")
+    own_sync.say("Details", level="debug")
+    page.goto(own_sync.path)
+    shows_line(page, own_sync.lines)
+    # A long line is folded only where a button can unfold it.
+    page.get_by_role("button", name="Show all 15,003 characters").click()
+    rows = "(root) => Array.from(root.querySelectorAll('.line'), (row) => row.outerHTML)"
+    live = page.evaluate(f"() => ({rows})(document.getElementById('log-rows'))")
+    served = page.evaluate(f"""async () => {{
+        const text = await (await fetch(location.href, {{ headers: {{ Accept: "text/html" }} }})).text();
+        return ({rows})(new DOMParser().parseFromString(text, "text/html"));
+    }}""")
+    assert live == served
+
+
+def test_a_long_line_is_folded_until_somebody_opens_it(page: Page, own_sync: OwnSync) -> None:
+    own_sync.say("short", "y" * 15_000)
+    page.goto(own_sync.path)
+    row = page.locator("#L2")
+    folded = row.bounding_box()
+    row.get_by_role("button", name="Show all 15,000 characters").click()
+    opened = row.bounding_box()
+    assert folded is not None
+    assert opened is not None
+    assert opened["height"] > folded["height"] * 2
+    expect(row.get_by_role("button")).to_have_count(0)

@@ -1,0 +1,99 @@
+"""Whole logs as files: complete, streamed, and following a sync that still runs."""
+
+from __future__ import annotations
+
+import threading
+from typing import TYPE_CHECKING
+
+import msgspec
+import pytest
+
+from jobs import keys
+from jobs.endings import ending_fields
+from jobs.logwriter import LogWriter
+from jobs.records import Status, Trigger
+from tests.support import service, until
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    import httpx2
+    import redis
+
+    from jobs.appender import Appender
+    from jobs.enqueue import Requests
+    from jobs.settings import Settings
+
+
+@pytest.fixture
+def log(requests: Requests, appender: Appender, config: Settings) -> Iterator[tuple[str, LogWriter]]:
+    sync_id = requests.start(service(), Trigger.MANUAL).id
+    writer = LogWriter(appender, sync_id, appender.claim(sync_id))
+    yield sync_id, writer
+    writer.close("info", "over", **ending_fields(Status.COMPLETED, None, config.retention))
+
+
+def numbers(ndjson: str) -> list[int]:
+    return [msgspec.json.decode(line)["n"] for line in ndjson.splitlines()]
+
+
+def test_a_downloaded_log_has_every_line_once(web: httpx2.Client, log: tuple[str, LogWriter]) -> None:
+    sync_id, writer = log
+    for i in range(20_000):
+        writer.info(f"line {i}, with a comma,\nand a second row", phase="push", record=str(i))
+    assert writer.flush()
+    answer = web.get(f"/api/syncs/{sync_id}/log.ndjson")
+    assert numbers(answer.text) == list(range(1, 20_001))
+    assert answer.headers["content-disposition"] == f'attachment; filename="orders-{sync_id}.ndjson"'
+    assert numbers(web.get(f"/api/syncs/{sync_id}/log.ndjson?after=19990").text) == list(range(19_991, 20_001))
+    text = web.get(f"/api/syncs/{sync_id}/log.txt").text
+    assert text.count("INFO    push   line ") == 20_000
+    assert "line 7, with a comma,\n    and a second row\n" in text
+
+
+def test_following_goes_on_until_the_sync_ends(
+    web: httpx2.Client, log: tuple[str, LogWriter], config: Settings
+) -> None:
+    sync_id, writer = log
+    writer.info("before")
+    writer.flush()
+    seen: list[str] = []
+
+    def follow() -> None:
+        with web.stream("GET", f"/api/syncs/{sync_id}/log.ndjson?follow=1") as answer:
+            seen.extend(answer.iter_lines())
+
+    follower = threading.Thread(target=follow)
+    follower.start()
+    for i in range(500):
+        writer.info(f"line {i}")
+    writer.flush()
+    assert writer.close("info", "over", **ending_fields(Status.COMPLETED, None, config.retention))
+    follower.join(10)
+    assert not follower.is_alive()
+    assert numbers("\n".join(seen)) == list(range(1, 503))
+
+
+def test_what_is_no_longer_kept_is_told(web: httpx2.Client, log: tuple[str, LogWriter], client: redis.Redis) -> None:
+    sync_id, writer = log
+    writer.info("one")
+    assert writer.flush()
+    client.delete(keys.log(sync_id))
+    answer = web.get(f"/api/syncs/{sync_id}/log.txt").text
+    assert answer == "… lines 1 to 1 no longer exist: they are no longer kept\n"
+
+
+def test_a_download_of_an_unknown_sync_is_an_error_and_no_empty_file(web: httpx2.Client) -> None:
+    assert web.get("/api/syncs/01M83EHA5S8S0BXRZTBQ3HB165/log.txt").status_code in (404, 410)
+    assert web.get("/api/syncs/nonsense/log.ndjson").status_code == 404
+
+
+def test_one_who_stops_following_costs_nothing(
+    web: httpx2.Client, log: tuple[str, LogWriter], client: redis.Redis
+) -> None:
+    sync_id, writer = log
+    writer.info("one")
+    with web.stream("GET", f"/api/syncs/{sync_id}/log.txt?follow=1") as answer:
+        assert "one" in next(answer.iter_text())
+    channel = keys.live(sync_id)
+    until(lambda: client.pubsub_numsub(channel)[0][1] == 0, "the subscription is given back")
