@@ -126,7 +126,7 @@ class Clock:
         except msgspec.DecodeError as error:
             if stored not in self._unreadable:
                 self._unreadable.add(stored)
-                _log.error("A service is left out, its definition cannot be read: %s: %r", error, stored[:200])  # noqa: TRY400
+                _log.error("A service is left out, its definition cannot be read: %s: %r", error, stored[:200])
             return None
 
     def _open_syncs(self) -> list[str]:

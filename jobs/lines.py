@@ -81,7 +81,7 @@ def _about(extra: dict[str, Any], mask: Callable[[Any], Any]) -> dict[str, Any]:
 
 def plain(value: Any) -> Any:  # noqa: ANN401 - whatever a job logs
     """A copy as JSON can carry it, keys and values readable; what lies too deep, as in a circle, is left out."""
-    # As many values as there are will not pass `FIELDS_LIMIT_BYTES`: a few lists that hold each other can mean billions.
+    # More values than that are too large to keep in any case, and a few lists that hold each other can mean billions.
     return _plain(value, 0, iter(range(FIELDS_LIMIT_BYTES)))
 
 

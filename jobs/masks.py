@@ -18,7 +18,7 @@ SHORTEST = 4
 def masker(secrets: Iterable[str]) -> Callable[[Any], Any]:
     """A function that masks the secrets in a string, or in every string of a nested value."""
     # A line break at a secret's end comes from the file it was read from, and is in no text that quotes it.
-    known = {form for secret in secrets for form in (secret, secret.strip()) if len(form) >= SHORTEST}
+    known = {text for s in secrets for one in (s, s.strip()) for text in _texts(one) if len(one) >= SHORTEST}
     if not known:
         return _unchanged
     plain = [_as_written(secret) for secret in sorted(known, key=len, reverse=True)]
@@ -41,6 +41,14 @@ def _unchanged(value: Any) -> Any:  # noqa: ANN401
     return value
 
 
+def _texts(secret: str) -> tuple[str, str]:
+    """As `lines.readable` shows it, given as text or as bytes: the environment may hold bytes that are no UTF-8."""
+    return (
+        secret.encode("utf-8", "backslashreplace").decode(),
+        secret.encode("utf-8", "surrogateescape").decode("utf-8", "backslashreplace"),
+    )
+
+
 def _as_written(secret: str) -> str:
     """A pattern of the secret as it is, in an address, and within JSON: which characters those encode differs."""
     return "".join(_character(c) for c in secret)
@@ -49,20 +57,19 @@ def _as_written(secret: str) -> str:
 def _character(c: str) -> str:
     if c.isascii() and c.isalnum():
         return c
-    raw = c.encode("utf-8", "surrogateescape" if "\udc80" <= c <= "\udcff" else "backslashreplace")
     forms = {
         re.escape(c),
-        *(re.escape(json.dumps(c, ensure_ascii=ascii_only)[1:-1]) for ascii_only in (True, False)),
-        re.escape(raw.decode("utf-8", "backslashreplace")),
+        f"(?i:{re.escape(json.dumps(c)[1:-1])})",
+        re.escape(json.dumps(c, ensure_ascii=False)[1:-1]),
         re.escape(repr(c)[1:-1]),
-        "".join(f"%(?i:{byte:02x})" for byte in raw),
+        "".join(f"%(?i:{byte:02x})" for byte in c.encode()),
     }
     forms |= {r"\+"} if c == " " else {r"\\/"} if c == "/" else set()
     return f"(?:{'|'.join(sorted(forms, key=len, reverse=True))})"
 
 
 def _base64_forms(secret: str) -> Iterable[str]:
-    raw = secret.encode("utf-8", "surrogateescape" if not _has_lone_surrogate(secret) else "backslashreplace")
+    raw = secret.encode()
     # Inside a longer text that was base64-encoded as a whole, the secret starts at any of three offsets; what depends
     # on its neighbours is left out.
     for offset in range(3):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import json
 import time
 from typing import TYPE_CHECKING, Any, cast
 
@@ -22,7 +23,11 @@ _encode = msgspec.json.Encoder(order="deterministic", enc_hook=str).encode
 
 def fingerprint(record: dict[str, Any]) -> bytes:
     """The same for the same content, whatever the order of its members; the key is part of the content."""
-    return hashlib.blake2b(_encode(record), digest_size=12).digest()
+    try:
+        content = _encode(record)
+    except UnicodeEncodeError:  # half a surrogate pair, which JSON can name and UTF-8 cannot
+        content = json.dumps(record, sort_keys=True, default=str).encode()
+    return hashlib.blake2b(content, digest_size=12).digest()
 
 
 class Seen:

@@ -118,7 +118,7 @@ def _templates() -> Jinja2Templates:
 
 def _end_the_process(task: asyncio.Task[None]) -> None:
     """A server whose hub is dead would look well and deliver nothing; better that it is started anew."""
-    if not task.cancelled() and task.exception():
+    if not task.cancelled():
         _log.critical("The hub died; this process ends", exc_info=task.exception())
         signal.raise_signal(signal.SIGTERM)
 

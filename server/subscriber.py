@@ -70,13 +70,13 @@ class Subscriber:
             began = time.monotonic()
             try:
                 await self._session()
-            except* (RedisError, OSError) as group:
+            except (RedisError, OSError) as error:
                 if self._answered:  # Redis is not away, only the connection was lost
                     delay = BACKOFF_S[0]
                 if time.monotonic() - began > longest:
                     said = False
                 if not said:
-                    _log.warning("The subscription to Redis broke and is made again: %s", group.exceptions[0])
+                    _log.warning("The subscription to Redis broke and is made again: %s", error)
                 said = True
             await asyncio.sleep(delay * random.uniform(0.5, 1.5))  # noqa: S311
             delay = min(delay * 2, longest)
@@ -88,9 +88,16 @@ class Subscriber:
             await connection.connect()
             heed_cancellation()
             self._heard_at = time.monotonic()
-            async with asyncio.TaskGroup() as group:
-                group.create_task(self._read(connection), name="subscriber-read")
-                group.create_task(self._write(connection), name="subscriber-write")
+            # Not a TaskGroup: one that fails in the moment in which it is cancelled forgets that it was cancelled.
+            reading = asyncio.create_task(self._read(connection), name="subscriber-read")
+            writing = asyncio.create_task(self._write(connection), name="subscriber-write")
+            try:
+                await asyncio.wait({reading, writing}, return_when=asyncio.FIRST_COMPLETED)
+                await (reading if reading.done() else writing)
+            finally:
+                reading.cancel()
+                writing.cancel()
+                await asyncio.gather(reading, writing, return_exceptions=True)
         finally:
             await connection.disconnect(nowait=True)
 

@@ -6,8 +6,11 @@ A connector knows nothing of syncs, Redis or counts. It tells what it does to th
 
 from __future__ import annotations
 
+import json
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
+
+import msgspec
 
 from jobs.records import FileDestination, HttpSource, Service, SqlDestination
 
@@ -85,6 +88,14 @@ def open_destination(service: Service, context: Context) -> AbstractContextManag
             from jobs.connectors.file import FileWriter  # noqa: PLC0415
 
             return FileWriter(service.destination, context.files)
+
+
+def as_json(value: Any) -> bytes:  # noqa: ANN401 - a record, or a part of one
+    """JSON of what came as JSON, also of half a surrogate pair: that is kept as the escape it came as."""
+    try:
+        return msgspec.json.encode(value)
+    except UnicodeEncodeError:
+        return json.dumps(value).encode()
 
 
 def reference(record: Record, key: str) -> str:

@@ -7,9 +7,7 @@ import tempfile
 from pathlib import Path
 from typing import TYPE_CHECKING, BinaryIO, Self
 
-import msgspec
-
-from jobs.connectors import ConnectorError, Outcome, Record
+from jobs.connectors import ConnectorError, Outcome, Record, as_json
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -39,6 +37,8 @@ class FileWriter:
 
     def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
         try:
+            if self._temporary and kind is None:
+                os.fsync(self._file.fileno())  # else a power cut could leave the new name and no content
             self._file.close()
             if self._temporary and kind is None:
                 self._temporary.chmod(0o644)
@@ -51,7 +51,7 @@ class FileWriter:
 
     def push(self, records: Sequence[Record]) -> Iterator[Outcome]:
         try:
-            self._file.write(b"".join(msgspec.json.encode(record) + b"\n" for record in records))
+            self._file.write(b"".join(as_json(record) + b"\n" for record in records))
             self._file.flush()
         except OSError as error:
             raise ConnectorError(f"The file {self._target} cannot be written: {error.strerror}.") from None
@@ -62,7 +62,10 @@ class FileWriter:
 def inside(folder: Path, path: str) -> Path:
     """The path below `folder`, links resolved; raises `ConnectorError` when it would lead out of it."""
     root = folder.resolve()
-    target = (root / path).resolve()
+    try:
+        target = (root / path).resolve()
+    except (OSError, RuntimeError, ValueError) as error:  # links in a circle, a NUL
+        raise ConnectorError(f"The path {path!r} cannot be used: {error}.") from None
     if target == root or not target.is_relative_to(root):
         raise ConnectorError(
             f"The path {path!r} leads out of SYNCTAIL_FILES ({root}), the only folder files may be in."

@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import math
 import random
+import re
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 from typing import TYPE_CHECKING, Any, Self
@@ -37,8 +38,15 @@ class HttpReader:
         self._log = context.log
         self._page_size = context.page_size
         self._attempts = context.max_attempts
-        self._client = httpx2.Client(timeout=TIMEOUT_S, headers=_headers(source, context))
-        self._origin = _origin(httpx2.URL(source.url))
+        try:
+            self._first = httpx2.URL(source.url)
+        except httpx2.InvalidURL as error:
+            raise ConnectorError(f"The source's address cannot be used: {error}.") from None
+        self._origin = _origin(self._first)
+        try:
+            self._client = httpx2.Client(timeout=TIMEOUT_S, headers=_headers(source, context))
+        except UnicodeEncodeError:
+            raise ConnectorError("The source's credentials hold characters that a header cannot carry.") from None
 
     def __enter__(self) -> Self:
         return self
@@ -47,10 +55,9 @@ class HttpReader:
         self._client.close()
 
     def pages(self) -> Iterator[Page]:
-        first = httpx2.URL(self._source.url)
-        url: httpx2.URL | None = first
+        url: httpx2.URL | None = self._first
         if self._source.paging.style == "link":
-            url = first.copy_merge_params({self._source.paging.param: str(self._page_size)})
+            url = self._first.copy_merge_params({self._source.paging.param: str(self._page_size)})
         seen: set[str] = set()
         while url is not None:
             if str(url) in seen:
@@ -64,7 +71,10 @@ class HttpReader:
         link = answer.links.get("next", {}).get("url")
         if not link:
             return None
-        url = answer.url.join(link)
+        try:
+            url = answer.url.join(link)
+        except httpx2.InvalidURL as error:
+            raise ConnectorError(f"{answer.url} names a next page that is no address: {error}.") from None
         if _origin(url) != self._origin:
             raise ConnectorError(
                 f"The next page is said to be at {url.host}, not at {self._origin[1]}: "
@@ -88,7 +98,9 @@ class HttpReader:
     def _try(self, url: httpx2.URL) -> httpx2.Response:
         try:
             answer = self._client.get(url)
-        except httpx2.TransportError as error:
+        except (httpx2.UnsupportedProtocol, httpx2.LocalProtocolError) as error:
+            raise ConnectorError(f"{url} cannot be asked: {error}.") from None
+        except httpx2.RequestError as error:
             raise _Transient(str(error) or type(error).__name__) from None
         if answer.status_code in TRANSIENT:
             raise _Transient(_status(answer), _retry_after(answer))
@@ -109,7 +121,7 @@ class HttpReader:
     def _records(self, answer: httpx2.Response) -> list[Record]:
         try:
             found: Any = answer.json()
-        except ValueError:
+        except (ValueError, RecursionError):
             raise ConnectorError(f"{answer.url} did not answer with JSON, but: {answer.text[:200]!r}") from None
         if self._source.records:
             if not isinstance(found, dict) or self._source.records not in found:
@@ -140,14 +152,14 @@ def _retry_after(answer: httpx2.Response) -> float | None:
     except ValueError:
         try:
             wait_s = (parsedate_to_datetime(text) - datetime.now(UTC)).total_seconds()
-        except (ValueError, TypeError):
+        except (ValueError, TypeError, OverflowError):
             return None
     return max(0.0, wait_s) if math.isfinite(wait_s) else None
 
 
 def _total(answer: httpx2.Response) -> int | None:
     text = answer.headers.get("X-Total-Count", "")
-    return int(text) if text.isascii() and text.isdigit() else None
+    return int(text) if re.fullmatch("[0-9]{1,15}", text) else None
 
 
 def _status(answer: httpx2.Response) -> str:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Self
 
-import msgspec
 from sqlalchemy import column, create_engine, inspect, table
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.exc import (
@@ -16,7 +15,7 @@ from sqlalchemy.exc import (
     SQLAlchemyError,
 )
 
-from jobs.connectors import ConnectorError, Outcome, Record
+from jobs.connectors import ConnectorError, Outcome, Record, as_json
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -33,11 +32,15 @@ class SqlWriter:
         self._destination = destination
         try:
             self._engine: Engine = create_engine(destination.url)
-        except (ArgumentError, NoSuchModuleError, ImportError) as error:
+        except (ArgumentError, NoSuchModuleError, ImportError, ValueError) as error:
             raise ConnectorError(f"The destination's address cannot be used: {error}") from None
         if self._engine.dialect.name not in _INSERT:
             raise ConnectorError(f"A destination of kind sql takes {' or '.join(_INSERT)} addresses.")
-        self._columns = self._read_columns()
+        try:
+            self._columns = self._read_columns()
+        except BaseException:
+            self._engine.dispose()
+            raise
         self._statement = self._build()
 
     def __enter__(self) -> Self:
@@ -61,8 +64,12 @@ class SqlWriter:
                 connection.execute(self._statement, list(rows))
         except OperationalError as error:
             raise ConnectorError(f"The database failed: {_reason(error)}") from None
-        except DBAPIError as error:
-            if error.connection_invalidated:
+        except (
+            DBAPIError,
+            OverflowError,
+            ValueError,
+        ) as error:  # the latter two: a driver's, of a value it cannot send
+            if isinstance(error, DBAPIError) and error.connection_invalidated:
                 raise ConnectorError(f"The database went away: {_reason(error)}") from None
             if len(rows) == 1:
                 return {start: _reason(error)}
@@ -76,7 +83,7 @@ class SqlWriter:
             columns = [c["name"] for c in inspect(self._engine).get_columns(name)]
         except NoSuchTableError:
             raise ConnectorError(f"The database has no table {name!r}. Create it, or correct the service.") from None
-        except SQLAlchemyError as error:
+        except (SQLAlchemyError, TypeError) as error:  # TypeError: an argument in the address that the driver lacks
             raise ConnectorError(f"The database cannot be reached: {_reason(error)}") from None
         if self._destination.key not in columns:
             raise ConnectorError(f"The table {name!r} has no column {self._destination.key!r}, the service's key.")
@@ -98,7 +105,7 @@ class SqlWriter:
 
 def _value(value: Any) -> Any:  # noqa: ANN401 - a record's value
     """What a column can hold: an object or a list is stored as JSON text."""
-    return msgspec.json.encode(value).decode() if isinstance(value, dict | list) else value
+    return as_json(value).decode() if isinstance(value, dict | list) else value
 
 
 def _reason(error: Exception) -> str:

@@ -1,0 +1,212 @@
+"""Asking for a sync, and for its stop: whose turn it is, what is stored, and that refusals leave nothing behind."""
+
+from __future__ import annotations
+
+import json
+import threading
+from concurrent.futures import ThreadPoolExecutor
+from datetime import timedelta
+from typing import TYPE_CHECKING, Any, cast
+
+import pytest
+from rq.job import Job, JobStatus
+
+from jobs import keys
+from jobs.endings import end_sync
+from jobs.enqueue import (
+    GRACE_S,
+    QUEUE,
+    TASK,
+    AlreadyRunning,
+    NotRunning,
+    Requests,
+    ServiceInactive,
+    ServiceNotFound,
+    stored_summary,
+)
+from jobs.records import Options, Reason, Status, Trigger, new_sync_id
+from server import wire
+from tests.support import service, store
+
+if TYPE_CHECKING:
+    import redis
+
+    from jobs.appender import Appender
+    from jobs.settings import Settings
+
+
+def texts(client: redis.Redis, sync_id: str) -> list[str]:
+    entries = cast("list[Any]", client.xrange(keys.log(sync_id)))
+    return [line["text"] for entry in entries for line in json.loads(b"[" + wire.chunk_from_entry(*entry).body + b"]")]
+
+
+def names(client: redis.Redis) -> set[str]:
+    return {key.decode() for key in cast("list[bytes]", client.keys("*"))}
+
+
+def end(appender: Appender, sync_id: str) -> bool:
+    return end_sync(
+        appender,
+        sync_id,
+        status=Status.FAILED,
+        reason=Reason.LOST,
+        text="Failed: lost",
+        retention=timedelta(hours=1),
+    )
+
+
+def fetch(client: redis.Redis, sync_id: str) -> Job:
+    return Job.fetch(sync_id, connection=client, serializer="json")
+
+
+def test_a_stored_service_is_found_and_another_is_not(client: redis.Redis, requests: Requests) -> None:
+    store(client, service())
+    assert requests.service("orders") == service()
+    with pytest.raises(ServiceNotFound, match="ghost"):
+        requests.service("ghost")
+
+
+def test_an_inactive_service_is_refused_and_leaves_nothing(client: redis.Redis, requests: Requests) -> None:
+    before = names(client)
+    with pytest.raises(ServiceInactive, match="orders"):
+        requests.start(service(active=False), Trigger.MANUAL)
+    assert names(client) == before
+
+
+def test_what_is_stored_is_what_is_returned_and_nothing_lives_for_ever(
+    client: redis.Redis, requests: Requests, config: Settings
+) -> None:
+    summary = requests.start(service(), Trigger.INBOUND)
+    assert (summary.status, summary.trigger, summary.service) == (Status.QUEUED, Trigger.INBOUND, "orders")
+    assert stored_summary(client, summary.id) == summary
+    assert 0 < client.pttl(keys.summary(summary.id)) <= config.retention_ms
+    for index in (keys.SYNCS, keys.service_syncs("orders")):
+        assert client.zrange(index, 0, -1) == [summary.id.encode()]
+        longest = keys.index_ttl(config.retention).total_seconds()
+        assert config.retention.total_seconds() < client.ttl(index) <= longest
+    assert client.get(keys.service_turn("orders")) == summary.id.encode()
+    assert 0 < client.ttl(keys.service_turn("orders")) <= keys.TURN_TTL.total_seconds()
+
+
+def test_the_job_in_rq_has_limits_and_json_for_data(client: redis.Redis, requests: Requests, config: Settings) -> None:
+    summary = requests.start(service(options=Options(timeout_s=7)), Trigger.MANUAL)
+    job = fetch(client, summary.id)
+    retention_s = int(config.retention.total_seconds())
+    assert (job.timeout, job.result_ttl, job.failure_ttl) == (7 + GRACE_S, retention_s, retention_s)
+    assert (job.origin, job.get_status()) == (QUEUE, JobStatus.QUEUED)
+    assert json.loads(job.data) == [TASK, None, [summary.id], {}]
+    assert client.lrange(f"rq:queue:{QUEUE}", 0, -1) == [summary.id.encode()]
+
+
+def test_of_twenty_that_ask_at_once_one_gets_the_turn_and_the_others_leave_nothing(
+    client: redis.Redis, config: Settings
+) -> None:
+    once = threading.Barrier(20)
+
+    def ask(_: int) -> str | AlreadyRunning:
+        own = Requests(config, client)
+        once.wait(10)
+        try:
+            return own.start(service(), Trigger.MANUAL).id
+        except AlreadyRunning as refused:
+            return refused
+
+    with ThreadPoolExecutor(20) as threads:
+        answers = list(threads.map(ask, range(20)))
+    [started] = [answer for answer in answers if isinstance(answer, str)]
+    refused = [answer.sync_id for answer in answers if isinstance(answer, AlreadyRunning)]
+    assert refused == [started] * 19
+    assert {name for name in names(client) if name.startswith("sync:")} == {keys.summary(started)}
+    for index in (keys.SYNCS, keys.service_syncs("orders")):
+        assert client.zrange(index, 0, -1) == [started.encode()]
+    assert client.lrange(f"rq:queue:{QUEUE}", 0, -1) == [started.encode()]
+
+
+def test_the_turn_passes_on_when_its_holder_has_ended(
+    client: redis.Redis, requests: Requests, appender: Appender
+) -> None:
+    first = requests.start(service(), Trigger.MANUAL)
+    with pytest.raises(AlreadyRunning, match=first.id):
+        requests.start(service(), Trigger.MANUAL)
+    assert end(appender, first.id)
+    second = requests.start(service(), Trigger.MANUAL)
+    assert client.get(keys.service_turn("orders")) == second.id.encode()
+
+
+def test_the_turn_passes_on_when_its_holder_is_gone(client: redis.Redis, requests: Requests) -> None:
+    first = requests.start(service(), Trigger.MANUAL)
+    client.delete(keys.summary(first.id))
+    second = requests.start(service(), Trigger.MANUAL)
+    assert client.get(keys.service_turn("orders")) == second.id.encode()
+
+
+def test_the_turn_of_an_ended_holder_goes_to_one_of_twenty(
+    client: redis.Redis, requests: Requests, config: Settings, appender: Appender
+) -> None:
+    end(appender, requests.start(service(), Trigger.MANUAL).id)
+    once = threading.Barrier(20)
+
+    def ask(_: int) -> bool:
+        own = Requests(config, client)
+        once.wait(10)
+        try:
+            own.start(service(), Trigger.MANUAL)
+        except AlreadyRunning:
+            return False
+        return True
+
+    with ThreadPoolExecutor(20) as threads:
+        assert sum(threads.map(ask, range(20))) == 1
+
+
+def test_another_service_has_a_turn_of_its_own(client: redis.Redis, requests: Requests) -> None:
+    del client
+    requests.start(service("orders"), Trigger.MANUAL)
+    requests.start(service("customers"), Trigger.MANUAL)
+
+
+def test_where_overlap_is_allowed_all_start(client: redis.Redis, requests: Requests) -> None:
+    started = {requests.start(service(options=Options(overlap=True)), Trigger.MANUAL).id for _ in range(3)}
+    assert {one.decode() for one in cast("list[bytes]", client.zrange(keys.SYNCS, 0, -1))} == started
+    assert not client.exists(keys.service_turn("orders"))
+
+
+def test_a_queued_sync_stops_at_once_with_a_last_line(
+    client: redis.Redis, requests: Requests, appender: Appender
+) -> None:
+    sync_id = requests.start(service(), Trigger.MANUAL).id
+    requests.stop(sync_id, "ana")
+    summary = stored_summary(client, sync_id)
+    assert summary
+    assert (summary.status, summary.reason, summary.lines) == (Status.STOPPED, Reason.STOPPED_BY_USER, 1)
+    assert summary.ended_at
+    assert texts(client, sync_id) == ["Stopped by ana before it started."]
+    assert not end(appender, sync_id), "it has one ending"
+    requests.start(service(), Trigger.MANUAL)  # and the turn is free
+
+
+def test_a_running_sync_is_only_asked_to_stop(client: redis.Redis, requests: Requests, appender: Appender) -> None:
+    sync_id = requests.start(service(), Trigger.MANUAL).id
+    claim = appender.claim(sync_id)
+    appender.append(sync_id, attempt=claim.attempt, first=1, fields={"status": "running"})
+    requests.stop(sync_id, "ana")
+    assert client.hget(keys.summary(sync_id), "stop") == b"ana"
+    assert client.hget(keys.summary(sync_id), "status") == b"running"
+    assert appender.append(sync_id, attempt=claim.attempt, first=1).stop == "ana"
+    assert texts(client, sync_id) == []
+
+
+def test_an_ended_sync_cannot_be_stopped(client: redis.Redis, requests: Requests, appender: Appender) -> None:
+    sync_id = requests.start(service(), Trigger.MANUAL).id
+    end(appender, sync_id)
+    before = client.hgetall(keys.summary(sync_id))
+    with pytest.raises(NotRunning, match=sync_id):
+        requests.stop(sync_id, "ana")
+    assert client.hgetall(keys.summary(sync_id)) == before
+
+
+def test_stopping_what_nobody_knows_brings_no_key_back(client: redis.Redis, requests: Requests) -> None:
+    before = names(client)
+    with pytest.raises(NotRunning):
+        requests.stop(new_sync_id(), "ana")
+    assert names(client) == before
