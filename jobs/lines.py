@@ -25,6 +25,8 @@ COMPRESS_FROM_BYTES = 2 * 1024
 NAME_LIMIT_BYTES = 1024
 """Of a phase or a record's name: they are to be seen in one glance."""
 FIELDS_LIMIT_BYTES = 4 * TEXT_LIMIT_BYTES
+INT_LIMIT_BITS = 2048
+"""Python refuses to write out integers of some thousand digits."""
 DEEPEST = 20
 
 _encode = msgspec.json.Encoder(enc_hook=str).encode
@@ -92,7 +94,9 @@ def _plain(value: Any, depth: int, budget: Iterator[int]) -> Any:  # noqa: ANN40
         return {readable(k): _plain(v, depth + 1, budget) for (k, v), _ in zip(value.items(), budget, strict=False)}
     if isinstance(value, list | tuple | set | frozenset):
         return [_plain(v, depth + 1, budget) for v, _ in zip(value, budget, strict=False)]
-    if value is None or isinstance(value, bool) or type(value) in (int, float):
+    if value is None or isinstance(value, bool) or type(value) is float:
+        return value
+    if type(value) is int and value.bit_length() <= INT_LIMIT_BITS:
         return value
     return readable(value)
 

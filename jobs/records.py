@@ -134,8 +134,8 @@ class Line(Struct, frozen=True, omit_defaults=True):
 
 # --- a service --------------------------------------------------------------------------------------------------
 
-ServiceId = Annotated[str, Meta(pattern=r"^[a-z0-9][a-z0-9-]{0,62}$", description="lower-case, digits and dashes")]
-SecretName = Annotated[str, Meta(pattern=r"^[A-Z][A-Z0-9_]{0,62}$")]
+ServiceId = Annotated[str, Meta(pattern=r"^[a-z0-9][a-z0-9-]{0,62}\Z", description="lower-case, digits and dashes")]
+SecretName = Annotated[str, Meta(pattern=r"^[A-Z][A-Z0-9_]{0,62}\Z")]
 Positive = Annotated[int, Meta(ge=1)]
 
 

@@ -39,7 +39,7 @@ class Setting(Generic[T]):
             return self.parse(text)
         except ValueError as error:
             detail = f" ({error})" if str(error) else ""
-            got = re.sub(r"//[^/]*@", "//…@", text)  # a password is no help to anyone who reads the error
+            got = re.sub(r"//.*@", "//…@", text)  # a password is no help to anyone who reads the error
             raise SettingsError(f"{self.name}: got {got!r}; takes {self.takes}{detail}") from None
 
 
@@ -59,7 +59,11 @@ def parse_duration(text: str) -> timedelta:
 
 
 def parse_redis_url(text: str) -> str:
-    parts = urlsplit(text)
+    try:
+        parts = urlsplit(text)
+        _ = parts.port
+    except ValueError:
+        raise ValueError from None  # its words may quote a part of the password
     if parts.scheme == "unix":
         if not parts.path:
             raise ValueError("no path")
@@ -67,7 +71,6 @@ def parse_redis_url(text: str) -> str:
         raise ValueError
     elif not re.fullmatch(r"(/[0-9]*)?", parts.path):
         raise ValueError("no database's number")  # redis-py would take 0
-    _ = parts.port  # raises ValueError where it is not a port
     return text
 
 

@@ -10,7 +10,7 @@ import asyncio
 import logging
 from collections import deque
 from contextlib import asynccontextmanager
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
 
 from redis.exceptions import RedisError
 
@@ -37,6 +37,29 @@ CONFIRM_S = 2.0
 _log = logging.getLogger("synctail.hub")
 
 
+class Lane(Protocol):
+    """A shorter way to one viewer than the one through ASGI: the server's own protocol, beside the application."""
+
+    def write(self, frame: bytes) -> bool:
+        """Hand over a whole websocket frame. False: it cannot be taken now, and nothing of it was."""
+
+
+class Rider:
+    """One viewer: its cursor, and the summary it was shown. While it has a lane, is at the tail and waits, the tail
+    writes to the lane, and no task needs to wake up for that."""
+
+    def __init__(self, lane: Lane | None, cursor: int) -> None:
+        self.lane = lane
+        self.cursor = cursor
+        self.shown = ""
+        self.wrote_at = 0.0
+        self.woken = asyncio.Event()
+        """Set when its own task is to go on: it fell behind, or something came that is not a line."""
+
+    def write(self, encoded: bytes) -> bool:
+        return self.lane is not None and self.lane.write(encoded)
+
+
 class Tail:
     """The end of one sync's log: its newest lines as ready frames, bounded, and the newest summary.
 
@@ -58,6 +81,7 @@ class Tail:
         self.hole = asyncio.Event()
         self.stale = True
         """The stream has, or may have, lines that did not come by pub/sub."""
+        self.riders: set[Rider] = set()
         self._frames: deque[wire.Frame] = deque()
         self._bytes = 0
         self._fresh: list[wire.Chunk] = []
@@ -89,6 +113,7 @@ class Tail:
         if not summary.status.ended and now < self._shown_at + SUMMARY_EVERY_S:
             return False
         self.summary, self.summary_text, self._shown_at = summary, text, now
+        self._ride_summary()
         self.notify()
         return True
 
@@ -112,6 +137,7 @@ class Tail:
         self.publish()
         self._keep(wire.gap_frame(self.sync_id, self._received + 1, last, why))
         self._received = self.last = last
+        self.wake_riders()
         self.notify()
 
     def publish(self) -> None:
@@ -126,11 +152,49 @@ class Tail:
         self._keep(frame)
         self.last = frame.last
         self._published_at = asyncio.get_running_loop().time()
+        self._ride(frame)
         self.notify()
 
     def notify(self) -> None:
+        """Wake the viewers without a lane; those with one are woken only when there is no other way."""
         changed, self.changed = self.changed, asyncio.Event()
         changed.set()
+
+    def wake_riders(self) -> None:
+        for rider in self.riders:
+            rider.woken.set()
+
+    def _ride(self, frame: wire.Frame) -> None:
+        if not self.riders:
+            return
+        encoded, now = wire.websocket_frame(frame.text), self._published_at
+        for rider in self.riders:
+            if rider.cursor + 1 == frame.first and rider.write(encoded):
+                rider.cursor, rider.wrote_at = frame.last, now
+            else:
+                rider.woken.set()
+
+    def _ride_summary(self) -> None:
+        encoded = wire.websocket_frame(self.summary_text)
+        for rider in self.riders:
+            if not self.ended and rider.write(encoded):
+                rider.shown, rider.wrote_at = self.summary_text, self._shown_at
+            else:
+                rider.woken.set()
+
+    async def news(self, rider: Rider, changed: asyncio.Event) -> bool:
+        """Wait until there is something for the rider's own task. False: nothing was sent to it for long."""
+        if not rider.lane or not self.summary:
+            return await _within(changed, BEAT_EVERY_S)
+        if changed.is_set() and (self.error or rider.cursor < self.last or rider.shown != self.summary_text):
+            return True  # it came while the last frame was sent
+        rider.woken.clear()
+        self.riders.add(rider)
+        try:
+            woken = await _within(rider.woken, BEAT_EVERY_S)
+        finally:
+            self.riders.discard(rider)
+        return woken or rider.wrote_at > asyncio.get_running_loop().time() - BEAT_EVERY_S
 
     def frame_after(self, cursor: int) -> wire.Frame | None:
         """The shared frame that begins right after `cursor`, while it is still kept."""
@@ -177,37 +241,38 @@ class Hub:
 
     # --- viewers ------------------------------------------------------------------------------------------------
 
-    async def follow(self, sync_id: str, after: int) -> AsyncGenerator[str]:
+    async def follow(self, sync_id: str, after: int, lane: Lane | None = None) -> AsyncGenerator[str]:
         """The frames of one reader, from its cursor to the end of the sync; `beat` where there is nothing to say.
 
-        Raises `SyncNotFound` or `SyncExpired`.
+        With a lane, what is new while the reader is at the tail goes there instead, in the same order. Raises
+        `SyncNotFound` or `SyncExpired`.
         """
         async with self._watch(sync_id) as tail:
-            cursor, shown = after, ""
+            rider = Rider(lane, after)
             while True:
                 # Taken before looking: what changes from here on sets this very event.
                 changed = tail.changed
                 if tail.error:
                     raise tail.error
-                if not shown and tail.summary:
-                    shown = tail.summary_text
-                    yield shown
-                while cursor < tail.last:
-                    found = await self._next_frames(tail, cursor)
+                if not rider.shown and tail.summary:
+                    rider.shown = tail.summary_text
+                    yield rider.shown
+                while rider.cursor < tail.last:
+                    found = await self._next_frames(tail, rider.cursor)
                     heed_cancellation()
                     for frame in found:
                         yield frame.text
-                        cursor = frame.last
+                        rider.cursor = frame.last
                     if not found:  # Redis is away: the reader keeps its cursor, and hears that we are still here
                         yield wire.beat_frame(rfc3339(utc_now()), tail.last)
                         await asyncio.sleep(1)
-                if tail.summary and tail.summary_text != shown:
-                    shown = tail.summary_text
-                    yield shown
-                if tail.summary and tail.ended and cursor >= tail.last:
+                if tail.summary and tail.summary_text != rider.shown:
+                    rider.shown = tail.summary_text
+                    yield rider.shown
+                if tail.summary and tail.ended and rider.cursor >= tail.last:
                     yield wire.end_frame(tail.summary)
                     return
-                if not await _within(changed, BEAT_EVERY_S):
+                if not await tail.news(rider, changed):
                     yield wire.beat_frame(rfc3339(utc_now()), tail.last)
 
     async def _next_frames(self, tail: Tail, cursor: int) -> list[wire.Frame]:
@@ -259,6 +324,7 @@ class Hub:
                 away = False
             except errors.ApiError as error:
                 tail.error = error
+                tail.wake_riders()
                 tail.notify()
                 return
             except RedisError as error:

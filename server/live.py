@@ -10,6 +10,7 @@ from starlette.routing import WebSocketRoute
 from starlette.websockets import WebSocketDisconnect
 
 from server import auth, errors, params, wire
+from server.socket import LANE
 
 if TYPE_CHECKING:
     from starlette.routing import BaseRoute
@@ -64,7 +65,8 @@ class Live:
             await asyncio.gather(receiving, sending, return_exceptions=True)
 
     async def _send(self, websocket: WebSocket, after: int) -> None:
-        async with aclosing(self._hub.follow(websocket.path_params["sync"], after)) as frames:
+        lane = websocket.scope.get("extensions", {}).get(LANE, {}).get("lane")
+        async with aclosing(self._hub.follow(websocket.path_params["sync"], after, lane)) as frames:
             async for text in frames:
                 try:
                     await websocket.send_text(text)

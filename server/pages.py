@@ -129,8 +129,16 @@ class Pages:
         except errors.ServiceUnknown:
             service = None
         after = max(0, summary.lines - LINES_WITHOUT_SCRIPT)
-        lines = _lines(after, await self._store.read(summary.id, after, lines=LINES_WITHOUT_SCRIPT))
+        lines = _lines(after, await self._newest(summary, after))
         return self._page(request, "sync.html", summary=summary, service=service, lines=lines)
+
+    async def _newest(self, summary: Summary, after: int) -> list[wire.Chunk]:
+        """All the rest of a log: where lines are large, that takes more than one read."""
+        chunks: list[wire.Chunk] = []
+        while after < summary.lines and (more := await self._store.read(summary.id, after)):
+            chunks += more
+            after = more[-1].last
+        return chunks
 
     async def stop(self, request: Request) -> Response:
         who = await auth.require_change(request, auth.Role.OPERATOR)

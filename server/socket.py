@@ -1,4 +1,4 @@
-"""uvicorn's websocket protocol, with one thing more: a reader that stalls is let go.
+"""uvicorn's websocket protocol, with two things more: a lane for ready frames, and a reader that stalls is let go.
 
 `transport.close()` waits for a flush that never comes when the other side has stopped reading, so a stalled reader
 would hold its buffers, its task, and the shutdown of the process, for ever. Here it is aborted.
@@ -13,6 +13,8 @@ from uvicorn.protocols.websockets.websockets_sansio_impl import WebSocketsSansIO
 if TYPE_CHECKING:
     import asyncio
 
+LANE = "synctail.lane"
+"""The key of the ASGI scope's extension."""
 STALLED_S = 30.0
 """A reader that has not taken a byte for so long, while some wait for it, is aborted."""
 LOOK_EVERY_S = 5.0
@@ -24,6 +26,18 @@ class Socket(WebSocketsSansIOProtocol):
     _watch: asyncio.TimerHandle | None = None
     _left = 0
     _moved_at = 0.0
+
+    async def run_asgi(self) -> None:
+        # How the application finds the lane; under another server, or behind another protocol, it is not there.
+        self.scope["extensions"][LANE] = {"lane": self}
+        await super().run_asgi()
+
+    def write(self, frame: bytes) -> bool:
+        """A whole frame, straight to the transport. False: the reader has not taken what came before, or leaves."""
+        if not self.writable.is_set() or self.close_sent or self.transport.is_closing():
+            return False
+        self.transport.write(frame)
+        return True
 
     def pause_writing(self) -> None:
         super().pause_writing()

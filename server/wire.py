@@ -124,6 +124,17 @@ def gap_frame(sync_id: str, first: int, last: int, why: str) -> Frame:
     return Frame(first, last, text.decode())
 
 
+def websocket_frame(text: str) -> bytes:
+    """A whole text frame as it goes over the wire, unmasked and in one piece (RFC 6455, 5.2)."""
+    payload = text.encode()
+    size = len(payload)
+    if size < 126:  # noqa: PLR2004 - from here on two and eight more bytes say how long it is
+        return bytes((0x81, size)) + payload
+    if size < 1 << 16:
+        return b"\x81\x7e" + size.to_bytes(2, "big") + payload
+    return b"\x81\x7f" + size.to_bytes(8, "big") + payload
+
+
 def summary_frame(summary: Summary) -> str:
     return _encode({"type": "summary", "sync": summary.id, "summary": summary}).decode()
 

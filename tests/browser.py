@@ -58,7 +58,8 @@ class Visits:
 
     def stranger(self, **options: Any) -> Page:
         """A page of somebody who has not signed in; nothing is open yet. `options` are those of a browser context."""
-        context = self._browser.new_context(**{"base_url": self._site, **options})
+        # Shapes that turn and breathe would be drawn sixty times a second, without a graphics card.
+        context = self._browser.new_context(**{"base_url": self._site, "reduced_motion": "reduce", **options})
         self._contexts.append(context)
         context.set_default_timeout(PATIENCE_MS)
         context.on("console", lambda said: self._complain(said.text) if said.type == "error" else None)

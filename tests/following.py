@@ -41,22 +41,22 @@ class Logs:
     @contextmanager
     def writing(self, sync_id: str) -> Iterator[LogWriter]:
         """The sync runs; at the end it has completed, if the test has not ended it in another way."""
-        log = LogWriter(self._appender, sync_id, self._appender.claim(sync_id))
-        log.set(status=Status.RUNNING, started_at=rfc3339(utc_now()))
+        story = LogWriter(self._appender, sync_id, self._appender.claim(sync_id))
+        story.set(status=Status.RUNNING, started_at=rfc3339(utc_now()))
         try:
-            yield log
+            yield story
         finally:
-            self.end(log)
+            self.end(story)
 
-    def end(self, log: LogWriter, status: Status = Status.COMPLETED, reason: Reason | None = None) -> bool:
-        return log.close("info", "The end", **ending_fields(status, reason, self._retention))
+    def end(self, story: LogWriter, status: Status = Status.COMPLETED, reason: Reason | None = None) -> bool:
+        return story.close("info", "The end", **ending_fields(status, reason, self._retention))
 
     def written(self, lines: int, *, size: int = 0, of: Service | None = None) -> str:
         """A sync that has completed with so many lines, the last one included."""
         sync_id = self.start(of)
-        with self.writing(sync_id) as log:
+        with self.writing(sync_id) as story:
             for n in range(1, lines):
-                log.info(f"line {n} {'x' * size}")
+                story.info(f"line {n} {'x' * size}")
         return sync_id
 
 
@@ -123,4 +123,6 @@ def live_url(web: httpx2.Client, sync_id: str, after: int = 0) -> str:
 
 def open_socket(web: httpx2.Client, sync_id: str, after: int = 0, **options: Any) -> ClientConnection:
     options.setdefault("additional_headers", BEARER)
-    return connect(live_url(web, sync_id, after), max_size=None, proxy=None, open_timeout=10, **options)
+    url = live_url(web, sync_id, after)
+    socket: ClientConnection = connect(url, max_size=None, proxy=None, open_timeout=10, **options)
+    return socket

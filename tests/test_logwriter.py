@@ -1,11 +1,14 @@
-"""The writer: every line once and in order, whatever happens to Redis, and never a job that waits for it."""
+"""The writer of a log: numbered without holes, at once while quiet, in chunks while busy, whatever Redis does."""
 
 from __future__ import annotations
 
 import logging
+import random
 import shutil
 import threading
 import time
+import warnings
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, cast
 
 import msgspec
@@ -13,310 +16,757 @@ import pytest
 from redis.exceptions import ConnectionError as RedisConnectionError
 
 from demo import valkey
-from jobs import keys, logwriter
-from jobs.appender import Appender
+from jobs import keys, lines, logwriter
+from jobs.appender import Answer, Appender
 from jobs.connect import connect
-from jobs.endings import end_sync, ending_fields
-from jobs.enqueue import Requests, stored_summary
-from jobs.loghandler import LogHandler, captured
+from jobs.endings import end_sync
+from jobs.loghandler import captured
 from jobs.logwriter import LogWriter
-from jobs.records import Reason, Status, Trigger
-from tests.support import service, until
-from tests.test_run import lines_of
+from jobs.records import Reason, Status, new_sync_id
+from server import wire
+from tests.support import immortal_keys, until
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
+    from datetime import timedelta
     from pathlib import Path
 
     import redis
 
-    from jobs.appender import Answer
     from jobs.settings import Settings
 
+TTL_MS = 600_000
+ENDED = {"status": "completed"}
+
+
+class Story:
+    """One sync, its writer, and what Redis holds of it."""
+
+    def __init__(self, client: redis.Redis, appender: Appender | None = None, **options: Any) -> None:
+        self.client = client
+        self.id = new_sync_id()
+        client.hset(keys.summary(self.id), mapping={"status": "running", "attempt": 0, "last": 0})
+        client.pexpire(keys.summary(self.id), TTL_MS)
+        appender = appender or Appender(client, live_ttl_ms=TTL_MS)
+        self.causes: list[str] = []
+        self.writer = LogWriter(appender, self.id, appender.claim(self.id), interrupt=self.causes.append, **options)
+
+    def entries(self) -> list[wire.Chunk]:
+        stored = cast("list[Any]", self.client.xrange(keys.log(self.id)))
+        return [wire.chunk_from_entry(*entry) for entry in stored]
+
+    def lines(self) -> list[dict[str, Any]]:
+        found: list[dict[str, Any]] = []
+        for chunk in self.entries():
+            inside = msgspec.json.decode(b"[" + chunk.body + b"]")
+            assert [line["n"] for line in inside] == list(range(chunk.first, chunk.last + 1))
+            found.extend(inside)
+        return found
+
+    def texts(self) -> list[str]:
+        """Checked to be numbered 1, 2, 3 …"""
+        found = self.lines()
+        assert [line["n"] for line in found] == list(range(1, len(found) + 1))
+        return [line["text"] for line in found]
+
+    def field(self, name: str) -> str:
+        return (cast("bytes | None", self.client.hget(keys.summary(self.id), name)) or b"").decode()
+
 
 @pytest.fixture
-def sync_id(requests: Requests) -> str:
-    return requests.start(service(), Trigger.MANUAL).id
+def make(client: redis.Redis) -> Iterator[Callable[..., Story]]:
+    stories: list[Story] = []
+
+    def make(**options: Any) -> Story:
+        stories.append(Story(client, **options))
+        return stories[-1]
+
+    yield make
+    for story in stories:
+        story.writer.close("info", "The test is over", **ENDED)
+        assert not story.writer._thread.is_alive()
 
 
 @pytest.fixture
-def writer(appender: Appender, sync_id: str) -> Iterator[LogWriter]:
-    writer = LogWriter(appender, sync_id, appender.claim(sync_id))
-    yield writer
-    writer.close("info", "closed by the test", status="completed")
+def story(make: Callable[..., Story]) -> Story:
+    return make()
 
 
-def texts(client: redis.Redis, sync_id: str) -> list[str]:
-    return [line["text"] for line in lines_of(client, sync_id)]
+# --- numbers and order ------------------------------------------------------------------------------------------
 
 
-def test_lines_of_many_threads_are_numbered_densely_and_each_threads_order_is_kept(
-    client: redis.Redis, sync_id: str, writer: LogWriter
-) -> None:
-    def log(name: int) -> None:
+def test_lines_from_many_threads_are_numbered_densely_and_keep_each_threads_order(story: Story) -> None:
+    def talk(name: int) -> None:
         for i in range(500):
-            writer.info(f"{name}:{i}")
+            story.writer.info(f"{name} {i}")
 
-    threads = [threading.Thread(target=log, args=(name,)) for name in range(8)]
+    threads = [threading.Thread(target=talk, args=(name,)) for name in range(8)]
     for thread in threads:
         thread.start()
     for thread in threads:
         thread.join()
-    assert writer.flush()
-    found = texts(client, sync_id)
-    assert len(found) == 4000
+    assert story.writer.flush()
+    texts = story.texts()
+    assert len(texts) == 4000
     for name in range(8):
-        assert [text for text in found if text.startswith(f"{name}:")] == [f"{name}:{i}" for i in range(500)]
+        assert [text for text in texts if text.startswith(f"{name} ")] == [f"{name} {i}" for i in range(500)]
+    assert story.field("last") == "4000"
 
 
-def test_a_quiet_line_is_written_at_once_and_a_busy_log_in_chunks(
-    client: redis.Redis, sync_id: str, writer: LogWriter
+def test_many_writers_in_one_process_do_not_disturb_each_other(make: Callable[..., Story]) -> None:
+    stories = [make() for _ in range(6)]
+    noise = "".join(random.choices("abcdefghij", k=200))
+
+    def talk(story: Story) -> None:
+        for i in range(1500):
+            story.writer.info(f"{story.id} {i} {noise}")
+
+    threads = [threading.Thread(target=talk, args=(story,)) for story in stories]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    for story in stories:
+        assert story.writer.flush()
+        assert story.texts() == [f"{story.id} {i} {noise}" for i in range(1500)]
+
+
+def test_a_writer_goes_on_where_an_earlier_attempt_ended(client: redis.Redis, story: Story) -> None:
+    story.writer.info("one")
+    assert story.writer.flush()
+    appender = Appender(client, live_ttl_ms=TTL_MS)
+    second = LogWriter(appender, story.id, appender.claim(story.id))
+    second.info("two")
+    assert second.close("info", "three", **ENDED)
+    assert story.texts() == ["one", "two", "three"]
+
+
+# --- when it writes -----------------------------------------------------------------------------------------------
+
+
+def test_a_quiet_line_is_written_at_once(story: Story) -> None:
+    time.sleep(3 * logwriter.WINDOW_S)  # so that the log is quiet
+    began = time.monotonic()
+    story.writer.info("here")
+    until(story.lines, "the line is in Redis")
+    assert time.monotonic() - began < 0.5
+
+
+def test_a_busy_log_is_written_in_chunks(story: Story) -> None:
+    for i in range(5000):
+        story.writer.info(f"line {i}")
+    assert story.writer.flush()
+    entries = story.entries()
+    assert entries[-1].last == 5000
+    assert len(entries) < 200
+    assert max(entry.last - entry.first + 1 for entry in entries) <= logwriter.CHUNK_LINES
+
+
+def test_a_chunk_of_large_lines_stays_small(story: Story) -> None:
+    for _ in range(200):
+        story.writer.info("x" * 10_000)
+    assert story.writer.flush()
+    assert max(len(entry.body) for entry in story.entries()) < logwriter.CHUNK_BYTES + 20_000
+    assert len(story.texts()) == 200
+
+
+@pytest.mark.parametrize("level", ["warning", "error"])
+def test_an_urgent_line_takes_all_before_it_along_at_once(
+    make: Callable[..., Story], monkeypatch: pytest.MonkeyPatch, level: str
 ) -> None:
-    writer.info("quiet")
-    until(lambda: client.xlen(keys.log(sync_id)) == 1, "the line is there", seconds=1)
-    for i in range(10_000):
-        writer.info(f"busy {i}")
-    assert writer.flush()
-    assert len(texts(client, sync_id)) == 10_001
-    assert client.xlen(keys.log(sync_id)) < 500
+    monkeypatch.setattr(logwriter, "WINDOW_S", 5.0)
+    story = make()
+    until(lambda: story.field("beat"), "it has written once")
+    story.writer.info("first")
+    getattr(story.writer, level)("look")
+    until(lambda: story.texts() == ["first", "look"], "both lines are in Redis", seconds=1)
 
 
-def test_counts_and_values_stand_in_the_summary(client: redis.Redis, sync_id: str, writer: LogWriter) -> None:
-    writer.set(status="running", pulled=7, progress=0.5)
-    writer.warning("careful")
-    writer.error("broken", record="A-1", phase="push", fields={"why": "because"})
-    writer.set(progress=None)
-    assert writer.flush()
-    summary = stored_summary(client, sync_id)
-    assert summary
-    assert (summary.status, summary.pulled, summary.warnings, summary.errors) == (Status.RUNNING, 7, 1, 1)
-    assert (summary.lines, summary.progress) == (2, None)
-    last = lines_of(client, sync_id)[-1]
-    assert (last["record"], last["phase"], last["fields"]) == ("A-1", "push", {"why": "because"})
+def test_a_silent_writer_gives_signs_of_life(story: Story) -> None:
+    first = until(lambda: story.field("beat"), "a first beat")
+    until(lambda: story.field("beat") > first, "a second one", seconds=3)
+    assert story.lines() == []
 
 
-def test_the_ending_comes_after_every_line_and_with_the_status(
-    client: redis.Redis, appender: Appender, sync_id: str, config: Settings
-) -> None:
-    writer = LogWriter(appender, sync_id, appender.claim(sync_id))
-    for i in range(3000):
-        writer.info(f"line {i}")
-    assert writer.close("info", "the end", **ending_fields(Status.COMPLETED, None, config.retention))
-    summary = stored_summary(client, sync_id)
-    assert summary
-    assert (summary.status, summary.lines) == (Status.COMPLETED, 3001)
-    assert texts(client, sync_id)[-1] == "the end"
-    remaining = client.pttl(keys.log(sync_id))
-    assert config.retention_ms - 10_000 < remaining <= config.retention_ms
+# --- the summary --------------------------------------------------------------------------------------------------
 
 
-def test_a_wish_to_stop_is_heard_once_within_two_seconds_by_a_silent_log(
-    appender: Appender, requests: Requests, sync_id: str
-) -> None:
-    heard: list[str] = []
-    writer = LogWriter(appender, sync_id, appender.claim(sync_id), interrupt=heard.append)
-    writer.set(status="running")
-    assert writer.flush()
-    requests.stop(sync_id, "ana")
-    until(lambda: heard, "the wish is heard", seconds=2)
-    writer.info("one more")
-    assert writer.flush()
-    assert heard == ["stop"]
-    writer.close("info", "over", status="stopped")
+def test_warnings_and_errors_are_counted_in_the_summary(story: Story) -> None:
+    for level, times in (("debug", 1), ("info", 2), ("warning", 3), ("error", 4)):
+        for _ in range(times):
+            getattr(story.writer, level)("x")
+    assert story.writer.flush()
+    assert (story.field("warnings"), story.field("errors")) == ("3", "4")
+    levels = [line["level"] for line in story.lines()]
+    assert levels == ["debug"] + ["info"] * 2 + ["warning"] * 3 + ["error"] * 4
 
 
-def test_a_writer_from_the_dead_cannot_write_after_the_ending(
-    client: redis.Redis, appender: Appender, sync_id: str, config: Settings
-) -> None:
-    heard: list[str] = []
-    writer = LogWriter(appender, sync_id, appender.claim(sync_id), interrupt=heard.append)
-    writer.info("alive")
-    assert writer.flush()
-    ended = end_sync(
-        appender,
-        sync_id,
-        status=Status.FAILED,
-        reason=Reason.LOST,
-        text="Failed: lost",
-        retention=config.retention,
-    )
-    assert ended
-    writer.info("I am back")
-    until(lambda: heard, "it is told")
-    assert writer.close("info", "completed", status="completed") is False
-    assert heard == ["fenced"]
-    assert texts(client, sync_id) == ["alive", "Failed: lost"]
-    summary = stored_summary(client, sync_id)
-    assert summary
-    assert summary.status is Status.FAILED
+def test_what_is_set_is_in_the_summary_and_none_empties_it(story: Story) -> None:
+    story.writer.set(pulled=12, phase="pull", progress=0.5)
+    assert story.writer.flush()
+    assert (story.field("pulled"), story.field("phase"), story.field("progress")) == ("12", "pull", "0.5")
+    story.writer.set(progress=None)
+    story.writer.set(pulled=13)
+    assert story.writer.flush()
+    assert (story.field("pulled"), story.field("phase"), story.field("progress")) == ("13", "pull", "")
 
 
-class LosesReplies(Appender):
-    """Redis does what it was asked, and every third answer gets lost on its way."""
+def test_what_is_set_is_written_without_a_line_too(story: Story) -> None:
+    story.writer.set(pulled=1)
+    until(lambda: story.field("pulled") == "1", "the summary says so", seconds=3)
 
-    calls = 0
 
-    def append(self, sync_id: str, **chunk: Any) -> Answer:
-        answer = super().append(sync_id, **chunk)
-        self.calls += 1
-        if self.calls % 3 == 0:
+def test_a_line_says_where_it_comes_from(story: Story) -> None:
+    story.writer.info("x", phase="push", record="A-1", fields={"sku": "S", "n": 2})
+    assert story.writer.flush()
+    [line] = story.lines()
+    assert (line["phase"], line["record"], line["fields"]) == ("push", "A-1", {"sku": "S", "n": 2})
+
+
+# --- the ending ---------------------------------------------------------------------------------------------------
+
+
+class Spy:
+    """Stands between writer and appender: remembers the calls, and does what a network can do to them."""
+
+    def __init__(self, client: redis.Redis) -> None:
+        self._appender = Appender(client, live_ttl_ms=TTL_MS)
+        self.claim = self._appender.claim
+        self.calls: list[dict[str, Any]] = []
+        self.away = False
+        self.in_vain = 0
+        self.lose_replies = 0
+        self.delay_s = 0.0
+
+    def append(self, sync_id: str, **call: Any) -> Answer:
+        self.calls.append(call)
+        if self.away:
+            self.in_vain += 1
+            time.sleep(self.delay_s)
+            raise RedisConnectionError("away")
+        answer = self._appender.append(sync_id, **call)
+        if self.lose_replies and call["count"]:
+            self.lose_replies -= 1
             raise RedisConnectionError("the reply was lost")
         return answer
 
 
-def test_a_lost_reply_loses_and_doubles_nothing(client: redis.Redis, sync_id: str, config: Settings) -> None:
-    appender = LosesReplies(client, live_ttl_ms=config.retention_ms)
-    writer = LogWriter(appender, sync_id, appender.claim(sync_id))
+@pytest.fixture
+def spy(client: redis.Redis) -> Spy:
+    return Spy(client)
+
+
+def test_the_last_line_and_the_ending_are_one_step(make: Callable[..., Story], spy: Spy) -> None:
+    story = make(appender=spy)
+    story.writer.info("one")
+    story.writer.set(pushed=3)
+    assert story.writer.close("error", "the end", status="failed", reason=None, expires_at="later")
+    endings = [call for call in spy.calls if "status" in (call["fields"] or {})]
+    assert [(call["first"], call["count"]) for call in endings] == [(2, 1)]
+    assert story.texts() == ["one", "the end"]
+    assert (story.field("status"), story.field("expires_at"), story.field("reason")) == ("failed", "later", "")
+    assert (story.field("pushed"), story.field("last"), story.field("errors")) == ("3", "2", "1")
+
+
+def test_everything_logged_before_the_ending_stands_before_it(story: Story) -> None:
+    for i in range(3000):
+        story.writer.info(str(i))
+    assert story.writer.close("info", "the end", **ENDED)
+    assert story.texts() == [*map(str, range(3000)), "the end"]
+
+
+def test_a_line_after_the_ending_is_not_written_and_harms_nobody(story: Story) -> None:
+    assert story.writer.close("info", "the end", **ENDED)
+    story.writer.info("too late")
+    assert not story.writer.flush(0.05)
+    assert story.texts() == ["the end"]
+
+
+def test_flush_says_when_it_took_too_long(make: Callable[..., Story], spy: Spy) -> None:
+    story = make(appender=spy)
+    spy.away = True
+    story.writer.info("x")
+    assert not story.writer.flush(0.2)
+    spy.away = False
+    assert story.writer.flush()
+    assert story.texts() == ["x"]
+
+
+# --- interruptions ------------------------------------------------------------------------------------------------
+
+
+def test_a_wish_to_stop_interrupts_once(client: redis.Redis, story: Story) -> None:
+    client.hset(keys.summary(story.id), "stop", "ana")
+    until(lambda: story.causes, "the wish is heard", seconds=3)
+    for i in range(5):
+        story.writer.info(str(i))
+        assert story.writer.flush()
+    assert story.causes == ["stop"]
+
+
+def end(client: redis.Redis, sync_id: str, retention: timedelta) -> None:
+    assert end_sync(
+        Appender(client, live_ttl_ms=TTL_MS),
+        sync_id,
+        status=Status.FAILED,
+        reason=Reason.LOST,
+        text="ended from outside",
+        retention=retention,
+    )
+
+
+def test_a_writer_that_was_fenced_is_interrupted_once_and_writes_no_more(
+    client: redis.Redis, config: Settings, story: Story
+) -> None:
+    story.writer.info("one")
+    assert story.writer.flush()
+    end(client, story.id, config.retention)
+    story.writer.info("two")
+    until(lambda: story.causes, "it hears of the ending", seconds=3)
+    story.writer.error("three")
+    story.writer.set(pushed=99)
+    assert not story.writer.flush(1)
+    assert not story.writer.close("info", "another ending", **ENDED)
+    assert story.causes == ["fenced"]
+    assert story.texts() == ["one", "ended from outside"]
+    assert (story.field("status"), story.field("pushed")) == ("failed", "")
+
+
+def test_of_two_endings_at_once_exactly_one_is_written(
+    client: redis.Redis, config: Settings, make: Callable[..., Story]
+) -> None:
+    for _ in range(20):
+        story = make()
+        story.writer.info("one")
+        outside: list[bool] = []
+
+        def end_it(story: Story = story, outside: list[bool] = outside) -> None:
+            appender = Appender(client, live_ttl_ms=TTL_MS)
+            outside.append(
+                end_sync(
+                    appender,
+                    story.id,
+                    status=Status.FAILED,
+                    reason=Reason.LOST,
+                    text="from outside",
+                    retention=config.retention,
+                )
+            )
+
+        thread = threading.Thread(target=end_it)
+        thread.start()
+        own = story.writer.close("info", "from inside", **ENDED)
+        thread.join()
+        assert [own, *outside].count(True) == 1
+        endings = [text for text in story.texts() if text.startswith("from")]
+        assert endings == (["from inside"] if own else ["from outside"])
+
+
+def test_a_sync_that_is_gone_interrupts_its_writer(client: redis.Redis, story: Story) -> None:
+    story.writer.info("one")
+    assert story.writer.flush()
+    client.delete(keys.summary(story.id), keys.log(story.id))
+    until(lambda: story.causes == ["fenced"], "it hears of it", seconds=3)
+    assert client.exists(keys.summary(story.id), keys.log(story.id)) == 0
+
+
+def test_a_flusher_that_breaks_says_so_and_interrupts(
+    make: Callable[..., Story], monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    story = make()
+
+    def break_down(*_: Any) -> bytes:
+        raise ZeroDivisionError
+
+    monkeypatch.setattr(lines, "encode_line", break_down)
+    story.writer.info("x")
+    until(lambda: story.causes == ["fenced"], "the job is interrupted", seconds=3)
+    assert "can no longer be written" in caplog.text
+    assert not story.writer.close("info", "the end", **ENDED)
+
+
+# --- a network that fails -----------------------------------------------------------------------------------------
+
+
+def test_a_lost_reply_doubles_nothing(make: Callable[..., Story], spy: Spy) -> None:
+    story = make(appender=spy)
+    for i in range(30):
+        spy.lose_replies = i % 3
+        story.writer.info(str(i))
+        assert story.writer.flush()
+    assert story.texts() == [str(i) for i in range(30)]
+
+
+def test_an_ending_whose_reply_was_lost_is_an_ending(make: Callable[..., Story], spy: Spy) -> None:
+    story = make(appender=spy)
+    story.writer.info("one")
+    assert story.writer.flush()
+    spy.lose_replies = 2
+    assert story.writer.close("info", "the end", **ENDED)
+    assert story.texts() == ["one", "the end"]
+    assert story.causes == []
+
+
+def test_logging_never_waits_for_redis(make: Callable[..., Story], spy: Spy) -> None:
+    story = make(appender=spy)
+    spy.away, spy.delay_s = True, 0.5
+    longest = 0.0
     for i in range(5000):
-        writer.info(f"line {i}")
-    appender.calls = 2 if appender.calls % 3 else appender.calls  # let the reply to the ending get lost as well
-    assert writer.close("info", "end", **ending_fields(Status.COMPLETED, None, config.retention))
-    assert texts(client, sync_id) == [*(f"line {i}" for i in range(5000)), "end"]
+        began = time.monotonic()
+        story.writer.info(f"line {i}")
+        longest = max(longest, time.monotonic() - began)
+    assert longest < 0.4
+    spy.away = False
+    assert story.writer.flush()
+    assert story.texts() == [f"line {i}" for i in range(5000)]
 
 
-# --- Redis away -------------------------------------------------------------------------------------------------
-
-
-class Restartable:
-    """A server of the test's own, which can go away and come back, also as it was some time ago."""
-
-    def __init__(self, data: Path) -> None:
-        self.data = data
-        self.server = self.start()
-        self.client = connect(self.server.url)
-
-    def start(self) -> valkey.Server:
-        return valkey.start(self.data, extra=("--appendfsync", "always"))
-
-    def back(self) -> None:
-        self.server = self.start()
-
-
-@pytest.fixture
-def own(tmp_path: Path) -> Iterator[Restartable]:
-    own = Restartable(tmp_path)
-    yield own
-    own.client.close()
-    own.server.stop()
-
-
-@pytest.fixture
-def own_sync(own: Restartable, config: Settings) -> tuple[Appender, str]:
-    sync_id = Requests(config, own.client).start(service(), Trigger.MANUAL).id
-    return Appender(own.client, live_ttl_ms=config.retention_ms), sync_id
-
-
-def test_redis_away_in_mid_log_loses_nothing_and_holds_up_nobody(
-    own: Restartable, own_sync: tuple[Appender, str]
+def test_what_the_spool_cannot_hold_is_told(
+    make: Callable[..., Story], spy: Spy, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    appender, sync_id = own_sync
-    writer = LogWriter(appender, sync_id, appender.claim(sync_id))
+    monkeypatch.setattr(logwriter, "SPOOL_BYTES", 20_000)
+    story = make(appender=spy)
+    spy.away = True
+    until(lambda: spy.in_vain, "the writer knows that Redis is away")
     for i in range(1000):
-        writer.info(f"line {i}")
-    own.server.kill()
-    began = time.monotonic()
-    for i in range(1000, 3000):
-        writer.info(f"line {i}")
-    assert time.monotonic() - began < 1, "the job waited for a Redis that was away"
-    own.back()
-    for i in range(3000, 4000):
-        writer.info(f"line {i}")
-    assert writer.close("info", "end", status="completed")
-    assert texts(own.client, sync_id) == [*(f"line {i}" for i in range(4000)), "end"]
+        story.writer.info(f"line {i}")
+    until(lambda: story.writer._lost, "the spool is full")
+    spy.away = False
+    until(lambda: "lines lost" in " ".join(story.texts()), "the loss is told though nothing else is logged", seconds=5)
+    story.writer.info("after")
+    assert story.writer.flush()
+    *kept, told, after = story.texts()
+    lost = int(told.split(" lines lost")[0].replace(",", ""))
+    assert kept == [f"line {i}" for i in range(1000 - lost)]
+    assert 0 < lost < 1000
+    assert (after, story.field("warnings")) == ("after", "1")
 
 
-def test_a_redis_that_went_back_in_time_gets_again_what_was_kept(
-    own: Restartable, own_sync: tuple[Appender, str], tmp_path: Path
+def test_large_fields_count_towards_the_spool(
+    make: Callable[..., Story], spy: Spy, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    appender, sync_id = own_sync
-    writer = LogWriter(appender, sync_id, appender.claim(sync_id))
-    writer.set(status="running", pulled=1)
+    monkeypatch.setattr(logwriter, "SPOOL_BYTES", 100_000)
+    story = make(appender=spy)
+    spy.away = True
+    until(lambda: spy.in_vain, "the writer knows that Redis is away")
+    for _ in range(100):
+        story.writer.info("x", fields={"answer": "y" * 10_000})
+    until(lambda: story.writer._lost > 50, "most is dropped")
+    spy.away = False
+
+
+def test_what_the_queue_cannot_hold_is_told(
+    make: Callable[..., Story], spy: Spy, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(logwriter, "QUEUE_ITEMS", 100)
+    story = make(appender=spy)
+    spy.away, spy.delay_s = True, 0.3
+    until(lambda: spy.in_vain, "the writer knows that Redis is away")
     for i in range(500):
-        writer.info(f"line {i}")
-    assert writer.flush()
-    shutil.copytree(own.data / "valkey", tmp_path / "older")
-    writer.set(pulled=2)
-    for i in range(500, 1000):
-        writer.info(f"line {i}")
-    assert writer.flush()
-    own.server.kill()
-    shutil.rmtree(own.data / "valkey")
-    shutil.move(tmp_path / "older", own.data / "valkey")
-    own.back()
-    writer.info("after")
-    assert writer.close("info", "end", status="completed")
-    assert texts(own.client, sync_id) == [*(f"line {i}" for i in range(1000)), "after", "end"]
-    summary = stored_summary(own.client, sync_id)
-    assert summary
-    assert summary.pulled == 2, "the summary went back in time as well, and was brought forward"
+        story.writer.info(f"line {i}")
+    spy.away = False
+    assert story.writer.flush()
+    until(lambda: "lines lost" in " ".join(story.texts()), "the loss is told", seconds=5)
+    told = [text for text in story.texts() if "lines lost" in text]
+    lost = sum(int(text.split(" lines lost")[0]) for text in told)
+    assert len(story.texts()) - len(told) + lost == 500
 
 
-def test_lines_that_went_back_in_time_and_were_not_kept_are_told(
-    own: Restartable, own_sync: tuple[Appender, str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+def test_an_ending_gives_up_on_a_redis_that_stays_away(
+    make: Callable[..., Story], spy: Spy, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
-    monkeypatch.setattr(logwriter, "KEPT_S", -1.0)
-    appender, sync_id = own_sync
-    writer = LogWriter(appender, sync_id, appender.claim(sync_id))
-    writer.info("one")
-    assert writer.flush()
-    shutil.copytree(own.data / "valkey", tmp_path / "older")
-    for text in ("two", "three"):
-        writer.info(text)
-        assert writer.flush()
-    own.server.kill()
-    shutil.rmtree(own.data / "valkey")
-    shutil.move(tmp_path / "older", own.data / "valkey")
-    own.back()
-    writer.info("four")
-    assert writer.close("info", "end", status="completed")
-    stored = cast("list[Any]", own.client.xrange(keys.log(sync_id)))
-    assert [entry_id for entry_id, _ in stored][:2] == [b"1-1", b"4-1"]
-    told = [msgspec.json.decode(fields[b"json"])["text"] for _, fields in stored]
-    assert "Redis went back in time and lost lines 2 to 3" in told
+    monkeypatch.setattr(logwriter, "CLOSE_S", 0.2)
+    story = make(appender=spy)
+    spy.away = True
+    story.writer.info("x")
+    began = time.monotonic()
+    assert not story.writer.close("info", "the end", **ENDED)
+    assert time.monotonic() - began < 5
+    assert "left to the clock" in caplog.text
 
 
-def test_what_does_not_fit_while_redis_is_away_is_told(
-    own: Restartable, own_sync: tuple[Appender, str], monkeypatch: pytest.MonkeyPatch
+# --- a Redis that fails -------------------------------------------------------------------------------------------
+
+
+class Private:
+    """A server of the test's own, on whose disk is all that it acknowledged."""
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+        self._server: valkey.Server
+        self.start()
+        self.client = connect(self._server.url)
+
+    def start(self) -> None:
+        self._server = valkey.start(self._folder, extra=["--appendfsync", "always"])
+
+    def kill(self) -> None:
+        self._server.kill()
+
+    def copy(self) -> Path:
+        """What is on its disk now."""
+        return shutil.copytree(self._folder / "valkey" / "appendonlydir", self._folder / f"copy-{time.monotonic_ns()}")
+
+    def restart_from(self, copy: Path) -> None:
+        self.kill()
+        shutil.rmtree(self._folder / "valkey" / "appendonlydir")
+        shutil.copytree(copy, self._folder / "valkey" / "appendonlydir")
+        self.start()
+
+    def stop(self) -> None:
+        self.client.close()
+        self._server.stop()
+
+
+@pytest.fixture
+def private(tmp_path: Path) -> Iterator[Private]:
+    private = Private(tmp_path)
+    yield private
+    assert immortal_keys(private.client) == []
+    private.stop()
+
+
+@contextmanager
+def talking(writer: LogWriter) -> Iterator[Callable[[int], int]]:
+    """A job that logs a numbered line each millisecond or so; gives what waits for more and counts them."""
+    done = threading.Event()
+    said = 0
+
+    def talk() -> None:
+        nonlocal said
+        while not done.wait(0.001):
+            writer.info(f"line {said}")
+            said += 1
+
+    def talk_on(more: int) -> int:
+        enough = said + more
+        until(lambda: said >= enough, "it talks on")
+        return said
+
+    thread = threading.Thread(target=talk)
+    thread.start()
+    try:
+        yield talk_on
+    finally:
+        done.set()
+        thread.join()
+
+
+def test_a_redis_that_was_killed_and_comes_back_has_every_line_once(private: Private) -> None:
+    story = Story(private.client)
+    with talking(story.writer) as talk_on:
+        for _ in range(3):
+            talk_on(50)
+            private.kill()
+            talk_on(100)
+            private.start()
+            assert story.writer.flush()
+    said = talk_on(0)
+    assert story.writer.close("info", "the end", **ENDED)
+    assert story.texts() == [*(f"line {i}" for i in range(said)), "the end"]
+    assert story.causes == []
+
+
+def test_a_redis_that_went_back_in_time_is_given_what_was_kept(private: Private) -> None:
+    story = Story(private.client)
+    story.writer.set(status="running", pulled=5)
+    story.writer.warning("one")
+    assert story.writer.flush()
+    older = private.copy()
+    story.writer.set(pulled=77)
+    for i in range(20):
+        story.writer.warning(f"line {i}")
+        assert story.writer.flush()
+    private.restart_from(older)
+    until(lambda: len(story.lines()) == 21, "the kept lines are there again", seconds=10)
+    assert (story.field("pulled"), story.field("warnings")) == ("77", "21")
+    assert story.writer.close("info", "the end", **ENDED)
+    assert story.texts() == ["one", *(f"line {i}" for i in range(20)), "the end"]
+
+
+def test_a_log_that_went_back_twice_while_its_job_talks_has_every_line_once(private: Private) -> None:
+    story = Story(private.client)
+    with talking(story.writer) as talk_on:
+        for _ in range(2):
+            talk_on(50)
+            assert story.writer.flush()
+            older = private.copy()
+            talk_on(100)
+            assert story.writer.flush()
+            private.restart_from(older)
+            assert story.writer.flush()
+    said = talk_on(0)
+    assert story.writer.close("info", "the end", **ENDED)
+    assert story.texts() == [*(f"line {i}" for i in range(said)), "the end"]
+
+
+@pytest.mark.parametrize("next_is_a_line", [True, False])
+def test_what_went_back_too_far_to_be_sent_again_is_told_once(
+    private: Private, monkeypatch: pytest.MonkeyPatch, *, next_is_a_line: bool
 ) -> None:
-    monkeypatch.setattr(logwriter, "SPOOL_BYTES", 10_000)
-    appender, sync_id = own_sync
-    writer = LogWriter(appender, sync_id, appender.claim(sync_id))
-    writer.info("before")
-    assert writer.flush()
-    own.server.kill()
-    for i in range(2000):
-        writer.info(f"line {i}")
-    until(writer._queue.empty, "the flusher takes what was logged")
-    own.back()
-    writer.info("after")
-    assert writer.close("info", "end", status="completed")
-    found = lines_of(own.client, sync_id)
-    [told] = [line for line in found if "lines lost" in line["text"]]
-    written = [line for line in found if line["text"].startswith("line ")]
-    assert told["level"] == "warning"
-    assert int(told["text"].split()[0].replace(",", "")) + len(written) == 2000
+    monkeypatch.setattr(logwriter, "KEPT_S", 0.0)
+    story = Story(private.client)
+    story.writer.info("one")
+    assert story.writer.flush()
+    older = private.copy()
+    for i in range(2, 11):
+        story.writer.info(f"line {i}")
+        assert story.writer.flush()
+    private.restart_from(older)
+    if next_is_a_line:
+        story.writer.info("after")
+    until(lambda: "went back in time" in " ".join(line["text"] for line in story.lines()), "the loss is told")
+    assert story.writer.close("info", "the end", **ENDED)
+    found = story.lines()
+    told = [line for line in found if "went back in time" in line["text"]]
+    assert len(told) == 1
+    numbers = [line["n"] for line in found]
+    missing = sorted(set(range(1, numbers[-1] + 1)) - set(numbers))
+    assert told[0]["text"] == f"Redis went back in time and lost lines {missing[0]} to {missing[-1]}"
+    assert told[0]["level"] == "warning"
+    assert found[-1]["text"] == "the end"
 
 
-# --- logging ----------------------------------------------------------------------------------------------------
+def test_lines_that_are_sent_again_in_spite_of_lost_replies_stand_once(client: redis.Redis, spy: Spy) -> None:
+    story = Story(client, cast("Appender", spy))
+    for i in range(10):
+        story.writer.info(f"line {i}")
+        assert story.writer.flush()
+    # Redis goes back to line 3; then every second reply is lost while the kept chunks are sent again.
+    entries = cast("list[Any]", client.xrange(keys.log(story.id)))[:3]
+    with client.pipeline() as pipe:
+        pipe.delete(keys.log(story.id))
+        for entry_id, body in entries:
+            pipe.xadd(keys.log(story.id), body, id=entry_id)
+        pipe.hset(keys.summary(story.id), "last", 3)
+        pipe.execute()
+    spy.lose_replies = 4
+    assert story.writer.close("info", "the end", **ENDED)
+    assert story.texts() == [*(f"line {i}" for i in range(10)), "the end"]
 
 
-def test_what_libraries_log_stands_in_the_syncs_log(client: redis.Redis, sync_id: str, writer: LogWriter) -> None:
-    library = logging.getLogger("some.library")
-    with captured(writer):
-        library.warning("slow: %d s", 7)
+# --- whatever a job logs ------------------------------------------------------------------------------------------
+
+
+class Mute:
+    def __str__(self) -> str:
+        raise RuntimeError("no")
+
+    __repr__ = __str__
+
+
+def test_hostile_values_do_not_end_the_log(story: Story) -> None:
+    circle: dict[str, Any] = {"a": 1}
+    circle["circle"] = circle
+    many: list[Any] = []
+    for _ in range(30):
+        many = [many] * 10
+    for fields in (circle, {"many": many}, {"mute": Mute(), (1, 2): b"\xff"}, {"half": "\ud800"}, {"n": 10**400}):
+        story.writer.info("x", fields=fields)
+    story.writer.info(Mute())
+    story.writer.info(b"\xff\xfe")
+    story.writer.info("y", record="z" * 1_000_000)
+    story.writer.info("still here")
+    assert story.writer.flush()
+    assert story.texts()[-1] == "still here"
+    assert len(story.texts()) == 9
+    assert max(len(entry.body) for entry in story.entries()) < 1_000_000
+
+
+def test_fields_are_those_of_the_moment_of_logging(make: Callable[..., Story], monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(logwriter, "WINDOW_S", 0.2)
+    story = make()
+    until(lambda: story.field("beat"), "it has written once")
+    about: dict[str, Any] = {"order": {"lines": [1, 2]}}
+    story.writer.info("x", fields=about)
+    about["order"]["lines"].append(3)
+    about["order"]["more"] = True
+    assert story.writer.flush()
+    [line] = story.lines()
+    assert line["fields"] == {"order": {"lines": [1, 2]}}
+
+
+def test_secrets_are_masked_in_texts_fields_and_references(make: Callable[..., Story]) -> None:
+    story = make(secrets=["hunter2!"])
+    story.writer.info("it is hunter2!", record="hunter2!", fields={"a": ["hunter2!"], "hunter2!": 1})
+    assert story.writer.flush()
+    [entry] = story.entries()
+    assert b"hunter2" not in entry.body
+    assert story.lines()[0]["text"] == "it is ••••••"
+
+
+# --- Python's logging ---------------------------------------------------------------------------------------------
+
+
+def test_what_a_library_warns_of_is_in_the_log(story: Story) -> None:
+    with captured(story.writer):
+        logging.getLogger("some.library").warning("careful: %s", "hot")
+        logging.getLogger("some.library").info("by the way")
+        logging.getLogger("some.library").debug("not this")
+    logging.getLogger("some.library").warning("nor this, it is outside")
+    assert story.writer.flush()
+    found = [(line["level"], line["text"], line["fields"]) for line in story.lines()]
+    assert found == [
+        ("warning", "careful: hot", {"logger": "some.library"}),
+        ("info", "by the way", {"logger": "some.library"}),
+    ]
+
+
+def test_an_exception_is_in_the_log_with_its_traceback(story: Story) -> None:
+    with captured(story.writer):
         try:
-            int("what it was")
+            raise ValueError("a bad value")  # noqa: TRY301 - it is what is tested
         except ValueError:
-            library.exception("it broke")
-        library.debug("not asked for")
-        logging.getLogger("redis").warning("about the very connection")
-        broken = library.makeRecord("some.library", logging.WARNING, "", 0, "a broken %d message", ("format",), None)
-        LogHandler(writer).emit(broken)
-    library.warning("after")
-    assert writer.flush()
-    found = lines_of(client, sync_id)
-    assert [line["level"] for line in found] == ["warning", "error", "warning"]
-    assert found[0]["text"] == "slow: 7 s"
-    assert found[0]["fields"] == {"logger": "some.library"}
-    assert "ValueError: invalid literal" in found[1]["text"]
-    assert "a broken" in found[2]["text"]
+            logging.getLogger("some.library").exception("It broke")
+    assert story.writer.flush()
+    [line] = story.lines()
+    assert line["level"] == "error"
+    assert line["text"].startswith("It broke\nTraceback (most recent call last):")
+    assert line["text"].endswith("ValueError: a bad value")
+
+
+def test_a_broken_log_call_is_shown_and_breaks_nothing(story: Story, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(logging.getLogger(), "handlers", [])  # pytest's own make a failure of it
+    with captured(story.writer):
+        logging.getLogger("some.library").warning("%d items", "many")
+        logging.getLogger("some.library").warning(Mute())
+        logging.getLogger("some.library").warning("%s", Mute())
+    assert story.writer.flush()
+    assert "%d items" in story.texts()[0]
+    assert "many" in story.texts()[0]
+    assert len(story.texts()) == 3
+
+
+def test_what_speaks_of_writing_the_log_stays_out_of_it(
+    make: Callable[..., Story], spy: Spy, caplog: pytest.LogCaptureFixture
+) -> None:
+    story = make(appender=spy)
+    with captured(story.writer):
+        for name in ("synctail.logwriter", "redis.connection", "rq.worker"):
+            logging.getLogger(name).error("the log cannot be written")
+        for name in ("httpx2", "httpcore2.connection"):
+            logging.getLogger(name).info("GET /orders")
+        logging.getLogger("httpx2").warning("odd")
+    assert story.writer.flush()
+    assert story.texts() == ["odd"]
+    assert caplog.text.count("cannot be written") == 3
+
+
+def test_the_loggers_are_afterwards_as_they_were(story: Story) -> None:
+    root = logging.getLogger()
+    before = root.level, list(root.handlers)
+    with pytest.raises(ZeroDivisionError), captured(story.writer):
+        raise ZeroDivisionError
+    assert (root.level, list(root.handlers)) == before
+
+
+def test_warnings_of_python_arrive_where_logging_captures_them(story: Story) -> None:
+    with captured(story.writer), warnings.catch_warnings():
+        warnings.simplefilter("always")
+        logging.captureWarnings(True)
+        try:
+            warnings.warn("this goes away", DeprecationWarning, stacklevel=1)
+        finally:
+            logging.captureWarnings(False)
+    assert story.writer.flush()
+    assert "this goes away" in story.texts()[0]

@@ -77,7 +77,7 @@ class HttpReader:
             raise ConnectorError(f"{answer.url} names a next page that is no address: {error}.") from None
         if _origin(url) != self._origin:
             raise ConnectorError(
-                f"The next page is said to be at {url.host}, not at {self._origin[1]}: "
+                f"The next page is said to be at {_shown(url)}, not at {_shown(self._first)}: "
                 "credentials are not sent to another server. Check the source's address."
             )
         return url
@@ -168,6 +168,11 @@ def _status(answer: httpx2.Response) -> str:
 
 def _origin(url: httpx2.URL) -> tuple[str, str, int | None]:
     return url.scheme, url.host, url.port
+
+
+def _shown(url: httpx2.URL) -> str:
+    """The origin as one writes it: two often differ only in scheme or port."""
+    return f"{url.scheme}://{url.netloc.decode()}"
 
 
 def _headers(source: HttpSource, context: Context) -> dict[str, str]:

@@ -1,0 +1,392 @@
+"""JSON over HTTP, as a program meets it: what each route answers, and how each error is said."""
+
+from __future__ import annotations
+
+import re
+from datetime import timedelta
+from typing import TYPE_CHECKING, Any
+
+import msgspec
+import pytest
+from ulid import ULID
+
+from jobs import keys
+from jobs.records import Options, Schedule, Status, Summary, Trigger, rfc3339, utc_now
+from server.auth import token_hash
+from tests.following import Logs, Reader
+from tests.support import service, store
+
+if TYPE_CHECKING:
+    import httpx2
+    import redis
+
+    from jobs.enqueue import Requests
+    from jobs.settings import Settings
+    from tests.conftest import Workers
+
+UNKNOWN = "7ZZZZZZZZZZZZZZZZZZZZZZZZZ"
+EXPIRED = "01ARZ3NDEKTSV4RRFFQ69G5FAV"
+VIEWER = {"Authorization": "Bearer st_only-a-viewer"}
+OPERATOR = {"Authorization": "Bearer st_an-operator"}
+
+
+@pytest.fixture
+def logs(requests: Requests, appender: Any, config: Settings, workers: Workers) -> Logs:
+    workers.stop()  # it would take the syncs that are written here
+    return Logs(requests, appender, config.retention)
+
+
+@pytest.fixture(autouse=True)
+def _roles(client: redis.Redis) -> None:
+    for role, headers in (("viewer", VIEWER), ("operator", OPERATOR)):
+        token = headers["Authorization"].removeprefix("Bearer ")
+        client.hset(keys.token(token_hash(token)), mapping={"name": f"a {role}", "role": role})
+
+
+def problem(answer: httpx2.Response, status: int) -> dict[str, Any]:
+    """The answer is a problem document of that status, and says something."""
+    assert answer.status_code == status, answer.text
+    assert answer.headers["content-type"] == "application/problem+json"
+    document: dict[str, Any] = answer.json()
+    assert document["status"] == status
+    assert document["type"] == "about:blank"
+    assert document["title"]
+    assert document["detail"]
+    return document
+
+
+def past_sync(client: redis.Redis, age: timedelta, status: Status = Status.COMPLETED, of: str = "orders") -> str:
+    """A sync that was asked for, and started, so long ago."""
+    at = utc_now() - age
+    summary = Summary(
+        id=str(ULID.from_datetime(at)), service=of, status=status, queued_at=rfc3339(at), started_at=rfc3339(at)
+    )
+    stored = {name: str(value) for name, value in msgspec.to_builtins(summary).items() if value is not None}
+    client.hset(keys.summary(summary.id), mapping=stored)
+    client.pexpire(keys.summary(summary.id), 60_000)
+    for index in (keys.SYNCS, keys.service_syncs(of)):
+        client.zadd(index, {summary.id: int(at.timestamp() * 1000)})
+        client.pexpire(index, 60_000)
+    return summary.id
+
+
+def ids(answer: httpx2.Response) -> list[str]:
+    assert answer.status_code == 200, answer.text
+    return [one["id"] for one in answer.json()]
+
+
+# --- services -------------------------------------------------------------------------------------------------------
+
+
+def test_services_come_by_name_each_with_its_last_sync(client: redis.Redis, web: httpx2.Client, logs: Logs) -> None:
+    assert web.get("/api/services").json() == []
+    store(client, service("b", name="zebra"), service("a", name="Yak"), service("c", name="ant"))
+    logs.written(3, of=service("a"))
+    newest = logs.written(5, of=service("a"))
+    services = web.get("/api/services").json()
+    assert [one["id"] for one in services] == ["c", "a", "b"]
+    assert [one["last_sync"] and one["last_sync"]["id"] for one in services] == [None, newest, None]
+    one = web.get("/api/services/a").json()
+    assert one == services[1]
+    assert one["last_sync"]["lines"] == 5
+    assert one["source"]["kind"] == "http"
+
+
+def test_an_unknown_service_is_404_in_every_way(web: httpx2.Client) -> None:
+    for path in ("/api/services/nobody", "/api/services/nobody/syncs", "/api/services/%00"):
+        problem(web.get(path), 404)
+    problem(web.post("/api/services/nobody/syncs"), 404)
+
+
+# --- starting and stopping ------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("body", ["", "  ", "{}", " {} "])
+def test_a_sync_is_started_and_where_it_is_is_said(
+    client: redis.Redis, web: httpx2.Client, logs: Logs, body: str
+) -> None:
+    del logs
+    store(client, service())
+    answer = web.post("/api/services/orders/syncs", content=body, headers=OPERATOR)
+    assert answer.status_code == 202
+    summary = answer.json()
+    assert (summary["service"], summary["status"], summary["trigger"]) == ("orders", "queued", "manual")
+    assert answer.headers["location"] == f"/api/syncs/{summary['id']}"
+    assert web.get(answer.headers["location"]).json() == summary
+    assert client.llen("rq:queue:syncs") == 1
+
+
+@pytest.mark.parametrize("body", [b"[]", b"{", b'{"filters": []}', b"null", b"\xff", b'"\xff"', b"[" * 9000, b"\0"])
+def test_a_body_that_is_not_taken_starts_nothing(
+    client: redis.Redis, web: httpx2.Client, logs: Logs, body: bytes
+) -> None:
+    del logs
+    store(client, service())
+    problem(web.post("/api/services/orders/syncs", content=body), 400)
+    assert web.get("/api/syncs").json() == []
+
+
+def test_who_may_only_look_starts_and_stops_nothing(client: redis.Redis, web: httpx2.Client, logs: Logs) -> None:
+    store(client, service())
+    sync_id = logs.start()
+    for path in ("/api/services/orders/syncs", f"/api/syncs/{sync_id}/stop", "/api/services/nobody/syncs"):
+        document = problem(web.post(path, headers=VIEWER), 403)
+        assert "operator" in document["detail"]
+    assert ids(web.get("/api/syncs", headers=VIEWER)) == [sync_id]
+    assert web.get(f"/api/syncs/{sync_id}").json()["status"] == "queued"
+
+
+def test_an_inactive_service_is_not_started(client: redis.Redis, web: httpx2.Client) -> None:
+    store(client, service(active=False))
+    document = problem(web.post("/api/services/orders/syncs"), 409)
+    assert "not active" in document["detail"]
+
+
+def test_a_second_sync_is_refused_with_the_id_of_the_first(client: redis.Redis, web: httpx2.Client, logs: Logs) -> None:
+    store(client, service())
+    sync_id = logs.start()
+    document = problem(web.post("/api/services/orders/syncs"), 409)
+    assert document["sync"] == sync_id
+    assert ids(web.get("/api/syncs")) == [sync_id]
+    store(client, service(options=Options(overlap=True)))
+    assert web.post("/api/services/orders/syncs").status_code == 202
+
+
+def test_a_queued_sync_stops_at_once_and_a_running_one_when_it_hears(web: httpx2.Client, logs: Logs) -> None:
+    queued = logs.start()
+    answer = web.post(f"/api/syncs/{queued}/stop")
+    assert (answer.status_code, answer.json()["status"], answer.json()["reason"]) == (202, "stopped", "stopped_by_user")
+    problem(web.post(f"/api/syncs/{queued}/stop"), 409)
+    running = logs.start()
+    with logs.writing(running) as story:
+        story.flush()
+        answer = web.post(f"/api/syncs/{running}/stop")
+        assert (answer.status_code, answer.json()["status"]) == (202, "running")
+    document = problem(web.post(f"/api/syncs/{running}/stop"), 409)
+    assert "completed" in document["detail"]
+    problem(web.post(f"/api/syncs/{UNKNOWN}/stop"), 404)
+    problem(web.post(f"/api/syncs/{EXPIRED}/stop"), 410)
+
+
+# --- errors that are the same everywhere ----------------------------------------------------------------------------
+
+
+def test_without_a_token_it_is_401_and_the_answer_says_how(web: httpx2.Client) -> None:
+    for headers in ({"Authorization": ""}, {"Authorization": "Bearer st_nobodys-token"}):
+        answer = web.get("/api/syncs", headers=headers)
+        problem(answer, 401)
+        assert answer.headers["www-authenticate"].startswith("Bearer")
+
+
+@pytest.mark.parametrize("path", ["/api/syncs/{}", "/api/syncs/{}/log"])
+def test_an_unknown_sync_is_404_and_an_expired_one_410(web: httpx2.Client, path: str) -> None:
+    problem(web.get(path.format(UNKNOWN)), 404)
+    problem(web.get(path.format("no-id")), 404)
+    problem(web.get(path.format("x" * 500)), 404)
+    problem(web.get(path.format(EXPIRED)), 410)
+
+
+@pytest.mark.parametrize(
+    ("path", "name"),
+    [
+        ("/api/syncs?limit=0", "limit"),
+        ("/api/syncs?limit=501", "limit"),
+        ("/api/syncs?limit=-1", "limit"),
+        ("/api/syncs?limit=ten", "limit"),
+        ("/api/syncs?limit=%D9%A1", "limit"),  # a digit, but not ours
+        ("/api/syncs?status=done", "status"),
+        ("/api/syncs/ID/log?after=-1", "after"),
+        ("/api/syncs/ID/log?after=1e3", "after"),
+        ("/api/syncs/ID/log?after=" + "9" * 400, "after"),
+        ("/api/syncs/ID/log?limit=0", "limit"),
+        ("/api/syncs/ID/log?limit=5001", "limit"),
+    ],
+)
+def test_a_bad_parameter_is_400_and_named(web: httpx2.Client, logs: Logs, path: str, name: str) -> None:
+    assert name in problem(web.get(path.replace("ID", logs.start())), 400)["detail"]
+
+
+def test_a_wrong_method_is_405_and_the_right_ones_are_told(web: httpx2.Client) -> None:
+    answer = web.delete("/api/syncs")
+    problem(answer, 405)
+    assert "GET" in answer.headers["allow"]
+    problem(web.get(f"/api/syncs/{UNKNOWN}/stop"), 405)
+    problem(web.get("/api/nothing/here"), 404)
+
+
+# --- lists ----------------------------------------------------------------------------------------------------------
+
+
+def test_paging_through_many_syncs_shows_each_once_and_the_newest_first(
+    client: redis.Redis, web: httpx2.Client, requests: Requests, logs: Logs
+) -> None:
+    del logs
+    orders, other = service(options=Options(overlap=True)), service("other", options=Options(overlap=True))
+    store(client, orders, other)
+    started = [requests.start(orders, Trigger.MANUAL).id for _ in range(120)]
+    elsewhere = requests.start(other, Trigger.MANUAL).id
+    seen: list[str] = []
+    while page := ids(web.get("/api/services/orders/syncs", params={"limit": 50, "before": seen[-1] if seen else ""})):
+        assert len(page) <= 50
+        seen += page
+        requests.start(orders, Trigger.MANUAL)  # what is new meanwhile moves nothing
+    assert sorted(seen) == sorted(started)
+    times = [ULID.from_str(one).timestamp for one in seen]
+    assert times == sorted(times, reverse=True)
+    everything = ids(web.get("/api/syncs?limit=500"))
+    assert set(everything) > {*started, elsewhere}
+    assert len(everything) == len(set(everything))
+    assert len(ids(web.get("/api/syncs"))) == 50
+    assert ids(web.get("/api/syncs", params={"before": UNKNOWN})) == []
+
+
+def test_lists_are_narrowed_by_status_and_by_a_part_of_the_id(
+    client: redis.Redis, web: httpx2.Client, logs: Logs
+) -> None:
+    overlapping = service(options=Options(overlap=True))
+    store(client, overlapping)
+    ended, queued = logs.written(1, of=overlapping), logs.start(overlapping)
+    assert ids(web.get("/api/syncs?status=queued")) == [queued]
+    assert ids(web.get("/api/services/orders/syncs?status=completed")) == [ended]
+    assert ids(web.get("/api/syncs?status=failed")) == []
+    assert ids(web.get("/api/syncs", params={"q": ended[-9:].lower()})) == [ended]
+    assert ids(web.get("/api/syncs", params={"q": "*"})) == []
+    assert ids(web.get("/api/syncs", params={"q": ended, "status": "queued"})) == []
+
+
+def test_old_syncs_leave_the_list_but_never_while_they_run(client: redis.Redis, web: httpx2.Client) -> None:
+    past_sync(client, timedelta(hours=25))
+    running = past_sync(client, timedelta(hours=30), Status.RUNNING)
+    recent = past_sync(client, timedelta(hours=23))
+    assert ids(web.get("/api/syncs")) == [recent, running]
+    assert web.get(f"/api/syncs/{running}").json()["status"] == "running"
+
+
+def test_a_list_reaches_beyond_many_that_do_not_match(client: redis.Redis, web: httpx2.Client) -> None:
+    wanted = [past_sync(client, timedelta(hours=20, seconds=n), Status.FAILED) for n in range(2)]
+    for n in range(450):
+        past_sync(client, timedelta(hours=1, seconds=n))
+    assert ids(web.get("/api/syncs?status=failed")) == wanted
+
+
+def test_a_summary_has_every_field_of_the_contract(web: httpx2.Client, logs: Logs) -> None:
+    sync_id = logs.start()
+    with logs.writing(sync_id) as story:
+        story.set(pulled=10, pushed=7, skipped=1, filtered=1, failed=1, progress=0.5, phase="push")
+        story.warning("careful")
+        story.error("bad")
+    summary = web.get(f"/api/syncs/{sync_id}").json()
+    assert list(summary) == list(Summary.__struct_fields__)
+    assert (summary["lines"], summary["warnings"], summary["errors"]) == (3, 1, 1)
+    assert (summary["pulled"], summary["pushed"], summary["phase"], summary["progress"]) == (10, 7, None, 1.0)
+    for name in ("queued_at", "started_at", "ended_at", "expires_at"):
+        assert re.fullmatch(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z", summary[name])
+
+
+# --- the poll -------------------------------------------------------------------------------------------------------
+
+
+def poll(web: httpx2.Client, sync_id: str, etag: str = "", **query: int) -> httpx2.Response:
+    headers = {"If-None-Match": etag} if etag else {}
+    return web.get(f"/api/syncs/{sync_id}/log", params=query, headers=headers)
+
+
+def test_a_poll_carries_the_frames_of_the_websocket(web: httpx2.Client, logs: Logs) -> None:
+    sync_id = logs.written(700)
+    watched, polled = Reader(sync_id, 33), Reader(sync_id, 33)
+    watched.watch(web)
+    polled.poll(web)
+    assert polled.numbers == watched.numbers == list(range(34, 701))
+    assert polled.texts == watched.texts
+    assert (polled.end, polled.summaries) == (watched.end, watched.summaries)
+    answer = poll(web, sync_id, after=33).json()
+    assert (answer["last"], answer["status"]) == (700, "completed")
+    assert [frame["type"] for frame in answer["frames"]] == ["summary", "lines", "end"]
+
+
+@pytest.mark.parametrize(("after", "limit"), [(0, 1), (0, 499), (0, 500), (0, 501), (499, 2), (990, 10), (1233, 5)])
+def test_the_limit_cuts_exactly(web: httpx2.Client, logs: Logs, after: int, limit: int) -> None:
+    sync_id = logs.written(1234)
+    frames = poll(web, sync_id, after=after, limit=limit).json()["frames"]
+    assert [(frame["first"], frame["last"]) for frame in frames if frame["type"] == "lines"] == [
+        (after + 1, min(after + limit, 1234))
+    ]
+    assert (frames[-1]["type"] == "end") == (after + limit >= 1234)
+
+
+def test_many_small_chunks_fill_one_poll(web: httpx2.Client, logs: Logs) -> None:
+    sync_id = logs.start()
+    with logs.writing(sync_id) as story:
+        for n in range(150):
+            story.info(str(n))
+            story.flush()
+    [lines] = [f for f in poll(web, sync_id, limit=140).json()["frames"] if f["type"] == "lines"]
+    assert lines["last"] == 140
+
+
+def test_nothing_new_is_304_and_something_new_is_not(web: httpx2.Client, logs: Logs) -> None:
+    sync_id = logs.start()
+    with logs.writing(sync_id) as story:
+        story.info("one")
+        story.flush()
+        first = poll(web, sync_id, after=1)
+        etag = first.headers["etag"]
+        same = poll(web, sync_id, etag, after=1)
+        assert (same.status_code, same.content, same.headers["etag"]) == (304, b"", etag)
+        assert poll(web, sync_id, f'"x", W/{etag}', after=1).status_code == 304
+        assert poll(web, sync_id, etag, after=0).status_code == 200
+        story.set(pulled=1)
+        story.flush()
+        changed = poll(web, sync_id, etag, after=1)
+        assert changed.status_code == 200
+        story.info("two")
+        story.flush()
+        newer = poll(web, sync_id, changed.headers["etag"], after=1)
+        assert [frame["type"] for frame in newer.json()["frames"]] == ["summary", "lines"]
+    assert poll(web, sync_id, newer.headers["etag"], after=1).json()["frames"][-1]["type"] == "end"
+
+
+def test_a_lost_stream_is_a_gap_and_never_silence(client: redis.Redis, web: httpx2.Client, logs: Logs) -> None:
+    sync_id = logs.written(50)
+    client.delete(keys.log(sync_id))
+    reader = Reader(sync_id, 20)
+    reader.poll(web, limit=10)
+    assert reader.gaps == [(21, 50)]
+    assert reader.end
+
+
+def test_a_reader_ahead_of_the_log_is_told_nothing_and_waits(web: httpx2.Client, logs: Logs) -> None:
+    sync_id = logs.start()
+    with logs.writing(sync_id) as story:
+        story.info("one")
+        story.flush()
+        assert [frame["type"] for frame in poll(web, sync_id, after=10).json()["frames"]] == ["summary"]
+
+
+def test_a_service_without_a_schedule_and_one_with_are_told_alike(client: redis.Redis, web: httpx2.Client) -> None:
+    store(client, service("a"), service("b", trigger=Schedule("*/5 * * * *", "Europe/London")))
+    triggers = [one["trigger"] for one in web.get("/api/services").json()]
+    assert triggers == [
+        {"schedule": "", "timezone": "UTC"},
+        {"schedule": "*/5 * * * *", "timezone": "Europe/London"},
+    ]
+
+
+def test_a_browser_session_may_start_a_sync_only_with_its_csrf_token(
+    client: redis.Redis, web: httpx2.Client, logs: Logs
+) -> None:
+    del logs
+    store(client, service())
+    token = OPERATOR["Authorization"].removeprefix("Bearer ")
+    del web.headers["Authorization"]
+    assert web.post("/sign-in", data={"token": token}).status_code == 303
+    csrf = re.search(r'name="csrf" content="([^"]+)"', web.get("/services").text)
+    assert csrf
+    for headers in ({}, {"X-CSRF-Token": ""}, {"X-CSRF-Token": csrf[1] + "x"}):
+        problem(web.post("/api/services/orders/syncs", headers=headers), 403)
+        problem(web.post("/api/services/orders/syncs", headers=headers, data={"csrf": "ü"}), 403)
+    started = web.post("/api/services/orders/syncs", headers={"X-CSRF-Token": csrf[1]})
+    assert started.status_code == 202
+    stop = f"/api/syncs/{started.json()['id']}/stop"
+    problem(web.post(stop), 403)
+    assert web.post(stop, data={"csrf": csrf[1]}).status_code == 202

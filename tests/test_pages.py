@@ -1,0 +1,343 @@
+"""The pages, as a person without JavaScript meets them: what they say, where they lead, and what they never let in."""
+
+from __future__ import annotations
+
+import re
+from html import unescape
+from html.parser import HTMLParser
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from jobs import keys
+from jobs.records import FileDestination, Options, SqlDestination
+from server.auth import token_hash
+from tests.following import Logs
+from tests.support import ADMIN_TOKEN, service, store
+
+if TYPE_CHECKING:
+    import httpx2
+    import redis
+
+    from jobs.enqueue import Requests
+    from jobs.settings import Settings
+    from tests.conftest import Workers
+
+HTML = {"Accept": "text/html,application/xhtml+xml"}
+UNKNOWN = "7ZZZZZZZZZZZZZZZZZZZZZZZZZ"
+EXPIRED = "01ARZ3NDEKTSV4RRFFQ69G5FAV"
+HOSTILE = '<script>alert(1)</script><img src=x onerror=alert(2)>" onload="alert(3)\' {{7*7}} &lt;b&gt;'
+
+
+class Page(HTMLParser):
+    """What a browser finds in a page: its text, links, forms, and anything that could run."""
+
+    def __init__(self, html: str) -> None:
+        super().__init__()
+        self.text = ""
+        self.links: list[str] = []
+        self.forms: list[dict[str, str]] = []
+        self.scripts: list[str] = []
+        self.handlers: list[str] = []
+        self.lines: list[int] = []
+        self._in_script = False
+        self.feed(html)
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        given = {name: value or "" for name, value in attrs}
+        self.handlers += [name for name in given if name.startswith("on") or name == "style"]
+        match tag:
+            case "a":
+                self.links.append(given["href"])
+            case "form":
+                self.forms.append({"method": given.get("method", "get"), "action": given["action"]})
+            case "input" if self.forms and "name" in given:
+                self.forms[-1][given["name"]] = given.get("value", "")
+            case "script":
+                self.scripts.append(given.get("src", ""))
+                self._in_script = True
+            case "style" | "iframe" | "object" | "embed" | "base":
+                self.handlers.append(tag)
+            case _:
+                pass
+        if "data-n" in given:
+            self.lines.append(int(given["data-n"]))
+
+    def handle_endtag(self, tag: str) -> None:
+        if tag == "script":
+            self._in_script = False
+
+    def handle_data(self, data: str) -> None:
+        if self._in_script and data.strip():
+            self.handlers.append(data)
+        self.text += data
+
+    def form(self, action: str) -> dict[str, str]:
+        [found] = [one for one in self.forms if one["action"] == action]
+        return found
+
+
+@pytest.fixture
+def logs(requests: Requests, appender: Any, config: Settings, workers: Workers) -> Logs:
+    workers.stop()  # it would take the syncs that are written here
+    return Logs(requests, appender, config.retention)
+
+
+@pytest.fixture
+def browser(web: httpx2.Client) -> httpx2.Client:
+    """A browser, signed in as admin."""
+    del web.headers["Authorization"]
+    web.headers.update(HTML)
+    assert web.post("/sign-in", data={"token": ADMIN_TOKEN}).status_code == 303
+    return web
+
+
+def see(browser: httpx2.Client, path: str, status: int = 200) -> Page:
+    answer = browser.get(path)
+    assert answer.status_code == status, answer.text
+    assert answer.headers["content-type"] == "text/html; charset=utf-8"
+    page = Page(answer.text)
+    assert page.handlers == [], "nothing inline may run"
+    assert all(src.startswith("/static/") for src in page.scripts)
+    return page
+
+
+def submit(browser: httpx2.Client, form: dict[str, str]) -> httpx2.Response:
+    fields = {name: value for name, value in form.items() if name not in ("action", "method")}
+    return browser.post(form["action"], data=fields)
+
+
+def as_role(client: redis.Redis, browser: httpx2.Client, role: str) -> None:
+    client.hset(keys.token(token_hash("st_of-another-role")), mapping={"name": f"a {role}", "role": role})
+    assert browser.post("/sign-in", data={"token": "st_of-another-role"}).status_code == 303
+
+
+# --- what the pages say ---------------------------------------------------------------------------------------------
+
+
+def test_the_front_door_leads_to_the_services(browser: httpx2.Client) -> None:
+    assert browser.get("/").headers["location"] == "/services"
+
+
+def test_the_services_are_listed_and_lead_to_their_pages_and_syncs(
+    client: redis.Redis, browser: httpx2.Client, logs: Logs
+) -> None:
+    assert "No services yet" in see(browser, "/services").text
+    store(client, service("orders", name="All the orders"), service("idle", active=False))
+    sync_id = logs.written(3)
+    page = see(browser, "/services")
+    assert {"/services/orders", "/services/idle", f"/syncs/{sync_id}"} <= set(page.links)
+    assert "All the orders" in page.text
+    assert "Inactive" in page.text
+    assert "never ran" in page.text
+    actions = {form["action"] for form in page.forms}
+    assert "/services/orders/run" in actions
+    assert "/services/idle/run" not in actions
+
+
+def test_a_service_page_lists_its_syncs_and_narrows_them(
+    client: redis.Redis, browser: httpx2.Client, logs: Logs
+) -> None:
+    many = service(options=Options(overlap=True))
+    store(client, many)
+    ended, queued = logs.written(3, of=many), logs.start(many)
+    page = see(browser, "/services/orders")
+    assert page.links.count(f"/syncs/{ended}") >= 1 <= page.links.count(f"/syncs/{queued}")
+    actions = {form["action"] for form in page.forms}
+    assert f"/syncs/{queued}/stop" in actions
+    assert f"/syncs/{ended}/stop" not in actions
+    narrowed = see(browser, "/services/orders?status=queued")
+    assert f"/syncs/{ended}" not in narrowed.links
+    assert f"/syncs/{queued}" in narrowed.links
+    assert f"/syncs/{ended}" in see(browser, f"/services/orders?q={ended[-6:]}").links
+    assert "No sync matches" in see(browser, "/services/orders?q=nothing-like-it").text
+    assert see(browser, "/services/orders?status=wrong", 400)
+
+
+def test_older_syncs_are_one_link_away(client: redis.Redis, browser: httpx2.Client, logs: Logs) -> None:
+    many = service(options=Options(overlap=True))
+    store(client, many)
+    started = {logs.start(many) for _ in range(60)}
+    seen: set[str] = set()
+    path = "/services/orders?status=queued"
+    for _ in range(2):
+        page = see(browser, path)
+        seen |= {link.removeprefix("/syncs/") for link in page.links if link.startswith("/syncs/")}
+        path = next((link for link in page.links if "before=" in link), "")
+    assert seen == started
+    assert not path
+
+
+def test_a_service_page_never_shows_what_its_addresses_hide(client: redis.Redis, browser: httpx2.Client) -> None:
+    address = "postgresql://ana:hunter2@db/warehouse?password=hunter3"
+    store(
+        client,
+        service(
+            url="https://user:hunter4@shop.example/orders?key=hunter5",
+            destination=SqlDestination(url=address, table="rows"),
+        ),
+        service("file", destination=FileDestination(path="out.ndjson")),
+    )
+    for path in ("/services/orders", "/services", "/services/file"):
+        assert "hunter" not in browser.get(path).text
+
+
+def test_a_sync_page_without_javascript_shows_the_last_500_lines(browser: httpx2.Client, logs: Logs) -> None:
+    sync_id = logs.written(1234)
+    page = see(browser, f"/syncs/{sync_id}")
+    assert page.lines == list(range(735, 1235))
+    assert "line 1233 " in page.text
+    assert "line 733 " not in page.text
+    assert "/services/orders" in page.links
+    assert sync_id in page.text
+
+
+def test_a_sync_page_with_large_lines_still_ends_with_the_last_one(browser: httpx2.Client, logs: Logs) -> None:
+    sync_id = logs.written(300, size=15_000)
+    assert see(browser, f"/syncs/{sync_id}").lines[-1] == 300
+
+
+def test_a_sync_page_outlives_its_service(browser: httpx2.Client, logs: Logs) -> None:
+    sync_id = logs.written(2)
+    page = see(browser, f"/syncs/{sync_id}")
+    assert page.lines == [1, 2]
+    assert "/services/orders/run" not in {form["action"] for form in page.forms}
+
+
+def test_a_sync_that_logged_nothing_yet_has_a_page_too(browser: httpx2.Client, logs: Logs) -> None:
+    page = see(browser, f"/syncs/{logs.start()}")
+    assert page.lines == []
+
+
+# --- hostile text ---------------------------------------------------------------------------------------------------
+
+
+def test_hostile_text_stays_text_wherever_it_stands(client: redis.Redis, browser: httpx2.Client, logs: Logs) -> None:
+    evil = service(name=HOSTILE, notes=HOSTILE, url=f"http://x/{HOSTILE}", destination=FileDestination(path=HOSTILE))
+    store(client, evil)
+    sync_id = logs.start(evil)
+    with logs.writing(sync_id) as story:
+        story.info(HOSTILE, phase=HOSTILE, record=HOSTILE, fields={HOSTILE: HOSTILE})
+    page = see(browser, f"/syncs/{sync_id}")
+    assert page.text.count(HOSTILE) >= 2
+    for path in ("/services", "/services/orders"):
+        assert HOSTILE in see(browser, path).text
+    for path in (f"/services/orders?q={HOSTILE}", f"/services/orders?q={HOSTILE}&status=queued"):
+        assert "alert(1)" not in "".join(see(browser, path.replace("<", "%3C").replace("&lt", "")).scripts)
+    client.hset(keys.token(token_hash("st_with-a-hostile-name")), mapping={"name": HOSTILE, "role": "viewer"})
+    browser.post("/sign-in", data={"token": "st_with-a-hostile-name"})
+    assert HOSTILE in see(browser, "/services").text
+
+
+@pytest.mark.parametrize("path", ["/<script>alert(1)</script>", "/services/<script>alert(1)</script>"])
+def test_an_error_page_repeats_a_hostile_address_as_text(browser: httpx2.Client, path: str) -> None:
+    page = see(browser, path, 404)
+    assert "alert(1)" in page.text or "alert(1)" in unescape(page.text)
+    assert page.scripts == [src for src in page.scripts if src.startswith("/static/")]
+
+
+# --- error pages and headers ----------------------------------------------------------------------------------------
+
+
+def test_errors_are_pages_for_people(client: redis.Redis, browser: httpx2.Client) -> None:
+    assert "No such sync" in see(browser, f"/syncs/{UNKNOWN}", 404).text
+    assert "Expired" in see(browser, f"/syncs/{EXPIRED}", 410).text
+    assert "No such service" in see(browser, "/services/nobody", 404).text
+    assert "/services" in see(browser, "/nowhere", 404).links
+    assert see(browser, "/sign-out", 405)
+    as_role(client, browser, "viewer")
+    answer = browser.post("/services/orders/run")
+    assert answer.status_code == 403
+    assert "text/html" in answer.headers["content-type"]
+    assert browser.get("/api/syncs/x").headers["content-type"] == "application/problem+json"
+
+
+def test_every_answer_carries_the_headers_that_keep_a_browser_safe(browser: httpx2.Client, logs: Logs) -> None:
+    paths = ["/services", f"/syncs/{logs.written(1)}", "/nowhere", "/sign-in", "/api/services", "/static/app.css"]
+    for path in [*paths, "/healthz", "/api/nothing"]:
+        headers = browser.get(path).headers
+        policy = headers["content-security-policy"]
+        assert "default-src 'self'" in policy
+        assert "unsafe" not in policy
+        assert "frame-ancestors 'none'" in policy
+        assert headers["x-content-type-options"] == "nosniff"
+        assert headers["referrer-policy"] == "same-origin"
+        assert "server" not in headers
+    refused = browser.get("/api/services", headers={"Authorization": "Bearer x"})
+    assert "content-security-policy" in refused.headers
+    for path in paths[:3]:
+        assert browser.get(path).headers["cache-control"] == "no-store"
+
+
+def test_what_a_page_loads_is_there(client: redis.Redis, browser: httpx2.Client, logs: Logs) -> None:
+    store(client, service())
+    sync_id = logs.written(1)
+    for path in ("/services", "/services/orders", f"/syncs/{sync_id}", "/sign-in"):
+        html = browser.get(path).text
+        wanted = set(re.findall(r'(?:src|href)="(/static/[^"]+)"', html))
+        assert wanted
+        for one in wanted:
+            assert browser.get(one).status_code == 200, one
+
+
+def test_every_link_of_the_pages_leads_somewhere(client: redis.Redis, browser: httpx2.Client, logs: Logs) -> None:
+    store(client, service())
+    logs.written(1)
+    todo, done = ["/services"], set[str]()
+    while todo:
+        path = todo.pop()
+        done.add(path)
+        answer = browser.get(path)
+        assert answer.status_code in (200, 303), path
+        if "text/html" not in answer.headers.get("content-type", ""):
+            continue
+        for link in Page(answer.text).links:
+            target = unescape(link).partition("#")[0]
+            if target.startswith("/") and target not in done and target not in todo:
+                todo.append(target)
+    assert len(done) >= 3
+
+
+# --- run and stop by form -------------------------------------------------------------------------------------------
+
+
+def test_run_and_stop_by_form(client: redis.Redis, browser: httpx2.Client, logs: Logs) -> None:
+    del logs
+    store(client, service())
+    run = see(browser, "/services/orders").form("/services/orders/run")
+    assert run["method"] == "post"
+    answer = submit(browser, run)
+    assert answer.status_code == 303
+    where = answer.headers["location"]
+    again = submit(browser, run)
+    assert again.status_code == 409
+    assert where.removeprefix("/syncs/") in again.text
+    stop = see(browser, where).form(f"{where}/stop")
+    answer = submit(browser, stop)
+    assert (answer.status_code, answer.headers["location"]) == (303, where)
+    assert "Stopped" in see(browser, where).text
+    assert submit(browser, stop).status_code == 409
+
+
+def test_a_form_without_its_csrf_token_changes_nothing(client: redis.Redis, browser: httpx2.Client, logs: Logs) -> None:
+    store(client, service("other"))
+    sync_id = logs.start()
+    for path in ("/services/other/run", f"/syncs/{sync_id}/stop"):
+        for data in ({}, {"csrf": ""}, {"csrf": "wrong"}):
+            assert browser.post(path, data=data).status_code == 403
+        assert browser.get(path).status_code == 405
+    assert client.hget(keys.summary(sync_id), "stop") is None
+    assert client.zcard(keys.SYNCS) == 1
+
+
+def test_who_may_only_look_is_offered_nothing_to_press(client: redis.Redis, browser: httpx2.Client, logs: Logs) -> None:
+    store(client, service())
+    sync_id = logs.start()
+    as_role(client, browser, "viewer")
+    for path in ("/services", "/services/orders", f"/syncs/{sync_id}"):
+        page = see(browser, path)
+        assert all(form["action"] == "/sign-out" for form in page.forms if form["method"] == "post")
+    token = re.search(r'name="csrf" content="([^"]+)"', browser.get("/services").text)
+    assert token
+    assert browser.post("/services/orders/run", data={"csrf": token[1]}).status_code == 403
+    assert browser.post(f"/syncs/{sync_id}/stop", data={"csrf": token[1]}).status_code == 403
