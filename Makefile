@@ -15,12 +15,13 @@ export PIP_ROOT_USER_ACTION := ignore
 # The cache may be on another disk, where uv would warn that it cannot link.
 export UV_LINK_MODE ?= copy
 
-.PHONY: help run test check lock clean
+.PHONY: help run test check bench lock clean
 
 help:
 	@echo 'make run     start Synctail with a demo shop, and print a sign-in link'
 	@echo 'make test    run all checks and all tests'
 	@echo 'make check   formatter, linter, types, import rules'
+	@echo 'make bench   measure, next to the peers that can be had'
 	@echo 'make lock    write the lock files from pyproject.toml'
 	@echo 'make clean   remove the environment and the caches; .data stays'
 
@@ -36,6 +37,12 @@ check: .venv/.ready-to-test
 	@$(BIN)/ruff check
 	@$(BIN)/mypy
 	@$(BIN)/lint-imports
+
+bench: .venv/.ready-to-test
+	@bench/install-peers.sh
+	@$(BIN)/python -m bench.writer
+	@$(BIN)/python -m bench.fanout --rate 1000 --rounds 5
+	@$(BIN)/python -m bench.fanout --rate 10000 --rounds 5 --modes '10 ms'
 
 lock: $(UV_STAMP)
 	@$(UV) pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-header pyproject.toml \

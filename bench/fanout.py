@@ -2,8 +2,8 @@
 
     .venv/bin/python -m bench.fanout --viewers 100 --rate 1000 --seconds 8 --rounds 3
 
-Columns: CPU of the server processes (user and system) for each line delivered to each viewer, latency from a line's making
-to its arrival, and what the viewers' process used of its core (near 100% it is the limit, and the row does not count).
+Columns: CPU of the server processes (user and system) for each line delivered to each viewer, latency from a line's
+making to its arrival, and what the viewers' process used of its core (near 100% it is the limit, and the row does not count).
 `by line`: a message for each line, as most users of the peers send; `10 ms`: the lines of 10 ms in one message.
 """
 
@@ -111,10 +111,16 @@ def main() -> None:
     for (name, mode), results in rows.items():
         middle = {key: statistics.median(result[key] for result in results) for key in results[0]}
         faults = sum(result["faults"] for result in results)
-        print(
-            f"| {name} | {mode} | {middle['us_per_line']:.3f} µs | {middle['p50_ms']:.1f} ms | {middle['p99_ms']:.1f} ms "
-            f"| {middle['viewers_core']:.0%} | {faults:.0f} |"
-        )
+        cells = [
+            name,
+            mode,
+            f"{middle['us_per_line']:.3f} µs",
+            f"{middle['p50_ms']:.1f} ms",
+            f"{middle['p99_ms']:.1f} ms",
+            f"{middle['viewers_core']:.0%}",
+            f"{faults:.0f}",
+        ]
+        print(f"| {' | '.join(cells)} |")
 
 
 if __name__ == "__main__":

@@ -13,6 +13,7 @@ import json
 import re
 import sys
 import time
+from typing import cast
 
 from picows import WSFrame, WSListener, WSMsgType, WSTransport, ws_connect
 
@@ -78,17 +79,17 @@ class Shared:
 async def main(url: str, viewers: int, total: int, hello: str, token: str, seconds: float) -> None:
     shared = Shared()
     headers = {"Authorization": f"Bearer {token}"} if token else {}
-    watching = []
+    watching: list[Viewer] = []
     for index in range(viewers):
-        _, viewer = await ws_connect(
+        _, listener = await ws_connect(
             lambda index=index: Viewer(index, hello.encode().decode("unicode_escape").encode(), shared),
             url,
             extra_headers=headers,
         )
-        watching.append(viewer)
+        watching.append(cast("Viewer", listener))
     print("ready", flush=True)
     deadline = time.monotonic() + seconds
-    while time.monotonic() < deadline and any(viewer.last < total for viewer in watching):
+    while time.monotonic() < deadline and any(viewer.last < total for viewer in watching):  # noqa: ASYNC110
         await asyncio.sleep(0.05)
     latencies = sorted(shared.latencies) or [0]
     result = {

@@ -21,7 +21,7 @@ from jobs.appender import Appender
 from jobs.connect import connect
 from jobs.enqueue import Requests
 from jobs.logwriter import LogWriter
-from jobs.records import FileDestination, HttpSource, Service, Trigger
+from jobs.records import FileDestination, HttpSource, Options, Service, Trigger
 from jobs.settings import load
 
 if TYPE_CHECKING:
@@ -65,6 +65,17 @@ def wait_for_port(port: int) -> None:
         time.sleep(0.05)
 
 
+def bench_service() -> Service:
+    """A service whose syncs are written by the bench, and run by nobody."""
+    return Service(
+        id="bench",
+        name="Bench",
+        source=HttpSource(url="http://127.0.0.1/"),
+        destination=FileDestination(path="bench"),
+        options=Options(overlap=True),
+    )
+
+
 class Synctail:
     """The whole way: a job's writer, Valkey, the web process. Its lines carry their numbers by themselves."""
 
@@ -94,15 +105,7 @@ class Synctail:
 
     def new_log(self) -> None:
         """A sync of its own for each run."""
-        bench = Service(
-            id="bench",
-            name="Bench",
-            source=HttpSource(url="http://127.0.0.1/"),
-            destination=FileDestination(path="bench"),
-        )
-        with suppress(Exception):
-            self.client.delete("service:bench:turn")
-        self.sync_id = self.requests.start(bench, Trigger.MANUAL).id
+        self.sync_id = self.requests.start(bench_service(), Trigger.MANUAL).id
         self.url = f"ws://127.0.0.1:{self.port}/api/syncs/{self.sync_id}/live?after=0"
         self.log = LogWriter(self.appender, self.sync_id, self.appender.claim(self.sync_id))
 

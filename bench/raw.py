@@ -1,6 +1,6 @@
 """Raw broadcasters, as a ceiling: `broadcast` (websockets) and `picows`. No history, no names, no safety.
 
-`python -m bench.raw KIND FEED_PORT PORT`: a message on the feed (four bytes of length, then the bytes) goes to everyone.
+`python -m bench.raw KIND FEED_PORT PORT`: what comes on the feed (four bytes of length, then the bytes) goes to all.
 """
 
 from __future__ import annotations
