@@ -3,7 +3,8 @@
     .venv/bin/python -m bench.fanout --viewers 100 --rate 1000 --seconds 8 --rounds 3
 
 Columns: CPU of the server processes (user and system) for each line delivered to each viewer, latency from a line's
-making to its arrival, and what the viewers' process used of its core (near 100% it is the limit, and the row does not count).
+making to its arrival, and what the viewers' process used of its core: near 100% it is the limit, and the row does not
+count.
 `by line`: a message for each line, as most users of the peers send; `10 ms`: the lines of 10 ms in one message.
 """
 

@@ -57,7 +57,8 @@ def log_writer(client: redis.Redis, requests: Requests, appender: Appender, line
     for start in range(0, lines, 1000):
         burst = time.perf_counter()
         for n in range(start, start + 1000):
-            log.info(TEXT % n, phase="push")
+            text = TEXT % n
+            log.info(text, phase="push")
         calls += time.perf_counter() - burst
     log.flush(120)
     took = time.perf_counter() - began

@@ -143,10 +143,10 @@ class Clock:
             job = Job.fetch(sync_id, connection=self._client, serializer="json")
         except NoSuchJobError:
             return False
-        if status is Status.QUEUED and job.get_status() in (JobStatus.QUEUED, JobStatus.DEFERRED):
+        if status is Status.QUEUED and job.get_status(refresh=False) in (JobStatus.QUEUED, JobStatus.DEFERRED):
             return True
         seen: datetime | None = job.last_heartbeat
-        return job.get_status() == JobStatus.STARTED and seen is not None and now - seen < VOUCHED
+        return job.get_status(refresh=False) == JobStatus.STARTED and seen is not None and now - seen < VOUCHED
 
 
 def _from_ms(ms: bytes) -> datetime:

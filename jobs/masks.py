@@ -14,6 +14,8 @@ MASK = "••••••"
 SHORTEST = 4
 """A shorter secret would mask half the log and protect nothing."""
 
+_BYTES = {0xDC00 + byte: f"\\x{byte:02x}" for byte in range(0x80, 0x100)}
+
 
 def masker(secrets: Iterable[str]) -> Callable[[Any], Any]:
     """A function that masks the secrets in a string, or in every string of a nested value."""
@@ -45,7 +47,7 @@ def _texts(secret: str) -> tuple[str, str]:
     """As `lines.readable` shows it, given as text or as bytes: the environment may hold bytes that are no UTF-8."""
     return (
         secret.encode("utf-8", "backslashreplace").decode(),
-        secret.encode("utf-8", "surrogateescape").decode("utf-8", "backslashreplace"),
+        secret.translate(_BYTES).encode("utf-8", "backslashreplace").decode(),
     )
 
 
@@ -64,7 +66,8 @@ def _character(c: str) -> str:
         re.escape(repr(c)[1:-1]),
         "".join(f"%(?i:{byte:02x})" for byte in c.encode()),
     }
-    forms |= {r"\+"} if c == " " else {r"\\/"} if c == "/" else set()
+    # An address may write a space so, JSON a slash, and Python an apostrophe where the text holds both kinds of quotes.
+    forms |= {" ": {r"\+"}, "/": {r"\\/"}, "'": {r"\\'"}}.get(c, set())
     return f"(?:{'|'.join(sorted(forms, key=len, reverse=True))})"
 
 

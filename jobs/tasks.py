@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import logging
 import os
+from contextlib import suppress
 from typing import TYPE_CHECKING, NamedTuple
+from urllib.parse import unquote, urlsplit
 
 from redis.exceptions import RedisError
 
@@ -17,7 +19,7 @@ from jobs.enqueue import Requests, ServiceNotFound, stored_summary
 from jobs.interrupts import Interrupted, Interrupts, Why
 from jobs.loghandler import captured
 from jobs.logwriter import LogWriter
-from jobs.records import FileDestination, Level, Reason, Service, Status, Summary, rfc3339, utc_now
+from jobs.records import FileDestination, Level, Reason, Service, SqlDestination, Status, Summary, rfc3339, utc_now
 from jobs.seen import Seen
 from jobs.settings import Settings, load
 from jobs.sync import Sync, TooManyErrors
@@ -60,6 +62,20 @@ def run_sync(sync_id: str) -> None:
     _Run(settings, client, appender, claim, summary, service).run()
 
 
+def _passwords(service: Service | None) -> list[str]:
+    """Those that stand in the addresses of a service, where they should not, and must not get into the log."""
+    if service is None:
+        return []
+    destination = service.destination
+    addresses = [service.source.url, *([destination.url] if isinstance(destination, SqlDestination) else [])]
+    found: list[str] = []
+    for address in addresses:
+        with suppress(ValueError):
+            password = urlsplit(address).password
+            found.extend([password, unquote(password)] if password else [])
+    return found
+
+
 class _Run:
     def __init__(
         self,
@@ -79,7 +95,7 @@ class _Run:
             appender,
             summary.id,
             claim,
-            secrets=settings.secrets.values(),
+            secrets=[*settings.secrets.values(), *_passwords(service)],
             interrupt=self._interrupts.ask,
         )
 

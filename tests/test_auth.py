@@ -23,7 +23,7 @@ from tests.following import BEARER, Logs, Reader, open_socket
 from tests.support import ADMIN_TOKEN, Process, free_port, service, store, until
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
     from pathlib import Path
 
     import redis
@@ -133,7 +133,7 @@ def test_unknown_paths_are_closed_too_and_open_ones_open_nothing_else(web: httpx
     ],
 )
 def test_only_the_whole_token_is_a_token(web: httpx2.Client, header: str) -> None:
-    answer = web.get("/api/services", headers={"Authorization": header.encode("latin-1")})
+    answer = web.get("/api/services", headers={b"Authorization": header.encode("latin-1")})
     assert answer.status_code == 401
 
 
@@ -284,14 +284,15 @@ def everything_in(client: redis.Redis) -> bytes:
     found = []
     for key in cast("list[bytes]", client.keys("*")):
         kind = cast("bytes", client.type(key)).decode()
-        value: Any = {
+        readers: dict[str, Callable[[bytes], Any]] = {
             "string": client.get,
             "hash": client.hgetall,
-            "list": lambda key: client.lrange(key, 0, -1),
+            "list": lambda name: client.lrange(name, 0, -1),
             "set": client.smembers,
-            "zset": lambda key: client.zrange(key, 0, -1),
+            "zset": lambda name: client.zrange(name, 0, -1),
             "stream": client.xrange,
-        }[kind](key)
+        }
+        value = readers[kind](key)
         found.append(key + repr(value).encode())
     return b"\n".join(found)
 

@@ -79,7 +79,7 @@ def test_an_insert_refuses_a_second_one(warehouse: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    "bad", [{57}, {0}, {99}, {0, 1, 50, 98, 99}, set(range(100))], ids=lambda bad: f"{len(bad)} from {min(bad)}"
+    "bad", [{57}, {0, 1, 50, 98, 99}, set(range(100))], ids=lambda bad: f"{len(bad)} from {min(bad)}"
 )
 def test_bad_rows_fail_alone_with_the_database_s_words(warehouse: Path, bad: set[int]) -> None:
     records = [order(n, total=-1 if n in bad else n) for n in range(100)]

@@ -9,9 +9,11 @@ from datetime import timedelta
 from typing import TYPE_CHECKING, Any, cast
 
 import pytest
+from redis.exceptions import ConnectionError as RedisConnectionError
 from rq.job import Job, JobStatus
 
 from jobs import keys
+from jobs.clock import SILENT, Clock
 from jobs.endings import end_sync
 from jobs.enqueue import (
     GRACE_S,
@@ -24,7 +26,7 @@ from jobs.enqueue import (
     ServiceNotFound,
     stored_summary,
 )
-from jobs.records import Options, Reason, Status, Trigger, new_sync_id
+from jobs.records import Options, Reason, Status, Trigger, new_sync_id, utc_now
 from server import wire
 from tests.support import service, store
 
@@ -210,3 +212,52 @@ def test_stopping_what_nobody_knows_brings_no_key_back(client: redis.Redis, requ
     with pytest.raises(NotRunning):
         requests.stop(new_sync_id(), "ana")
     assert names(client) == before
+
+
+def test_a_sync_that_never_reaches_the_queue_is_where_the_clock_finds_it(
+    client: redis.Redis, requests: Requests, config: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(*_: Any, **__: Any) -> None:
+        raise RedisConnectionError("the connection broke")
+
+    monkeypatch.setattr(requests._queue, "enqueue_call", fail)
+    with pytest.raises(RedisConnectionError):
+        requests.start(service(), Trigger.MANUAL)
+    holder = cast("bytes", client.get(keys.service_turn("orders"))).decode()
+    Clock(config, client).reap(utc_now() + SILENT)
+    summary = stored_summary(client, holder)
+    assert summary
+    assert summary.reason is Reason.LOST
+    Requests(config, client).start(service(), Trigger.MANUAL)  # the turn is free
+
+
+def test_a_sync_whose_turn_cannot_be_taken_is_found_too(
+    client: redis.Redis, requests: Requests, config: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(_: object) -> None:
+        raise RedisConnectionError("the connection broke, and nobody knows whether before or after")
+
+    monkeypatch.setattr(requests, "_take_turn", fail)
+    with pytest.raises(RedisConnectionError):
+        requests.start(service(), Trigger.MANUAL)
+    [sync_id] = cast("list[bytes]", client.zrange(keys.SYNCS, 0, -1))
+    Clock(config, client).reap(utc_now() + SILENT)
+    summary = stored_summary(client, sync_id.decode())
+    assert summary
+    assert summary.reason is Reason.LOST
+
+
+def test_a_sync_that_a_worker_takes_while_it_is_stopped_is_asked_to_stop(
+    client: redis.Redis, requests: Requests, monkeypatch: pytest.MonkeyPatch, appender: Appender
+) -> None:
+    sync_id = requests.start(service(), Trigger.MANUAL).id
+    append = requests._appender.append
+
+    def append_too_late(*args: Any, **more: Any) -> Any:
+        claim = appender.claim(sync_id)  # the worker comes between the claim and the append
+        appender.append(sync_id, attempt=claim.attempt, first=1, fields={"status": "running"})
+        return append(*args, **more)
+
+    monkeypatch.setattr(requests._appender, "append", append_too_late)
+    requests.stop(sync_id, "ana")
+    assert client.hmget(keys.summary(sync_id), "status", "stop") == [b"running", b"ana"]

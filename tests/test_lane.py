@@ -8,7 +8,6 @@ from contextlib import ExitStack, contextmanager
 from typing import TYPE_CHECKING, Any
 
 import httpx2
-import pytest
 import uvicorn
 from hypothesis import given
 from hypothesis import strategies as st
@@ -22,6 +21,8 @@ from tests.following import BEARER, Logs, Reader
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+
+    import pytest
 
     from jobs.appender import Appender
     from jobs.enqueue import Requests

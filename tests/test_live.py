@@ -197,7 +197,7 @@ def test_a_reader_may_change_between_websocket_and_poll_in_mid_log(web: httpx2.C
     sync_id = logs.start()
     reader = Reader(sync_id)
     dice = random.Random(11)
-    with logs.writing(sync_id) as story, in_background(write_slowly, story, 10_000, seconds=3):
+    with logs.writing(sync_id) as story, in_background(write_slowly, story, 8000, seconds=2):
         for turn in range(20):
             if turn % 2:
                 reader.poll(web, limit=dice.randrange(1, 700))
@@ -209,7 +209,7 @@ def test_a_reader_may_change_between_websocket_and_poll_in_mid_log(web: httpx2.C
                     if time.monotonic() > until_s:
                         break
     assert reader.watch(web) == 1000
-    assert reader.numbers == list(range(1, 10_002))
+    assert reader.numbers == list(range(1, 8002))
     assert not reader.gaps
 
 
@@ -338,14 +338,14 @@ def test_a_summary_comes_at_the_start_and_at_most_twice_a_second_while_it_change
         assert reader.hear(socket.recv(timeout=5))["type"] == "summary"
         began = time.monotonic()
         pulled = 0
-        while time.monotonic() - began < 2:
+        while time.monotonic() - began < 1.7:
             pulled += 1
             story.set(pulled=pulled)
             if with_lines:
                 story.info("one more")
             with suppress(TimeoutError):
                 reader.hear(socket.recv(timeout=0.02))
-        assert 3 <= len(reader.summaries) <= 6
+        assert 3 <= len(reader.summaries) <= 5
         logs.end(story)
         for text in socket:
             reader.hear(text)
@@ -357,25 +357,14 @@ def test_a_line_of_a_quiet_log_arrives_at_once(web: httpx2.Client, logs: Logs) -
     took: list[float] = []
     with logs.writing(sync_id) as story, open_socket(web, sync_id) as socket:
         socket.recv(timeout=5)
-        for n in range(20):
-            time.sleep(0.08)  # the silence that makes the log a quiet one
+        for n in range(15):
+            time.sleep(0.06)  # the silence that makes the log a quiet one
             began = time.monotonic()
             story.info(f"line {n}")
             while json.loads(socket.recv(timeout=5))["type"] != "lines":
                 pass
             took.append(time.monotonic() - began)
     assert statistics.median(took) < 0.1
-
-
-def test_a_queued_sync_without_lines_keeps_its_viewer_and_says_so(web: httpx2.Client, logs: Logs) -> None:
-    sync_id = logs.start()
-    with open_socket(web, sync_id) as socket:
-        assert json.loads(socket.recv(timeout=5))["type"] == "summary"
-        began = time.monotonic()
-        beat = json.loads(socket.recv(timeout=13))
-    assert beat["type"] == "beat"
-    assert beat["last"] == 0
-    assert 9 < time.monotonic() - began < 12.5
 
 
 # --- Redis breaks ---------------------------------------------------------------------------------------------------
@@ -419,8 +408,8 @@ def test_a_websocket_outlives_a_restart_of_redis(environ: dict[str, str], tmp_pa
             reader = Reader(sync_id)
             with logs.writing(sync_id) as story, open_socket(web, sync_id) as socket:
                 reader.hear(socket.recv(timeout=5))
-                with in_background(write_slowly, story, 3000, seconds=2.5):
-                    time.sleep(0.5)
+                with in_background(write_slowly, story, 3000, seconds=1.5):
+                    time.sleep(0.3)
                     server.stop()
                     server = valkey.start(tmp_path)
                 logs.end(story)
@@ -511,8 +500,8 @@ def test_a_client_that_sends_too_much_is_cut_off(client: redis.Redis, web: httpx
 
 def test_a_client_that_talks_while_the_log_is_busy_is_cut_off_at_once(web: httpx2.Client, logs: Logs) -> None:
     sync_id = logs.start()
-    with logs.writing(sync_id) as story, in_background(write_slowly, story, 20_000, seconds=3) as writer:
-        for _ in range(15):
+    with logs.writing(sync_id) as story, in_background(write_slowly, story, 10_000, seconds=1.5) as writer:
+        for _ in range(10):
             with open_socket(web, sync_id, 10**6) as socket:
                 socket.recv(timeout=5)
                 socket.send("hello")
@@ -552,7 +541,7 @@ def test_viewers_that_break_off_in_any_moment_leave_nothing_behind(
 ) -> None:
     sync_id = logs.start()
     dice = random.Random(5)
-    with logs.writing(sync_id) as story, in_background(write_slowly, story, 20_000, seconds=2) as writer:
+    with logs.writing(sync_id) as story, in_background(write_slowly, story, 10_000, seconds=1) as writer:
         while writer.is_alive():
             leaving = shake_hands(web, sync_id)
             if dice.random() < 0.5:
@@ -588,11 +577,11 @@ def test_a_viewer_that_stalls_does_not_disturb_another_one(client: redis.Redis, 
     sync_id = logs.start()
     reader = Reader(sync_id)
     with logs.writing(sync_id) as story, shake_hands(web, sync_id), open_socket(web, sync_id) as socket:
-        noise(story, 4000)
+        noise(story, 2500)
         logs.end(story)
         for text in socket:
             reader.hear(text)
-        assert reader.numbers == list(range(1, 4002))
+        assert reader.numbers == list(range(1, 2502))
         assert subscriptions(client, sync_id) == 1
     until(lambda: not subscriptions(client, sync_id), "the subscription is released")
 
@@ -609,7 +598,7 @@ def test_a_viewer_that_stalls_for_good_is_let_go(
     with in_background(server.run, sockets=[bound]):
         try:
             with logs.writing(sync_id) as story, shake_hands(web, sync_id):
-                noise(story, 5000)
+                noise(story, 3000)
                 until(lambda: subscriptions(client, sync_id), "the server is subscribed")
                 story.flush()
                 until(lambda: not subscriptions(client, sync_id), "the stalled viewer is let go", seconds=10)
@@ -628,7 +617,7 @@ def test_a_web_process_that_is_stopped_sends_its_viewers_away_with_1012(environ:
         open_socket(web, sync_id) as one,
         open_socket(web, sync_id) as other,
     ):
-        noise(story, 4000)
+        noise(story, 2500)
         story.flush()
         one.recv(timeout=5)
         began = time.monotonic()
@@ -731,7 +720,7 @@ def test_readers_that_come_and_go_leave_no_task_behind(config: settings.Settings
 
     async def come_and_go(story: LogWriter) -> list[str]:
         async with running_hub(config) as one:
-            writing = asyncio.create_task(asyncio.to_thread(write_slowly, story, 5000, seconds=1.5))
+            writing = asyncio.create_task(asyncio.to_thread(write_slowly, story, 5000, seconds=1))
             while not writing.done():
                 await first_frames(one, sync_id, 2)
             await writing

@@ -74,6 +74,13 @@ class Story:
 
 
 @pytest.fixture
+def brisk(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Writers that wait for nothing long: what they do is the same, and a test sees it sooner."""
+    monkeypatch.setattr(logwriter, "BEAT_S", 0.1)
+    monkeypatch.setattr(logwriter, "BACKOFF_S", (0.005, 0.05))
+
+
+@pytest.fixture
 def make(client: redis.Redis) -> Iterator[Callable[..., Story]]:
     stories: list[Story] = []
 
@@ -295,6 +302,7 @@ def test_flush_says_when_it_took_too_long(make: Callable[..., Story], spy: Spy) 
 # --- interruptions ------------------------------------------------------------------------------------------------
 
 
+@pytest.mark.usefixtures("brisk")
 def test_a_wish_to_stop_interrupts_once(client: redis.Redis, story: Story) -> None:
     client.hset(keys.summary(story.id), "stop", "ana")
     until(lambda: story.causes, "the wish is heard", seconds=3)
@@ -362,6 +370,7 @@ def test_of_two_endings_at_once_exactly_one_is_written(
         assert endings == (["from inside"] if own else ["from outside"])
 
 
+@pytest.mark.usefixtures("brisk")
 def test_a_sync_that_is_gone_interrupts_its_writer(client: redis.Redis, story: Story) -> None:
     story.writer.info("one")
     assert story.writer.flush()
@@ -388,6 +397,7 @@ def test_a_flusher_that_breaks_says_so_and_interrupts(
 # --- a network that fails -----------------------------------------------------------------------------------------
 
 
+@pytest.mark.usefixtures("brisk")
 def test_a_lost_reply_doubles_nothing(make: Callable[..., Story], spy: Spy) -> None:
     story = make(appender=spy)
     for i in range(30):
@@ -397,6 +407,7 @@ def test_a_lost_reply_doubles_nothing(make: Callable[..., Story], spy: Spy) -> N
     assert story.texts() == [str(i) for i in range(30)]
 
 
+@pytest.mark.usefixtures("brisk")
 def test_an_ending_whose_reply_was_lost_is_an_ending(make: Callable[..., Story], spy: Spy) -> None:
     story = make(appender=spy)
     story.writer.info("one")
@@ -421,6 +432,7 @@ def test_logging_never_waits_for_redis(make: Callable[..., Story], spy: Spy) -> 
     assert story.texts() == [f"line {i}" for i in range(5000)]
 
 
+@pytest.mark.usefixtures("brisk")
 def test_what_the_spool_cannot_hold_is_told(
     make: Callable[..., Story], spy: Spy, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -442,6 +454,7 @@ def test_what_the_spool_cannot_hold_is_told(
     assert (after, story.field("warnings")) == ("after", "1")
 
 
+@pytest.mark.usefixtures("brisk")
 def test_large_fields_count_towards_the_spool(
     make: Callable[..., Story], spy: Spy, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -455,6 +468,7 @@ def test_large_fields_count_towards_the_spool(
     spy.away = False
 
 
+@pytest.mark.usefixtures("brisk")
 def test_what_the_queue_cannot_hold_is_told(
     make: Callable[..., Story], spy: Spy, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -567,6 +581,7 @@ def test_a_redis_that_was_killed_and_comes_back_has_every_line_once(private: Pri
     assert story.causes == []
 
 
+@pytest.mark.usefixtures("brisk")
 def test_a_redis_that_went_back_in_time_is_given_what_was_kept(private: Private) -> None:
     story = Story(private.client)
     story.writer.set(status="running", pulled=5)
@@ -584,6 +599,7 @@ def test_a_redis_that_went_back_in_time_is_given_what_was_kept(private: Private)
     assert story.texts() == ["one", *(f"line {i}" for i in range(20)), "the end"]
 
 
+@pytest.mark.usefixtures("brisk")
 def test_a_log_that_went_back_twice_while_its_job_talks_has_every_line_once(private: Private) -> None:
     story = Story(private.client)
     with talking(story.writer) as talk_on:
@@ -600,6 +616,7 @@ def test_a_log_that_went_back_twice_while_its_job_talks_has_every_line_once(priv
     assert story.texts() == [*(f"line {i}" for i in range(said)), "the end"]
 
 
+@pytest.mark.usefixtures("brisk")
 @pytest.mark.parametrize("next_is_a_line", [True, False])
 def test_what_went_back_too_far_to_be_sent_again_is_told_once(
     private: Private, monkeypatch: pytest.MonkeyPatch, *, next_is_a_line: bool
@@ -627,6 +644,7 @@ def test_what_went_back_too_far_to_be_sent_again_is_told_once(
     assert found[-1]["text"] == "the end"
 
 
+@pytest.mark.usefixtures("brisk")
 def test_lines_that_are_sent_again_in_spite_of_lost_replies_stand_once(client: redis.Redis, spy: Spy) -> None:
     story = Story(client, cast("Appender", spy))
     for i in range(10):

@@ -17,6 +17,7 @@ from jobs.masks import MASK, masker
 SECRET = "s3cret/of+the shop?ä"
 mask = masker([SECRET])
 
+environment = st.binary(max_size=40).map(lambda raw: raw.decode("utf-8", "surrogateescape"))
 secrets = st.text(st.characters(codec="utf-8"), min_size=4, max_size=40).filter(lambda s: len(s.strip()) >= 4)
 
 
@@ -83,6 +84,11 @@ def test_basic_credentials_are_masked_as_they_are_sent() -> None:
         assert len(tail[2]) <= 4
 
 
+def test_a_secret_with_both_kinds_of_quotes_is_masked_in_a_repr() -> None:
+    secret = 'it\'s "so"'
+    assert masker([secret])(f"{[secret]!r}") == f"['{MASK}']"
+
+
 def test_nested_values_are_masked_in_keys_and_values() -> None:
     value = {"a": [f"x {SECRET}", {SECRET: {"deep": [SECRET]}}], "n": 1, "none": None, "yes": True}
     assert mask(value) == {"a": [f"x {MASK}", {MASK: {"deep": [MASK]}}], "n": 1, "none": None, "yes": True}
@@ -118,7 +124,7 @@ def test_a_secret_of_bytes_that_are_no_utf_8_is_masked_as_it_is_shown() -> None:
         assert hide(shown) == MASK
 
 
-@given(st.lists(st.text(st.characters()), max_size=3), st.text(st.characters()))
+@given(st.lists(environment, max_size=3), st.text(st.characters()))
 @settings(deadline=None)
 def test_any_secrets_and_any_text_go_together(known: list[str], text: str) -> None:
     masked: Any = masker(known)(readable(text))
