@@ -244,6 +244,7 @@ class Spy:
         self.in_vain = 0
         self.lose_replies = 0
         self.delay_s = 0.0
+        self.before: Callable[[dict[str, Any]], None] = lambda _: None
 
     def append(self, sync_id: str, **call: Any) -> Answer:
         self.calls.append(call)
@@ -251,6 +252,7 @@ class Spy:
             self.in_vain += 1
             time.sleep(self.delay_s)
             raise RedisConnectionError("away")
+        self.before(call)
         answer = self._appender.append(sync_id, **call)
         if self.lose_replies and call["count"]:
             self.lose_replies -= 1
@@ -617,11 +619,12 @@ def test_a_log_that_went_back_twice_while_its_job_talks_has_every_line_once(priv
 
 
 @pytest.mark.usefixtures("brisk")
+@pytest.mark.parametrize("kept_s", [0.0, -1.0], ids=["the last chunk is kept", "nothing is kept"])
 @pytest.mark.parametrize("next_is_a_line", [True, False])
 def test_what_went_back_too_far_to_be_sent_again_is_told_once(
-    private: Private, monkeypatch: pytest.MonkeyPatch, *, next_is_a_line: bool
+    private: Private, monkeypatch: pytest.MonkeyPatch, kept_s: float, *, next_is_a_line: bool
 ) -> None:
-    monkeypatch.setattr(logwriter, "KEPT_S", 0.0)
+    monkeypatch.setattr(logwriter, "KEPT_S", kept_s)
     story = Story(private.client)
     story.writer.info("one")
     assert story.writer.flush()
@@ -644,20 +647,48 @@ def test_what_went_back_too_far_to_be_sent_again_is_told_once(
     assert found[-1]["text"] == "the end"
 
 
+def roll_back(story: Story, last: int) -> None:
+    """What a failover to a replica that lags behind does; each line is a chunk here."""
+    entries = cast("list[Any]", story.client.xrange(keys.log(story.id), max=f"{last}"))
+    with story.client.pipeline() as pipe:
+        pipe.delete(keys.log(story.id))
+        for entry_id, body in entries:
+            pipe.xadd(keys.log(story.id), body, id=entry_id)
+        pipe.pexpire(keys.log(story.id), TTL_MS)
+        pipe.hset(keys.summary(story.id), "last", last)
+        pipe.execute()
+
+
+@pytest.mark.usefixtures("brisk")
+def test_a_redis_that_goes_back_again_while_it_is_given_what_was_kept_gets_it_again(
+    client: redis.Redis, spy: Spy
+) -> None:
+    story = Story(client, cast("Appender", spy))
+    for i in range(10):
+        story.writer.info(f"line {i}")
+        assert story.writer.flush()
+
+    def go_back_again(call: dict[str, Any]) -> None:
+        if call["lost_before"] and call["first"] == 11:
+            spy.before = lambda _: None
+            roll_back(story, 3)
+            raise RedisConnectionError("another failover")
+
+    spy.before = go_back_again
+    roll_back(story, 3)
+    story.writer.info("line 10")
+    assert story.writer.flush()
+    assert story.writer.close("info", "the end", **ENDED)
+    assert story.texts() == [*(f"line {i}" for i in range(11)), "the end"]
+
+
 @pytest.mark.usefixtures("brisk")
 def test_lines_that_are_sent_again_in_spite_of_lost_replies_stand_once(client: redis.Redis, spy: Spy) -> None:
     story = Story(client, cast("Appender", spy))
     for i in range(10):
         story.writer.info(f"line {i}")
         assert story.writer.flush()
-    # Redis goes back to line 3; then every second reply is lost while the kept chunks are sent again.
-    entries = cast("list[Any]", client.xrange(keys.log(story.id)))[:3]
-    with client.pipeline() as pipe:
-        pipe.delete(keys.log(story.id))
-        for entry_id, body in entries:
-            pipe.xadd(keys.log(story.id), body, id=entry_id)
-        pipe.hset(keys.summary(story.id), "last", 3)
-        pipe.execute()
+    roll_back(story, 3)
     spy.lose_replies = 4
     assert story.writer.close("info", "the end", **ENDED)
     assert story.texts() == [*(f"line {i}" for i in range(10)), "the end"]

@@ -6,58 +6,46 @@ import os
 import socket
 import subprocess
 import sys
+from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import httpx2
 import pytest
 
 from demo import valkey
+from jobs.connect import wait_until_ready
 from server.__main__ import main
 from tests.following import BEARER
 from tests.support import ROOT, Process, free_port, until
 
-if TYPE_CHECKING:
-    from collections.abc import Iterator
 
-
-def starting(environ: dict[str, str], **more: str) -> subprocess.Popen[str]:
-    """`python -m server`, which is expected to end by itself."""
-    ours = ("REDIS_URL", "SYNCTAIL_", "HOST", "PORT")
-    outside = {name: value for name, value in os.environ.items() if not name.startswith(ours)}
-    return subprocess.Popen(
-        [sys.executable, "-m", "server"],
-        cwd=ROOT,
-        env={**outside, **environ, "PORT": str(free_port()), **more},
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        text=True,
-    )
-
-
-def one_line(process: subprocess.Popen[str]) -> str:
-    """What a start that failed had to say: one line, and the exit code 1."""
-    output, _ = process.communicate(timeout=20)
-    assert process.returncode == 1, output
-    assert "Traceback" not in output
-    [line] = output.splitlines()
+def last_words(monkeypatch: pytest.MonkeyPatch, environ: dict[str, str]) -> str:
+    """The one line with which a start in such an environment ends."""
+    for name, value in environ.items():
+        monkeypatch.setenv(name, value)
+    with pytest.raises(SystemExit) as ended:
+        main()
+    line = ended.value.code  # a text: Python prints it, and exits with 1
+    assert isinstance(line, str)
+    assert "\n" not in line
     return line
 
 
-@pytest.fixture(scope="module")
-def out_of_reach(environ: dict[str, str]) -> Iterator[subprocess.Popen[str]]:
-    """Started before the other tests, because it tries for ten seconds."""
-    with starting(environ, REDIS_URL=f"redis://ana:hunter2@127.0.0.1:{free_port()}/3") as process:
-        yield process
-        process.kill()
-
-
-@pytest.mark.usefixtures("out_of_reach")
 def test_a_port_in_use_is_said_in_one_line(environ: dict[str, str]) -> None:
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = str(taken.getsockname()[1])
-        with starting(environ, PORT=port) as process:
-            line = one_line(process)
+        process = subprocess.run(
+            [sys.executable, "-m", "server"],
+            cwd=ROOT,
+            env={**os.environ, **environ, "PORT": port},
+            capture_output=True,
+            text=True,
+            timeout=20,
+            check=False,
+        )
+    assert process.returncode == 1
+    assert not process.stdout
+    [line] = process.stderr.splitlines()
     assert port in line
     assert "PORT" in line
 
@@ -81,13 +69,7 @@ def test_a_port_in_use_is_said_in_one_line(environ: dict[str, str]) -> None:
 def test_a_wrong_setting_is_said_in_one_line_that_names_it(
     environ: dict[str, str], monkeypatch: pytest.MonkeyPatch, name: str, value: str
 ) -> None:
-    for known, given in {**environ, "PORT": str(free_port()), name: value}.items():
-        monkeypatch.setenv(known, given)
-    with pytest.raises(SystemExit) as ended:
-        main()
-    line = str(ended.value.code)  # what Python prints, and then exits with 1
-    assert name in line
-    assert "\n" not in line
+    assert name in last_words(monkeypatch, {**environ, "PORT": str(free_port()), name: value})
 
 
 def test_it_listens_on_this_machine_only(web_process: Process, environ: dict[str, str]) -> None:
@@ -133,8 +115,12 @@ def test_without_redis_it_lives_says_so_and_comes_back(environ: dict[str, str], 
         server.stop()
 
 
-def test_a_redis_out_of_reach_is_said_in_one_line_without_its_password(out_of_reach: subprocess.Popen[str]) -> None:
-    line = one_line(out_of_reach)
-    assert "127.0.0.1" in line
+def test_a_redis_out_of_reach_is_said_in_one_line_without_its_password(
+    environ: dict[str, str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("server.__main__.wait_until_ready", partial(wait_until_ready, seconds=0.2))
+    address = f"127.0.0.1:{free_port()}/3"
+    line = last_words(monkeypatch, {**environ, "PORT": str(free_port()), "REDIS_URL": f"redis://ana:hunter2@{address}"})
+    assert address in line
     assert "REDIS_URL" in line
     assert "hunter2" not in line
