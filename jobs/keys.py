@@ -12,7 +12,8 @@
 | `service:ID:syncs`  | zset    | the same for one service                                | trimmed by the clock     |
 | `service:ID:turn`   | string  | the sync that has the service's turn (no overlap)       | 30 days                  |
 | `service:ID:due:S`  | string  | the claim on the start that was due at S (Unix time)    | one hour                 |
-| `service:ID:seen`   | zset    | fingerprints of records already pushed, by time (ms)    | 30 days, and a cap       |
+| `service:ID:seen`   | hash    | a record's key to its newest fingerprint (digests)      | 30 days, and a cap       |
+| `service:ID:seen:times` | zset | the same keys by the time they were pushed (ms)        | 30 days, and a cap       |
 | `services`          | hash    | service id to definition (JSON)                         | until removed            |
 | `token:HASH`        | hash    | an access token's name and role, under its SHA-256      | its expiry, if it has one|
 
@@ -67,6 +68,10 @@ def service_due(service_id: str, due_epoch_s: int) -> str:
 
 def service_seen(service_id: str) -> str:
     return f"service:{service_id}:seen"
+
+
+def service_seen_times(service_id: str) -> str:
+    return f"service:{service_id}:seen:times"
 
 
 def token(sha256_hex: str) -> str:

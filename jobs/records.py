@@ -263,6 +263,12 @@ class Service(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     trigger: Schedule = Schedule()
     options: Options = Options()
 
+    @property
+    def skips_seen(self) -> bool:
+        """Does a sync leave out what an earlier one pushed? Never where the destination is made anew each time."""
+        replaced = isinstance(self.destination, FileDestination) and self.destination.mode == "replace"
+        return self.options.unseen_only and not replaced
+
 
 # --- ids and times ----------------------------------------------------------------------------------------------
 

@@ -1,11 +1,15 @@
-"""Which records an earlier sync of the service already pushed: fingerprints of key and content, for 30 days."""
+"""What each record looked like when an earlier sync of the service pushed it: its newest fingerprint, for 30 days.
+
+Only the newest: a record that changes and changes back is pushed again. The fingerprint covers the destination too, so
+that a service with another table, or another file, begins anew.
+"""
 
 from __future__ import annotations
 
 import hashlib
 import json
 import time
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, Any, NamedTuple, cast
 
 import msgspec
 from redis.exceptions import RedisError
@@ -14,58 +18,86 @@ from tenacity import Retrying, retry_if_exception_type, stop_after_delay, wait_e
 from jobs import keys
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Sequence
 
     import redis
+
+    from jobs.records import Service
 
 _encode = msgspec.json.Encoder(order="deterministic", enc_hook=str).encode
 
 
-def fingerprint(record: dict[str, Any]) -> bytes:
-    """The same for the same content, whatever the order of its members; the key is part of the content."""
+class _Print(NamedTuple):
+    key: bytes
+    content: bytes
+
+
+def _digest(value: Any, salt: bytes) -> bytes:  # noqa: ANN401 - whatever a source sends
+    """The same for the same content, whatever the order of its members."""
     try:
-        content = _encode(record)
+        content = _encode(value)
     except UnicodeEncodeError:  # half a surrogate pair, which JSON can name and UTF-8 cannot
-        content = json.dumps(record, sort_keys=True, default=str).encode()
-    return hashlib.blake2b(content, digest_size=12).digest()
+        content = json.dumps(value, sort_keys=True, default=str).encode()
+    return hashlib.blake2b(content, digest_size=12, key=salt).digest()
 
 
 class Seen:
     """Asks and remembers, page by page. A Redis that is away for less than 30 s only slows it down."""
 
-    def __init__(self, client: redis.Redis, service_id: str) -> None:
+    def __init__(self, client: redis.Redis, service: Service) -> None:
         self._client = client
-        self._key = keys.service_seen(service_id)
+        self._prints_key = keys.service_seen(service.id)
+        self._times_key = keys.service_seen_times(service.id)
+        self._key = service.source.key
+        self._salt = hashlib.blake2b(_encode(service.destination), digest_size=16).digest()
 
     def known(self, records: Sequence[dict[str, Any]]) -> list[bool]:
-        """For each record, in order, whether it was pushed before."""
-        prints = [fingerprint(record) for record in records]
+        """For each record, in order, whether it was pushed before and is as it was then."""
+        prints = self._prints(records)
         if not prints:
             return []
         for attempt in _patiently():
             with attempt:
-                scores = self._client.zmscore(self._key, cast("list[str]", prints))
-        return [score is not None for score in scores]
+                names = cast("list[str]", [one.key for one in prints])
+                stored = cast("list[bytes | None]", self._client.hmget(self._prints_key, names))
+        return [one.content == content for one, content in zip(prints, stored, strict=True)]
 
-    def add(self, records: Iterable[dict[str, Any]]) -> None:
-        now_ms = int(time.time() * 1000)
-        members = {fingerprint(record): now_ms for record in records}
-        if not members:
+    def add(self, records: Sequence[dict[str, Any]]) -> None:
+        """Remember what was pushed, and forget what is too old or too much."""
+        prints = self._prints(records)
+        if not prints:
             return
+        now_ms = int(time.time() * 1000)
         too_old = now_ms - int(keys.SEEN_TTL.total_seconds() * 1000)
         for attempt in _patiently():
-            with attempt, self._client.pipeline() as pipe:
-                pipe.zadd(self._key, members)
-                pipe.zremrangebyscore(self._key, "-inf", too_old)
-                pipe.zremrangebyrank(self._key, 0, -keys.SEEN_CAP - 1)
-                pipe.pexpire(self._key, keys.SEEN_TTL)
-                pipe.execute()
+            with attempt:
+                with self._client.pipeline() as pipe:
+                    pipe.hset(self._prints_key, mapping=cast("Any", dict(prints)))
+                    pipe.zadd(self._times_key, {cast("str", one.key): now_ms for one in prints})
+                    pipe.pexpire(self._prints_key, keys.SEEN_TTL)
+                    pipe.pexpire(self._times_key, keys.SEEN_TTL)
+                    pipe.zrangebyscore(self._times_key, "-inf", too_old)
+                    pipe.zrange(self._times_key, 0, -keys.SEEN_CAP - 1)
+                    *_, old, beyond = pipe.execute()
+                if forgotten := {*old, *beyond}:
+                    with self._client.pipeline() as pipe:
+                        pipe.hdel(self._prints_key, *forgotten)
+                        pipe.zrem(self._times_key, *forgotten)
+                        pipe.execute()
+
+    def _prints(self, records: Sequence[dict[str, Any]]) -> list[_Print]:
+        found = []
+        for record in records:
+            content = _digest(record, self._salt)
+            key = record.get(self._key)
+            found.append(_Print(content if key is None else _digest(key, b""), content))
+        return found
 
 
 def _patiently() -> Retrying:
     return Retrying(
         retry=retry_if_exception_type(RedisError),
         stop=stop_after_delay(30),
-        wait=wait_exponential_jitter(initial=0.1, max=3),
+        wait=wait_exponential_jitter(multiplier=0.1, max=3),
         reraise=True,
     )

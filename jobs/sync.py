@@ -72,7 +72,7 @@ class Sync:
             raise TooManyErrors(f"{self.counts.failed:,} records failed; the service allows {limit:,}")
 
     def _unseen(self, records: list[Record]) -> list[Record]:
-        if not self._service.options.unseen_only:
+        if not self._service.skips_seen:
             return records
         known = self._seen.known(records)
         fresh = [record for record, seen in zip(records, known, strict=True) if not seen]
@@ -84,17 +84,21 @@ class Sync:
 
     def _push(self, records: list[Record], destination: Destination) -> None:
         pushed: list[Record] = []
-        for record, refused in destination.push(records):
-            name = reference(record, self._key)
-            if refused is None:
-                pushed.append(record)
-                self._log.info(f"Pushed {name}", phase=Phase.PUSH.value, record=name)
-            else:
-                self.counts.failed += 1
-                self._log.error(f"Not pushed {name}: {refused}", phase=Phase.PUSH.value, record=name)
-        self.counts.pushed += len(pushed)
-        if self._service.options.unseen_only:
-            self._seen.add(pushed)
+        try:
+            for record, refused in destination.push(records):
+                name = reference(record, self._key)
+                if refused is None:
+                    pushed.append(record)
+                    self.counts.pushed += 1
+                    self._log.info(f"Pushed {name}", phase=Phase.PUSH.value, record=name)
+                else:
+                    self.counts.failed += 1
+                    self._log.error(f"Not pushed {name}: {refused}", phase=Phase.PUSH.value, record=name)
+        finally:
+            # Also when it is interrupted in between: what a line says was pushed is counted, and is not pushed again.
+            self._log.set(**asdict(self.counts))
+            if self._service.skips_seen:
+                self._seen.add(pushed)
 
     def _write_counts(self, total: int | None, *, phase: Phase) -> None:
         done = self.counts.pushed + self.counts.skipped + self.counts.filtered + self.counts.failed

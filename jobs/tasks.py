@@ -145,7 +145,7 @@ class _Run:
             page_size=self._service.options.page_size,
             max_attempts=self._service.options.max_attempts,
         )
-        counts = Sync(self._service, context, Seen(self._client, self._service.id)).run()
+        counts = Sync(self._service, context, Seen(self._client, self._service)).run()
         if counts.failed:
             text = f"Completed with errors: {counts.failed:,} of {counts.pulled:,} records were not pushed"
             return Ending(Status.COMPLETED_WITH_ERRORS, None, text)

@@ -16,7 +16,7 @@ import pytest
 
 from jobs import keys
 from jobs.enqueue import stored_summary
-from jobs.records import Options, Reason, SqlDestination, Status, Summary, Trigger
+from jobs.records import FileDestination, Options, Reason, SqlDestination, Status, Summary, Trigger
 from server import wire
 from tests.support import service, store, until
 
@@ -103,14 +103,34 @@ def test_every_customer_arrives_in_the_file_and_each_has_its_line(
 
 
 def test_a_second_sync_skips_what_the_first_one_pushed(
-    client: redis.Redis, requests: Requests, worker: Process, shop: str, shop_auth: Any
+    client: redis.Redis, requests: Requests, worker: Process, shop: str, shop_auth: Any, files: Path
+) -> None:
+    del worker
+    customers = service(
+        "customers",
+        url=f"{shop}/customers",
+        records="customers",
+        auth=shop_auth,
+        destination=FileDestination(path="appended.ndjson", mode="append"),
+    )
+    store(client, customers)
+    first = ended(client, requests.start(customers, Trigger.MANUAL).id)
+    again = ended(client, requests.start(customers, Trigger.MANUAL).id)
+    assert (first.pushed, first.skipped) == (500, 0)
+    assert (again.pulled, again.pushed, again.skipped) == (500, 0, 500)
+    assert len((files / "appended.ndjson").read_text().splitlines()) == 500
+
+
+def test_a_replaced_file_holds_everything_after_each_sync(
+    client: redis.Redis, requests: Requests, worker: Process, shop: str, shop_auth: Any, files: Path
 ) -> None:
     del worker
     customers = service("customers", url=f"{shop}/customers", records="customers", auth=shop_auth)
     store(client, customers)
-    ended(client, requests.start(customers, Trigger.MANUAL).id)
-    again = ended(client, requests.start(customers, Trigger.MANUAL).id)
-    assert (again.pulled, again.pushed, again.skipped) == (500, 0, 500)
+    for _ in range(2):
+        summary = ended(client, requests.start(customers, Trigger.MANUAL).id)
+        assert (summary.pushed, summary.skipped) == (500, 0)
+        assert len((files / "customers.ndjson").read_text().splitlines()) == 500
 
 
 def test_what_the_database_refuses_fails_alone_and_is_named(

@@ -120,7 +120,9 @@ def test_a_redis_out_of_reach_is_said_in_one_line_without_its_password(
 ) -> None:
     monkeypatch.setattr("server.__main__.wait_until_ready", partial(wait_until_ready, seconds=0.2))
     address = f"127.0.0.1:{free_port()}/3"
-    line = last_words(monkeypatch, {**environ, "PORT": str(free_port()), "REDIS_URL": f"redis://ana:hunter2@{address}"})
+    with socket.create_server(("127.0.0.1", 0)) as bound:
+        monkeypatch.setattr("server.__main__.listen", lambda *_: bound)
+        line = last_words(monkeypatch, {**environ, "REDIS_URL": f"redis://ana:hunter2@{address}"})
     assert address in line
     assert "REDIS_URL" in line
     assert "hunter2" not in line
