@@ -21,12 +21,12 @@ from typing import TYPE_CHECKING
 
 from demo import valkey, warehouse
 from demo.processes import Processes
-from demo.services import demo_services, store_if_none
-from demo.settings import HIGHEST_PORT, SHOP_LATENCY_MS, SHOP_PORT, SHOP_TOKEN_VARIABLE
+from demo.services import demo_services, readdress, store_if_none
+from demo.settings import SHOP_LATENCY_MS, SHOP_PORT, SHOP_TOKEN_VARIABLE
 from demo.valkey import ValkeyFailed
 from jobs.connect import RedisOutOfReach, connect, wait_until_ready
 from jobs.settings import DATA, FILES, REDIS_URL, SettingsError, load
-from server.settings import ADMIN_TOKEN, HOST, PORT
+from server.settings import ADMIN_TOKEN, HIGHEST_PORT, HOST, PORT
 from server.settings import SETTINGS as SERVER_SETTINGS
 
 if TYPE_CHECKING:
@@ -158,7 +158,9 @@ def run(plan: Plan, signals: Signals) -> None:
         wait_for("Redis", lambda: redis_answers(plan.redis_url), REDIS_READY_SECONDS, go_on)
         with connect(plan.redis_url) as client:  # closed again: the embedded server waits for its last client
             shop_url = f"http://127.0.0.1:{plan.shop_port}"
-            store_if_none(client, demo_services(shop_url=shop_url, warehouse=database))
+            services = demo_services(shop_url=shop_url, warehouse=database)
+            if not store_if_none(client, services):
+                readdress(client, services, shop_url=shop_url)
         wait_for("the web process", lambda: web_is_ready(plan), WEB_READY_SECONDS, go_on)
         print(banner(plan), flush=True)
         while True:

@@ -1,4 +1,5 @@
-"""honcho as a child: passes its output on, knows who started and who ended first, and leaves nobody behind.
+"""honcho as a child: passes its output on, without the noise, knows who started and who ended first, and leaves
+nobody behind.
 
 honcho restarts nothing and ends everything when one process ends; which processes there are, and why, is the
 launcher's business.
@@ -27,6 +28,25 @@ HONCHO_ENDS_SECONDS = 6.5
 """honcho itself kills five seconds after it asked."""
 
 _EVENT = re.compile(r"[0-9:]{8} system +\| (?P<name>[\w-]+) (?P<what>started|stopped) \(\w+=(?P<number>-?\d+)\)")
+_OVERCOMMIT = "WARNING Memory overcommit must be enabled!"
+"""Valkey's advice to who runs a server in earnest: nothing that a demo could or should do."""
+_KILLING = re.compile(r"[0-9:]{8} system +\| (sending SIGKILL to .+)")
+
+
+class Noise:
+    """What nobody needs to read: advice that is not for a demo, and what honcho says again every tenth of a second."""
+
+    def __init__(self) -> None:
+        self._said: set[str] = set()
+
+    def __call__(self, line: str) -> bool:
+        if _OVERCOMMIT in line:
+            return True
+        if not (killing := _KILLING.match(line)):
+            return False
+        again = killing[1] in self._said
+        self._said.add(killing[1])
+        return again
 
 
 class Ended(NamedTuple):
@@ -89,8 +109,11 @@ class Processes:
         self._honcho.wait()
 
     def _read(self, output: IO[bytes]) -> None:
+        is_noise = Noise()
         for raw in output:
             line = raw.decode(errors="replace")
+            if is_noise(line):
+                continue
             with suppress(OSError):  # whoever read our output has left: the processes are not to notice
                 sys.stdout.write(line)
                 sys.stdout.flush()

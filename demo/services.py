@@ -1,8 +1,11 @@
-"""The three services that a first start finds; what people change or remove stays as they left it."""
+"""The three services that a first start finds. What people change or remove stays as they left it; only the shop's
+address follows the shop's port."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+import re
+from contextlib import suppress
+from typing import TYPE_CHECKING, cast
 
 import msgspec
 
@@ -23,6 +26,8 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     import redis
+
+_ANY_PORT = re.compile(r"^http://127\.0\.0\.1:[0-9]+/")
 
 
 def demo_services(*, shop_url: str, warehouse: Path) -> tuple[Service, ...]:
@@ -69,3 +74,19 @@ def store_if_none(client: redis.Redis, services: tuple[Service, ...]) -> bool:
         return False
     client.hset(keys.SERVICES, mapping={each.id: msgspec.json.encode(each) for each in services})
     return True
+
+
+def readdress(client: redis.Redis, services: tuple[Service, ...], *, shop_url: str) -> None:
+    """The shop's port may be another one than at the last start: sends those of the services that are stored there."""
+    for each in services:
+        stored = cast("bytes | None", client.hget(keys.SERVICES, each.id))
+        if stored is None:
+            continue
+        with suppress(msgspec.DecodeError):  # one that people broke is theirs to mend
+            service = msgspec.json.decode(stored, type=Service)
+            url = _ANY_PORT.sub(f"{shop_url}/", service.source.url)
+            if url != service.source.url:
+                source = msgspec.structs.replace(service.source, url=url)
+                client.hset(
+                    keys.SERVICES, each.id, msgspec.json.encode(msgspec.structs.replace(service, source=source))
+                )

@@ -5,19 +5,12 @@ from __future__ import annotations
 from datetime import timedelta
 
 from jobs.settings import SECRET_PREFIX, Setting
+from server.settings import parse_port
 
 SHOP_TOKEN = "SHOP_TOKEN"  # noqa: S105 - a secret's name
 SHOP_TOKEN_VARIABLE = SECRET_PREFIX + SHOP_TOKEN
 
-HIGHEST_PORT = 65_535
 LONGEST_LATENCY_MS = 60_000
-
-
-def parse_port(text: str) -> int:
-    port = int(text) if text.isascii() and text.isdigit() else 0
-    if not 1 <= port <= HIGHEST_PORT:
-        raise ValueError
-    return port
 
 
 def parse_milliseconds(text: str) -> timedelta:

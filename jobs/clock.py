@@ -11,10 +11,10 @@ import os
 import signal
 import sys
 import threading
+from contextlib import suppress
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, cast
 
-import msgspec
 from redis.exceptions import RedisError
 from rq.exceptions import NoSuchJobError
 from rq.job import Job, JobStatus
@@ -24,7 +24,7 @@ from jobs.appender import Appender
 from jobs.connect import RedisOutOfReach, connect, wait_until_ready
 from jobs.endings import end_sync
 from jobs.enqueue import AlreadyRunning, Requests, stored_summary
-from jobs.records import Reason, Service, Status, Trigger, utc_now
+from jobs.records import Reason, Service, Status, Trigger, Unreadable, decode_service
 from jobs.settings import Settings, SettingsError, load
 
 if TYPE_CHECKING:
@@ -77,10 +77,14 @@ class Clock:
                 self._requests.start(service, Trigger.SCHEDULE)
             except AlreadyRunning as running:
                 _log.warning("%s was due, but its sync %s still runs", service.id, running.sync_id)
+            except RedisError:
+                with suppress(RedisError):  # the claim is given back, so that the next tick can make up for it
+                    self._client.delete(claim)
+                raise
 
     def reap(self, now: datetime) -> None:
         """End each sync that is called running, or queued, and is neither."""
-        for sync_id in self._open_syncs():
+        for sync_id in self._open(cast("list[bytes]", self._client.zrange(keys.SYNCS, 0, -1))):
             beat = cast("bytes | None", self._client.hget(keys.summary(sync_id), "beat"))
             summary = stored_summary(self._client, sync_id)
             if summary is None or summary.status.ended:
@@ -109,7 +113,8 @@ class Clock:
         indexes = [keys.SYNCS, *(keys.service_syncs(service.id) for service in self._services())]
         for index in indexes:
             old = cast("list[bytes]", self._client.zrangebyscore(index, "-inf", before))
-            gone = [one for one in old if not self._is_open(one.decode())]
+            still_open = set(self._open(old))
+            gone = [one for one in old if one.decode() not in still_open]
             if gone:
                 self._client.zrem(index, *gone)
             if len(gone) < len(old):
@@ -117,25 +122,26 @@ class Clock:
 
     def _services(self) -> list[Service]:
         stored = cast("dict[bytes, bytes]", self._client.hgetall(keys.SERVICES))
-        return [service for one in stored.values() if (service := self._read(one))]
+        return [found for name, one in stored.items() if (found := self._read(name.decode(), one))]
 
-    def _read(self, stored: bytes) -> Service | None:
+    def _read(self, service_id: str, stored: bytes) -> Service | None:
         """None for a definition that cannot be read: the other services are due all the same."""
         try:
-            return msgspec.json.decode(stored, type=Service)
-        except msgspec.DecodeError as error:
+            return decode_service(service_id, stored)
+        except Unreadable as error:
             if stored not in self._unreadable:
                 self._unreadable.add(stored)
-                _log.error("A service is left out, its definition cannot be read: %s: %r", error, stored[:200])
+                _log.error("A service is left out. %s", error)
             return None
 
-    def _open_syncs(self) -> list[str]:
-        ids = [one.decode() for one in cast("list[bytes]", self._client.zrange(keys.SYNCS, 0, -1))]
-        return [one for one in ids if self._is_open(one)]
-
-    def _is_open(self, sync_id: str) -> bool:
-        status = cast("bytes | None", self._client.hget(keys.summary(sync_id), "status"))
-        return status is not None and not Status(status.decode()).ended
+    def _open(self, ids: list[bytes]) -> list[str]:
+        """Those that have not ended, in one round trip."""
+        with self._client.pipeline(transaction=False) as pipe:
+            for one in ids:
+                pipe.hget(keys.summary(one.decode()), "status")
+            statuses = cast("list[bytes | None]", pipe.execute())
+        known = zip(ids, statuses, strict=True)
+        return [one.decode() for one, status in known if status and not Status(status.decode()).ended]
 
     def _lives(self, sync_id: str, status: Status, now: datetime) -> bool:
         """What RQ says of the job: it waits in the queue, or its worker saw it at work moments ago."""
@@ -147,6 +153,12 @@ class Clock:
             return True
         seen: datetime | None = job.last_heartbeat
         return job.get_status(refresh=False) == JobStatus.STARTED and seen is not None and now - seen < VOUCHED
+
+
+def redis_time(client: redis.Redis) -> datetime:
+    """One clock for all machines: signs of life are dated by Redis too."""
+    seconds, micros = client.time()
+    return datetime.fromtimestamp(seconds + micros / 1e6, UTC)
 
 
 def _from_ms(ms: bytes) -> datetime:
@@ -169,7 +181,7 @@ def main() -> None:
     away = False
     while not stop.wait(TICK_S):
         try:
-            clock.tick(utc_now())
+            clock.tick(redis_time(client))
         except RedisError as error:
             if not away:
                 _log.warning("Redis is away, the clock waits for it: %s", error)

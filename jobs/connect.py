@@ -38,7 +38,7 @@ def wait_until_ready(client: redis.Redis, url: str, *, seconds: float = 10) -> N
         except RedisError as error:
             if time.monotonic() > deadline:
                 raise RedisOutOfReach(
-                    f"Redis is out of reach at {without_password(url)}: {error}. "
+                    f"Redis is out of reach at {without_password(url)}: {str(error).rstrip('.')}. "
                     "Start it, or set REDIS_URL to one that answers."
                 ) from None
             time.sleep(0.1)

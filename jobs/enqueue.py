@@ -16,7 +16,18 @@ from jobs import keys
 from jobs.appender import Appender
 from jobs.connect import connect
 from jobs.endings import end_sync
-from jobs.records import Reason, Service, Status, Summary, Trigger, new_sync_id, rfc3339, summary_from_hash, utc_now
+from jobs.records import (
+    Reason,
+    Service,
+    Status,
+    Summary,
+    Trigger,
+    decode_service,
+    new_sync_id,
+    rfc3339,
+    summary_from_hash,
+    utc_now,
+)
 
 if TYPE_CHECKING:
     import redis
@@ -79,11 +90,11 @@ class Requests:
         self._lock = threading.Lock()
 
     def service(self, service_id: str) -> Service:
-        """Raises `ServiceNotFound`."""
+        """Raises `ServiceNotFound` or `Unreadable`."""
         stored = cast("bytes | None", self._client.hget(keys.SERVICES, service_id))
         if stored is None:
             raise ServiceNotFound(service_id)
-        return msgspec.json.decode(stored, type=Service)
+        return decode_service(service_id, stored)
 
     def start(self, service: Service, trigger: Trigger) -> Summary:
         """Queue a sync and return its summary. Raises `ServiceInactive` or `AlreadyRunning`."""

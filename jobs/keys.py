@@ -15,6 +15,7 @@
 | `service:ID:seen`   | hash    | a record's key to its newest fingerprint (digests)      | 30 days, and a cap       |
 | `service:ID:seen:times` | zset | the same keys by the time they were pushed (ms)        | 30 days, and a cap       |
 | `services`          | hash    | service id to definition (JSON)                         | until removed            |
+| `signed-out:ID`     | string  | a browser session that was ended before its time        | as long as the session   |
 | `token:HASH`        | hash    | an access token's name and role, under its SHA-256      | its expiry, if it has one|
 
 A sync's keys share the hash tag `{ID}`, so one script call touches one slot of a Redis Cluster.
@@ -72,6 +73,10 @@ def service_seen(service_id: str) -> str:
 
 def service_seen_times(service_id: str) -> str:
     return f"service:{service_id}:seen:times"
+
+
+def signed_out(session_id: str) -> str:
+    return f"signed-out:{session_id}"
 
 
 def token(sha256_hex: str) -> str:

@@ -270,6 +270,21 @@ class Service(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
         return self.options.unseen_only and not replaced
 
 
+class Unreadable(ValueError):
+    """A stored definition that is no service: written by hand, or by another version."""
+
+
+def decode_service(service_id: str, stored: bytes) -> Service:
+    """Raises `Unreadable`, with the reason."""
+    try:
+        service = msgspec.json.decode(stored, type=Service)
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
+        raise Unreadable(f"The definition of {service_id!r} cannot be read: {error}") from None
+    if service.id != service_id:
+        raise Unreadable(f"The definition stored as {service_id!r} says that its id is {service.id!r}")
+    return service
+
+
 # --- ids and times ----------------------------------------------------------------------------------------------
 
 _ULID = re.compile(r"^[0-7][0-9A-HJKMNP-TV-Z]{25}$")

@@ -32,6 +32,8 @@ class Setting(Generic[T]):
     help: str
     takes: str
     parse: Callable[[str], T]
+    secret: bool = False
+    """A wrong value is not repeated: it may be a right one with a slip in it."""
 
     def read(self, environ: Mapping[str, str]) -> T:
         text = environ.get(self.name, "").strip() or self.default
@@ -39,8 +41,9 @@ class Setting(Generic[T]):
             return self.parse(text)
         except ValueError as error:
             detail = f" ({error})" if str(error) else ""
-            got = re.sub(r"//.*@", "//…@", text)  # a password is no help to anyone who reads the error
-            raise SettingsError(f"{self.name}: got {got!r}; takes {self.takes}{detail}") from None
+            # a password is no help to anyone who reads the error
+            got = f"a value of {len(text)} characters" if self.secret else repr(re.sub(r"//.*@", "//…@", text))
+            raise SettingsError(f"{self.name}: got {got}; takes {self.takes}{detail}") from None
 
 
 LONGEST = timedelta(days=3650)

@@ -18,6 +18,7 @@ from jobs.appender import Appender
 from jobs.connect import RedisOutOfReach, connect, wait_until_ready
 from jobs.endings import end_sync
 from jobs.enqueue import QUEUE
+from jobs.leash import die_with_parent
 from jobs.records import Reason, Status
 from jobs.settings import Settings, SettingsError, load
 
@@ -31,6 +32,13 @@ MONITOR_S = 5
 
 class SyncWorker(Worker):
     """Told to go, it asks its running sync to end at once and say so, instead of waiting an hour for it."""
+
+    def main_work_horse(self, job: Job, queue: Queue) -> None:
+        """In the sync's own process. It goes with its worker: nobody else would say that it still runs."""
+        die_with_parent()
+        if os.getppid() != self.pid:  # it died in the meantime
+            os._exit(1)
+        super().main_work_horse(job, queue)
 
     def handle_warm_shutdown_request(self) -> None:
         if self.horse_pid:

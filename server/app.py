@@ -7,7 +7,7 @@ import logging
 import signal
 from contextlib import asynccontextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import jinja2
 from redis.asyncio import BlockingConnectionPool, Redis
@@ -17,6 +17,8 @@ from redis.exceptions import RedisError
 from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
 from starlette.middleware import Middleware
+from starlette.requests import ClientDisconnect
+from starlette.responses import Response
 from starlette.routing import Mount
 from starlette.staticfiles import StaticFiles
 from starlette.templating import Jinja2Templates
@@ -29,6 +31,7 @@ from server.auth import Auth, AuthMiddleware
 from server.downloads import Downloads
 from server.headers import SecurityHeaders
 from server.hub import Hub
+from server.limits import BodyLimit
 from server.live import Live
 from server.pages import FILTERS, Pages
 from server.store import Store
@@ -37,7 +40,6 @@ if TYPE_CHECKING:
     from collections.abc import AsyncIterator
 
     from starlette.requests import Request
-    from starlette.responses import Response
 
     from server.settings import ServerSettings
 
@@ -46,13 +48,22 @@ ROOT = Path(__file__).parent.parent
 _log = logging.getLogger("synctail.server")
 
 
+class _Static(StaticFiles):
+    """Asked for anew each time, and answered with 304: a page and its modules are of one version."""
+
+    def file_response(self, *args: Any, **kwargs: Any) -> Response:  # noqa: ANN401 - as the base class has it
+        answer = super().file_response(*args, **kwargs)
+        answer.headers.setdefault("Cache-Control", "no-cache")
+        return answer
+
+
 def create_app(settings: ServerSettings) -> Starlette:
     client = _redis(settings.jobs.redis_url)
     auth = Auth(client, settings.session_key, settings.allowed_origins)
     store = Store(client, settings.jobs.retention)
     hub = Hub(store)
     actions = Actions(store, Requests(settings.jobs))
-    pages = Pages(store, actions, auth, _templates())
+    pages = Pages(store, actions, auth, _templates(), retention=settings.jobs.retention)
 
     @asynccontextmanager
     async def lifespan(_app: Starlette) -> AsyncIterator[None]:
@@ -77,17 +88,27 @@ def create_app(settings: ServerSettings) -> Starlette:
             *Api(store, actions).routes(),
             *Downloads(store, hub).routes(),
             *Live(hub, auth).routes(),
-            Mount("/static", StaticFiles(directory=ROOT / "static")),
+            Mount("/static", _Static(directory=ROOT / "static")),
         ],
-        middleware=[Middleware(SecurityHeaders), Middleware(AuthMiddleware, auth=auth)],
+        middleware=[
+            Middleware(SecurityHeaders),
+            Middleware(BodyLimit),
+            Middleware(AuthMiddleware, auth=auth, answer=on_error),
+        ],
         exception_handlers={
             errors.ApiError: on_error,
             HTTPException: on_error,
             RedisError: on_error,
+            ClientDisconnect: _nobody,
             Exception: on_error,
         },
         lifespan=lifespan,
     )
+
+
+def _nobody(_request: Request, _error: Exception) -> Response:
+    """The client left in the middle of its request: there is nobody to answer, and nothing to report."""
+    return Response(status_code=400)
 
 
 def _redis(url: str) -> Redis:
@@ -99,11 +120,11 @@ def _redis(url: str) -> Redis:
         url,
         protocol=2,
         retry=Retry(NoBackoff(), 1),
-        socket_timeout=5,
+        socket_timeout=2,
         socket_connect_timeout=3,
-        health_check_interval=15,
+        # No health checks: redis-py nests them into connecting, and a Redis that hangs would take minutes to notice.
         max_connections=50,
-        timeout=5,
+        timeout=10,
     )
     return Redis.from_pool(pool)
 
@@ -130,8 +151,8 @@ def _answer(pages: Pages, request: Request, error: Exception) -> Response:
         case errors.ApiError():
             status, title, detail, extra = error.status, error.title, error.detail, error.extra
         case RedisError():
-            away = errors.RedisAway
-            status, title, detail = away.status, away.title, "Redis does not answer. Try again in a moment."
+            away = errors.RedisAway()
+            status, title, detail = away.status, away.title, away.detail
         case HTTPException(status_code=404):
             status, title, detail = 404, "Not found", f"There is nothing at {request.url.path}."
         case HTTPException():
@@ -139,7 +160,7 @@ def _answer(pages: Pages, request: Request, error: Exception) -> Response:
         case _:
             status, title, detail = 500, "Something went wrong", "It was our fault, and is in the server's log."
     if "text/html" in request.headers.get("accept", "") and not request.url.path.startswith("/api/"):
-        return pages.error(request, status, title, detail)
+        return pages.error(request, status, title, detail, extra)
     answer = errors.problem(status, title, detail, extra)
     if isinstance(error, HTTPException) and error.headers:
         answer.headers.update(error.headers)

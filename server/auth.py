@@ -24,7 +24,7 @@ from jobs import keys
 from server import errors
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
 
     from redis.asyncio import Redis
     from starlette.responses import Response
@@ -50,7 +50,7 @@ class Principal:
     name: str
     role: Role
     csrf: str = ""
-    """What a form of this session must carry; empty for a bearer token, which no foreign page can send."""
+    """Names the session, and is what its forms must carry; empty for a bearer token, which no foreign page sends."""
 
 
 def new_token() -> str:
@@ -92,9 +92,16 @@ class Auth:
             return None
         return str(self._signer.dumps({"t": hashed, "c": secrets.token_urlsafe(16)}))
 
+    async def sign_out(self, who: Principal) -> None:
+        """End the session, wherever its cookie may still be."""
+        await cast("Any", self._client.set(keys.signed_out(who.csrf), "1", ex=SESSION_S))
+
     async def _token(self, hashed: str, csrf: str = "") -> Principal | None:
-        stored = await cast("Any", self._client.hgetall(keys.token(hashed)))
-        if not stored:
+        async with self._client.pipeline(transaction=False) as pipe:
+            pipe.hgetall(keys.token(hashed))
+            pipe.exists(keys.signed_out(csrf))
+            stored, signed_out = await pipe.execute()
+        if not stored or (csrf and signed_out):
             return None
         return Principal(stored[b"name"].decode(), Role[stored[b"role"].decode().upper()], csrf)
 
@@ -167,9 +174,10 @@ class AuthMiddleware:
     """Finds out who is asking, and lets nobody else in. Websockets go on to their endpoint, which closes with 4401:
     a browser cannot see the status of a refused handshake."""
 
-    def __init__(self, app: ASGIApp, auth: Auth) -> None:
+    def __init__(self, app: ASGIApp, auth: Auth, answer: Callable[[Request, Exception], Response]) -> None:
         self._app = app
         self._auth = auth
+        self._answer = answer
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] not in ("http", "websocket") or _is_open(scope["path"]):
@@ -180,7 +188,7 @@ class AuthMiddleware:
         except RedisError:
             scope["principal"] = None
             if scope["type"] == "http":
-                await _redis_away()(scope, receive, send)
+                await self._answer(Request(scope), errors.RedisAway())(scope, receive, send)
                 return
             scope["redis_away"] = True
         if scope["type"] == "http" and scope["principal"] is None:
@@ -191,11 +199,6 @@ class AuthMiddleware:
 
 def _is_open(path: str) -> bool:
     return any(path == known or (known.endswith("/") and path.startswith(known)) for known in OPEN)
-
-
-def _redis_away() -> Response:
-    away = errors.RedisAway
-    return errors.problem(away.status, away.title, "Redis does not answer. Try again in a moment.")
 
 
 def _refusal(scope: Scope) -> Response:

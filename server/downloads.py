@@ -87,6 +87,12 @@ class Downloads:
                     yield form(_gap(frame["first"], frame["last"], frame["why"]))
 
 
+# What a terminal would obey, or what turns a line around, is shown instead: C0 and C1 controls, and bidi controls.
+_CONTROLS = [*range(0x09), *range(0x0B, 0x20), *range(0x7F, 0xA0)]
+_BIDI = [0x200E, 0x200F, *range(0x202A, 0x202F), *range(0x2066, 0x206A)]
+_VISIBLE = {**{code: f"\\x{code:02x}" for code in _CONTROLS}, **{code: f"\\u{code:04x}" for code in _BIDI}}
+
+
 def _gap(first: int, last: int, why: str = "they are no longer kept") -> bytes:
     return msgspec.json.encode({"type": "gap", "first": first, "last": last, "why": why})
 
@@ -103,5 +109,5 @@ def _text_line(line: dict[str, Any]) -> str:
     if line.get("type") == "gap":
         return f"… lines {line['first']} to {line['last']} no longer exist: {line['why']}\n"
     # A line of the log stays one line of the file: what follows a line break in it is indented.
-    text = line["text"].replace("\n", "\n    ")
+    text = line["text"].translate(_VISIBLE).replace("\n", "\n    ")
     return f"{line['time']} {line['level'].upper():7} {line.get('phase', '-'):6} {text}\n"

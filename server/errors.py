@@ -58,8 +58,19 @@ class SyncExpired(ApiError):
     status, close_code, title = 410, 4410, "Expired"
 
 
+class TooLarge(ApiError):
+    status, close_code, title = 413, 4400, "Too large"
+
+
+class ServiceUnreadable(ApiError):
+    status, close_code, title = 409, 4400, "The definition cannot be read"
+
+
 class RedisAway(ApiError):
     status, close_code, title = 503, 1012, "Redis is out of reach"
+
+    def __init__(self, detail: str = "Redis does not answer. Try again in a moment.", **extra: object) -> None:
+        super().__init__(detail, **extra)
 
 
 def problem(status: int, title: str, detail: str, extra: Mapping[str, object] | None = None) -> Response:

@@ -33,6 +33,8 @@ PUBLISH_EVERY_S = 0.05
 BEAT_EVERY_S = 10.0
 TAIL_BYTES = 256 * 1024
 CONFIRM_S = 2.0
+AWAY_S = 10.0
+"""A Redis that is away for longer is told to the viewers: a page must not look live when nothing can come."""
 
 _log = logging.getLogger("synctail.hub")
 
@@ -159,6 +161,12 @@ class Tail:
         """Wake the viewers without a lane; those with one are woken only when there is no other way."""
         changed, self.changed = self.changed, asyncio.Event()
         changed.set()
+
+    def fail(self, error: errors.ApiError) -> None:
+        """All viewers are told, and leave."""
+        self.error = error
+        self.wake_riders()
+        self.notify()
 
     def wake_riders(self) -> None:
         for rider in self.riders:
@@ -315,23 +323,25 @@ class Hub:
         self._subscriber.want(keys.live(tail.sync_id))
         if not await _within(tail.confirmed, CONFIRM_S):
             _log.warning("Redis does not confirm subscriptions; logs are read every %.0f s meanwhile", CHECK_EVERY_S)
-        away = False
+        away_since = 0.0
         while True:
             tail.wake.clear()
             tail.hole.clear()
             try:
                 await self._refresh(tail)
-                away = False
+                away_since = 0.0
             except errors.ApiError as error:
-                tail.error = error
-                tail.wake_riders()
-                tail.notify()
+                tail.fail(error)
                 return
             except RedisError as error:
                 tail.stale = True
-                if not away:
+                now = asyncio.get_running_loop().time()
+                if not away_since:
                     _log.warning("Redis is away: %s", error)
-                away = True
+                    away_since = now
+                elif now - away_since > AWAY_S:
+                    tail.fail(errors.RedisAway())
+                    return
             heed_cancellation()
             # The summary at most twice a second, however many messages come; a hole in the lines cannot wait.
             if not await _within(tail.hole, SUMMARY_EVERY_S) and not await _within(tail.wake, CHECK_EVERY_S):

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import hashlib
+from datetime import timedelta
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import msgspec
@@ -13,6 +16,8 @@ from jobs.records import Service, Summary, parse_rfc3339, rfc3339, utc_now
 from server import auth, errors, params, wire
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from starlette.requests import Request
     from starlette.routing import BaseRoute
     from starlette.templating import Jinja2Templates
@@ -23,6 +28,13 @@ if TYPE_CHECKING:
 LISTED = 50
 LINES_WITHOUT_SCRIPT = 500
 SIGN_IN_LIMIT_BYTES = 4096
+STATIC = Path(__file__).parent.parent / "static"
+
+# Characters that would act on a terminal or turn text around: C0 but newline and tab, DEL, C1, and the marks,
+# overrides and isolates of bidirectional text. The first have pictures; the others are shown by their numbers.
+_PICTURES = {code: chr(0x2400 + code) for code in range(0x20) if chr(code) not in "\n\t"} | {0x7F: "\u2421"}
+_NUMBERED = (*range(0x80, 0xA0), 0x200E, 0x200F, *range(0x202A, 0x202F), *range(0x2066, 0x206A))
+_VISIBLE = _PICTURES | {code: f"\\u{{{code:x}}}" for code in _NUMBERED}
 
 
 class Row(NamedTuple):
@@ -31,11 +43,15 @@ class Row(NamedTuple):
 
 
 class Pages:
-    def __init__(self, store: Store, actions: Actions, who: auth.Auth, templates: Jinja2Templates) -> None:
+    def __init__(
+        self, store: Store, actions: Actions, who: auth.Auth, templates: Jinja2Templates, *, retention: timedelta
+    ) -> None:
         self._store = store
         self._actions = actions
         self._auth = who
         self._templates = templates
+        self._retention = lasting(retention)
+        self._version = _version_of(STATIC)
 
     def routes(self) -> list[BaseRoute]:
         return [
@@ -80,7 +96,9 @@ class Pages:
         return answer
 
     async def sign_out(self, request: Request) -> Response:
-        await auth.require_change(request, auth.Role.VIEWER)
+        who = await auth.require_change(request, auth.Role.VIEWER)
+        if who.csrf:
+            await self._auth.sign_out(who)
         answer = RedirectResponse("/sign-in", 303)
         answer.delete_cookie(auth.COOKIE)
         return answer
@@ -147,8 +165,11 @@ class Pages:
 
     # --- rendering ----------------------------------------------------------------------------------------------
 
-    def error(self, request: Request, status: int, title: str, detail: str) -> Response:
-        return self._page(request, "error.html", status, status=status, title=title, detail=detail)
+    def error(
+        self, request: Request, status: int, title: str, detail: str, extra: Mapping[str, object] | None = None
+    ) -> Response:
+        running = (extra or {}).get("sync")
+        return self._page(request, "error.html", status, status=status, title=title, detail=detail, running=running)
 
     def _page(self, request: Request, template: str, http_status: int = 200, /, **context: Any) -> Response:  # noqa: ANN401
         who = auth.principal(request)
@@ -156,10 +177,24 @@ class Pages:
             "principal": {"name": who.name, "role": who.role.name.lower()} if who else None,
             "csrf": who.csrf if who else "",
             "now": rfc3339(utc_now()),
+            "retention": self._retention,
+            "static": self._static,
         }
         return self._templates.TemplateResponse(
             request, template, {**shared, **context}, http_status, {"Cache-Control": "no-store"}
         )
+
+    def _static(self, path: str) -> str:
+        """The address of a static file. It changes with the files, so no browser shows a page with an old one."""
+        return f"/static/{path}?v={self._version}"
+
+
+def _version_of(folder: Path) -> str:
+    content = hashlib.sha256()
+    for file in sorted(folder.iterdir()):
+        if file.is_file():
+            content.update(file.read_bytes())
+    return content.hexdigest()[:10]
 
 
 def _own_path(target: str) -> str:
@@ -184,9 +219,8 @@ def clock(time: str) -> str:
 
 
 def logged(text: str) -> Markup:
-    """Text as a browser will hold it after reading our HTML: it would turn a bare CR into a newline, and drop a NUL
-    (which line.js shows the same way)."""
-    return Markup(str(escape(text)).replace("\r", "&#13;").replace("\0", "\N{REPLACEMENT CHARACTER}"))  # noqa: S704
+    """What was logged, with control characters shown instead of acting. line.js shows the same."""
+    return Markup(str(escape(text)).translate(_VISIBLE))  # noqa: S704
 
 
 def thousands(number: int) -> str:
@@ -204,6 +238,17 @@ def elapsed(summary: Summary, now: str) -> str:
     if seconds < 3600:  # noqa: PLR2004
         return f"{seconds // 60} m {seconds % 60} s"
     return f"{seconds // 3600} h {seconds // 60 % 60} m"
+
+
+def lasting(time: timedelta) -> str:
+    """`24 hours`, `7 days`, `90 minutes`: the largest unit that says it whole, and of a single day the hours."""
+    minutes = max(1, time // timedelta(minutes=1))
+    count, unit = minutes, "minute"
+    if minutes % 60 == 0:
+        count, unit = minutes // 60, "hour"
+    if minutes % 1440 == 0 and minutes > 1440:  # noqa: PLR2004
+        count, unit = minutes // 1440, "day"
+    return f"{count} {unit}" if count == 1 else f"{count} {unit}s"
 
 
 def words(value: str | None) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import secrets
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
@@ -16,9 +17,12 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 
-def _port(text: str) -> int:
-    port = int(text)
-    if not 0 < port < 65536:  # noqa: PLR2004 - the range of TCP ports
+HIGHEST_PORT = 65_535
+
+
+def parse_port(text: str) -> int:
+    port = int(text) if re.fullmatch("[0-9]{1,5}", text) else 0
+    if not 1 <= port <= HIGHEST_PORT:
         raise ValueError
     return port
 
@@ -39,13 +43,14 @@ def _origins(text: str) -> tuple[str, ...]:
 
 
 HOST = Setting("HOST", "127.0.0.1", "Where the web process listens.", "an address or a host name", str)
-PORT = Setting("PORT", "8000", "The port it listens on.", "a number from 1 to 65535", _port)
+PORT = Setting("PORT", "8000", "The port it listens on.", "a number from 1 to 65535", parse_port)
 ADMIN_TOKEN = Setting(
     "SYNCTAIL_ADMIN_TOKEN",
     "",
     "A known admin token, for automation. Without it one is made at the first start and shown once.",
     "at least 16 ASCII characters without spaces",
     _token,
+    secret=True,
 )
 SESSION_KEY = Setting(
     "SYNCTAIL_SESSION_KEY",
@@ -53,6 +58,7 @@ SESSION_KEY = Setting(
     "Signs browser sessions. Without it one is made at the first start and kept in the data folder.",
     "at least 16 ASCII characters without spaces",
     _token,
+    secret=True,
 )
 ALLOWED_ORIGINS = Setting(
     "SYNCTAIL_ALLOWED_ORIGINS",

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
+import asyncio
+import logging
 from typing import TYPE_CHECKING, Any, cast
 
-import msgspec
-
 from jobs import keys
-from jobs.records import Service, Summary, summary_from_hash, sync_id_time, utc_now
+from jobs.records import Service, Summary, Unreadable, decode_service, summary_from_hash, sync_id_time, utc_now
 from server import errors, wire
 
 if TYPE_CHECKING:
@@ -17,10 +17,14 @@ if TYPE_CHECKING:
 
     from jobs.records import Status
 
+_log = logging.getLogger("synctail.store")
+
 READ_ENTRIES = 64
 READ_LINES = 5000
 READ_BYTES = 1024 * 1024
 """One read takes entries until it has so many lines or bytes: a reader far behind costs bounded memory."""
+READS_AT_ONCE = 16
+"""Readers that are behind wait for each other, so that all others find a connection to Redis."""
 SCAN_STEP = 200
 
 
@@ -30,6 +34,8 @@ class Store:
     def __init__(self, client: Redis, retention: timedelta) -> None:
         self._client = client
         self._retention = retention
+        self._reads = asyncio.Semaphore(READS_AT_ONCE)
+        self._complained: set[str] = set()
 
     @property
     def pool(self) -> ConnectionPool:
@@ -44,7 +50,12 @@ class Store:
     async def services(self) -> list[Service]:
         """All services, by name."""
         stored = await cast("Any", self._client.hgetall(keys.SERVICES))
-        services = [msgspec.json.decode(one, type=Service) for one in stored.values()]
+        services = []
+        for service_id, definition in stored.items():
+            try:
+                services.append(decode_service(service_id.decode(), definition))
+            except Unreadable as error:  # the others are shown all the same
+                self._complain(str(error))
         return sorted(services, key=lambda service: (service.name.lower(), service.id))
 
     async def service(self, service_id: str) -> Service:
@@ -52,7 +63,16 @@ class Store:
         stored = await cast("Any", self._client.hget(keys.SERVICES, service_id))
         if stored is None:
             raise errors.ServiceUnknown(f"There is no service {service_id!r}. GET /api/services lists them.")
-        return msgspec.json.decode(stored, type=Service)
+        try:
+            return decode_service(service_id, stored)
+        except Unreadable as error:
+            raise errors.ServiceUnreadable(f"{error}. Correct it, or remove it from the hash `services`.") from None
+
+    def _complain(self, text: str) -> None:
+        """In the process's log, once."""
+        if text not in self._complained:
+            self._complained.add(text)
+            _log.error("A service is left out. %s", text)
 
     # --- summaries ----------------------------------------------------------------------------------------------
 
@@ -131,9 +151,10 @@ class Store:
         found: list[wire.Chunk] = []
         cursor, size = after, 0
         while cursor - after < lines and size < READ_BYTES:
-            stored = await cast(
-                "Any", self._client.xrange(keys.log(sync_id), f"({cursor}-{2**64 - 1}", "+", READ_ENTRIES)
-            )
+            async with self._reads:
+                stored = await cast(
+                    "Any", self._client.xrange(keys.log(sync_id), f"({cursor}-{2**64 - 1}", "+", READ_ENTRIES)
+                )
             for entry_id, fields in stored:
                 chunk = wire.chunk_from_entry(entry_id, fields)
                 found.append(chunk)

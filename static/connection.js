@@ -3,6 +3,8 @@
 
 import { plural } from "./format.js";
 
+const CUT_SHORT = new Set(["failed", "stopped"]);
+
 /** @param {import("./follower.js").State} state @param {number} [left] seconds until the next try @returns {string} */
 export function stateWords(state, left = state.seconds ?? 0) {
   switch (state.name) {
@@ -17,7 +19,7 @@ export function stateWords(state, left = state.seconds ?? 0) {
     case "offline":
       return "Offline";
     case "complete":
-      return `Complete: ${plural(state.total ?? 0, "line")}`;
+      return `${CUT_SHORT.has(state.status) ? "Ended" : "Complete"}: ${plural(state.total ?? 0, "line")}`;
     case "signed-out":
       return "Signed out";
     case "gone":

@@ -23,7 +23,7 @@ const ENDED = new Set(["completed", "completed_with_errors", "failed", "stopped"
 /**
  * @typedef {{n: number, time: string, level: string, text: string, phase?: string, record?: string}} Line
  * @typedef {"connecting"|"live"|"polling"|"reconnecting"|"offline"|"complete"|"signed-out"|"gone"} StateName
- * @typedef {{name: StateName, seconds?: number, total?: number, reason?: string}} State
+ * @typedef {{name: StateName, seconds?: number, total?: number, status?: string, reason?: string}} State
  */
 
 /**
@@ -53,6 +53,7 @@ export class Follower extends EventTarget {
   #retries = 0; // how far the backoff has grown
   #without = 0; // since when there has been no working websocket
   #probeAt = Infinity; // while polling: when the websocket is next tried
+  #outage = false; // neither way worked, and no poll has succeeded since
   #end = null; // the end frame, while lines before it are still missing
   #etag = null; // {url, value} of the last poll
 
@@ -201,6 +202,7 @@ export class Follower extends EventTarget {
     seen.heard = seen.at;
     this.#cancel("connect");
     this.#probeAt = Infinity;
+    this.#outage = false;
     this.#say({ name: "live" });
     const check = () => {
       const left = seen.at + this.#timing.deadAfter - performance.now();
@@ -224,6 +226,7 @@ export class Follower extends EventTarget {
     if (code === 4429 || code === 4400) {
       // A socket is not wanted; a poll holds no connection, and brings the same frames meanwhile.
       this.#probeAt = performance.now() + this.#timing.crowdedWait * (1 + this.#random());
+      this.#outage = false;
       return void this.#poll();
     }
     if (was === "polling") return void this.#poll();
@@ -276,6 +279,9 @@ export class Follower extends EventTarget {
     const now = performance.now();
     if (moved && body && (this.#cursor < body.last || ENDED.has(body.status))) return void this.#poll();
     // The probe goes between two polls, and has as long as the pause between them: lines wait no longer for it.
+    // After an outage it was the server that was away, not websockets: they are tried at once.
+    if (this.#outage) this.#probeAt = now;
+    this.#outage = false;
     if (this.#probeAt === Infinity) this.#probeAt = now + this.#timing.probeEvery;
     if (now >= this.#probeAt && !this.#end) {
       this.#probeAt = now + this.#timing.probeEvery;
@@ -287,6 +293,7 @@ export class Follower extends EventTarget {
   /** Neither way works. Wait, then try both: after an outage nobody should be left on polling. */
   #pollFailed(status) {
     this.#etag = null;
+    this.#outage = status !== 429;
     const wait = status === 429 ? this.#timing.crowdedWait / 2 : this.#backoff();
     this.#retry(wait, () => {
       if (this.#end || status === 429) return void this.#poll();
@@ -366,7 +373,7 @@ export class Follower extends EventTarget {
     this.#end = null;
     this.#emit("summary", frame.summary);
     this.#emit("end", { last: frame.last, summary: frame.summary });
-    this.#finish({ name: "complete", total: frame.last });
+    this.#finish({ name: "complete", total: frame.last, status: frame.summary.status });
   }
 
   // --- small things ---------------------------------------------------------------------------------------------

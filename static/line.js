@@ -6,10 +6,20 @@ import { clock, thousands } from "./format.js";
 /** A text longer than this is folded to a few rows, with a button that opens it. Nothing is taken out of the page. */
 export const LONG_TEXT = 4096;
 
+// What would act on a terminal or turn the text around is shown instead. `logged` in server/pages.py is the same.
+const ACTING = /[\0-\x08\x0b-\x1f\x7f-\x9f\u200e\u200f\u202a-\u202e\u2066-\u2069]/g;
+
+/** @param {string} one a control character @returns {string} ESC → "␛", U+202E → "\u{202e}" */
+function visible(one) {
+  const code = one.charCodeAt(0);
+  if (code < 0x20) return String.fromCharCode(0x2400 + code);
+  return code === 0x7f ? "\u2421" : `\\u{${code.toString(16)}}`;
+}
+
 function part(tag, name, text) {
   const element = document.createElement(tag);
   if (name) element.className = name;
-  element.textContent = text.replaceAll("\0", "\ufffd"); // HTML cannot carry a NUL, and the template's row is HTML
+  element.textContent = text.replace(ACTING, visible);
   return element;
 }
 

@@ -10,7 +10,8 @@ const AWAY_PX = 40; // two rows: nearer to the end than that, nobody has left it
 const UP_KEYS = new Set(["ArrowUp", "PageUp", "Home"]);
 
 /**
- * Events: `change`, whenever `following`, `unseen`, `held` or `paused` changed;
+ * Events: `change`, whenever `following`, `unseen`, `held` or `paused` changed; `dropped` {last} when lines up to
+ * that number have left the top;
  * `found` {n} once the line an address points at is in view, or the gap in its place.
  */
 export class LogView extends EventTarget {
@@ -25,6 +26,7 @@ export class LogView extends EventTarget {
   #following = true;
   #unseen = 0;
   #known;
+  #most;
   #target = 0; // the line to bring into view, until it has arrived
   #settling = null; // its row, until enough has arrived below it to hold it in the middle
   #last = { top: 0, height: 0 };
@@ -34,9 +36,11 @@ export class LogView extends EventTarget {
    * @param {HTMLElement} options.scroller the region that scrolls
    * @param {HTMLElement} options.rows the empty element in it that takes the rows
    * @param {number} [options.known] lines up to this number were there when the page opened: they are not "new"
+   * @param {number} [options.most] about how many rows are kept while following
    */
-  constructor({ scroller, rows, known = 0 }) {
+  constructor({ scroller, rows, known = 0, most = Infinity }) {
     super();
+    this.#most = most;
     this.#known = known;
     this.#scroller = scroller;
     this.#rows = rows;
@@ -167,9 +171,24 @@ export class LogView extends EventTarget {
     if (this.#target) this.#seekNow();
     if (lines) this.#settling = null; // new lines move nothing any more
     else if (this.#settling) this.#settle();
-    if (this.#following) return this.#pin();
+    if (this.#following) {
+      this.#drop();
+      return this.#pin();
+    }
     this.#unseen += lines;
     this.#changed();
+  }
+
+  /** Whole blocks leave the top, out of sight of who follows: a log without end must not fill the machine. */
+  #drop() {
+    let last = 0;
+    while (this.#rows.childElementCount * ROWS_PER_BLOCK > this.#most && this.#rows.childElementCount > 1) {
+      const block = this.#rows.firstElementChild;
+      const { n, last: gone } = block.lastElementChild.dataset;
+      last = Number(n ?? gone);
+      block.remove();
+    }
+    if (last) this.dispatchEvent(new CustomEvent("dropped", { detail: { last } }));
   }
 
   /** How many rows the open block still takes; a full one is closed, and a new one opened. */

@@ -40,7 +40,9 @@ export class SyncHead {
     for (const name of COUNTS) this.#text(`[data-count="${name}"]`, thousands(summary[name]));
     const pending = COUNTS.slice(1).reduce((left, name) => left - summary[name], summary.pulled);
     this.#text('[data-count="pending"]', thousands(pending));
-    this.#hide("[data-pending]", pending === 0);
+    // While it runs it comes and goes many times a second; then its place stays, and the log below stays where it is.
+    this.#hide("[data-pending]", pending === 0 && ENDED.has(summary.status));
+    this.#hide("[data-filtered]", summary.filtered === 0);
     this.#alarm(summary.failed > 0);
     this.#progress(summary.progress);
     this.#started(summary.started_at);

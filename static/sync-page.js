@@ -8,15 +8,16 @@ import { plural, thousands } from "./format.js";
 import { LogView } from "./log-view.js";
 import { SyncHead } from "./sync-head.js";
 
-// A log longer than this opens at its tail; a link on top brings the rest.
-const OPENS_WITH = 50_000;
+// A log longer than this opens at its tail, and one that grows beyond it lets go of its top; a link brings the rest.
+const MOST_LINES = 50_000;
 const BEFORE_TARGET = 500;
 
 const get = (id) => document.getElementById(id);
+const whole = new URLSearchParams(location.search).has("all");
 
 function startAfter(lines, target) {
-  if (new URLSearchParams(location.search).has("all") || lines <= OPENS_WITH) return 0;
-  const tail = lines - OPENS_WITH;
+  if (whole || lines <= MOST_LINES) return 0;
+  const tail = lines - MOST_LINES;
   return target ? Math.max(0, Math.min(tail, target - BEFORE_TARGET)) : tail;
 }
 
@@ -25,11 +26,11 @@ const lineInAddress = () => Number(/^#L(\d{1,9})$/.exec(location.hash)?.[1] ?? 0
 const log = get("log");
 const known = Number(log.dataset.lines);
 const head = new SyncHead(get("sync-head"), get("words"));
-const view = new LogView({ scroller: get("log-scroll"), rows: get("log-rows"), known });
+const most = whole ? Infinity : MOST_LINES;
+const view = new LogView({ scroller: get("log-scroll"), rows: get("log-rows"), known, most });
 const after = startAfter(known, lineInAddress());
 const follower = new Follower({ sync: log.dataset.sync, after });
 const announce = announcer(get("announcements"));
-let touched = false; // whether somebody has used the auto-refresh button
 const showState = showConnection(get("connection"), get("sign-in-again"));
 
 wireFollower();
@@ -37,10 +38,7 @@ wireToolbar();
 wireAddress();
 wireCopy();
 head.setClock(document.querySelector('meta[name="server-time"]').content);
-if (after > 0) {
-  get("earlier").hidden = false;
-  get("earlier-count").textContent = `Lines 1–${thousands(after)} are not shown here.`;
-}
+if (after > 0) notShown(after);
 follower.start();
 
 function wireFollower() {
@@ -53,9 +51,22 @@ function wireFollower() {
     showState(detail);
     if (detail.name !== "connecting" && !(detail.name === "reconnecting" && detail.seconds)) announce(stateWords(detail));
     log.dataset.state = detail.name;
-    // Nothing arrives any more: a button that says "on" would pretend. One that holds lines back stays.
-    if ((detail.name === "complete" || detail.name === "gone") && !view.paused) get("auto-refresh").hidden = !touched;
+    if (detail.name === "complete" || detail.name === "gone") retireButton();
   });
+}
+
+/** Nothing arrives any more, so nothing is held back either; what somebody reads stays where it is. */
+function retireButton() {
+  if (view.paused) {
+    view.letGo();
+    view.resume();
+  }
+  get("auto-refresh").hidden = true;
+}
+
+function notShown(last) {
+  get("earlier").hidden = false;
+  get("earlier-count").textContent = last > 1 ? `Lines 1–${thousands(last)} are not shown here.` : "Line 1 is not shown here.";
 }
 
 function ended(last) {
@@ -74,7 +85,6 @@ function wireToolbar() {
   const pill = get("pill");
   refresh.hidden = false;
   refresh.addEventListener("click", () => {
-    touched = true;
     if (view.paused) view.resume();
     else view.pause();
   });
@@ -89,6 +99,7 @@ function wireToolbar() {
     view.follow();
   });
   view.addEventListener("change", () => showView(refresh, pill));
+  view.addEventListener("dropped", ({ detail }) => notShown(detail.last));
 }
 
 function showView(refresh, pill) {

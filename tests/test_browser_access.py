@@ -252,6 +252,20 @@ def test_at_360_pixels_no_page_is_wider_than_the_screen(
     assert page.evaluate("() => matchMedia('(prefers-color-scheme: dark)').matches") == (scheme == "dark")
 
 
+def test_at_360_pixels_the_words_for_the_connection_are_whole(visits: Visits, own_sync: OwnSync) -> None:
+    page = visits.signed_in(viewport={"width": 360, "height": 740})
+    page.add_init_script("window.WebSocket = function () { throw new Error('blocked') }")
+    page.clock.install()
+    page.goto(own_sync.path)
+    page.clock.fast_forward(1_500)
+    words = page.locator("#connection .words")
+    expect(words).to_have_text("Polling every 5 s")
+    assert words.evaluate("(one) => one.scrollWidth <= one.clientWidth")
+    out = page.get_by_role("button", name="Sign out").bounding_box()
+    assert out is not None
+    assert out["height"] < 30, "its words stand on one line"
+
+
 def assert_fits(page: Page, address: str) -> None:
     wide = page.evaluate("""() => [...document.querySelectorAll("body *")]
         .filter((one) => !one.closest(".unseen, .skip") && one.getBoundingClientRect().right > innerWidth + 0.5)

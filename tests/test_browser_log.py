@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     import redis
-    from playwright.sync_api import Browser, Page
+    from playwright.sync_api import Browser, Page, Route
 
     from tests.browser import OwnSync
 
@@ -50,6 +50,17 @@ window.WebSocket = function (...given) {
   const refused = { close() {} };
   queueMicrotask(() => refused.onclose?.({ code: 1006 }));
   return refused;
+};
+"""
+
+# Neither are there answers, until `window.away` is false; with the first one, websockets work again.
+FAIL_FETCHES = """
+window.away = true;
+const fetched = window.fetch;
+window.fetch = (...given) => {
+  if (window.away) return Promise.reject(new TypeError("away"));
+  window.blocked = false;
+  return fetched(...given);
 };
 """
 
@@ -87,9 +98,9 @@ def shows_line(page: Page, n: int) -> None:
     page.locator(f"#L{n}").wait_for(state="attached")
 
 
-def shows_all(page: Page, last: int) -> None:
+def shows_all(page: Page, last: int, word: str = "Complete") -> None:
     """The page says that it is complete, and its rows are 1, 2, 3 … to the last."""
-    says(page, f"Complete: {last:,} lines")
+    says(page, f"{word}: {last:,} lines")
     shows_line(page, last)
     assert numbers(page) == list(range(1, last + 1))
 
@@ -143,7 +154,7 @@ def test_somebody_stops_a_sync(page: Page, own_sync: OwnSync, client: redis.Redi
     page.get_by_role("button", name="Stop").click()
     until(lambda: client.hget(keys.summary(own_sync.id), "stop") == b"tests", "the sync's job is told who asked")
     own_sync.end(Status.STOPPED, "Stopped by tests")
-    shows_all(page, 4)
+    shows_all(page, 4, "Ended")
     expect(page.locator("#sync-head .status")).to_have_text("Stopped")
     expect(page.get_by_role("button", name="Run again")).to_be_visible()
 
@@ -230,6 +241,18 @@ def test_a_page_that_polls_is_live_again_when_websockets_work_again(page: Page, 
     shows_all(page, own_sync.end())
 
 
+def test_after_an_outage_of_both_ways_websockets_are_tried_at_once(page: Page, own_sync: OwnSync) -> None:
+    page.add_init_script(BLOCK_SOCKETS)
+    page.add_init_script(FAIL_FETCHES)
+    page.clock.install()
+    page.goto(own_sync.path)
+    page.clock.fast_forward(1_500)
+    says(page, "Reconnecting in .*")
+    page.evaluate("() => { window.away = false }")
+    page.clock.fast_forward(15_000)  # the longest it would have waited
+    says(page, "Live", seconds=3)
+
+
 class Restartable:
     """A web process of the test's own."""
 
@@ -303,17 +326,79 @@ def test_auto_refresh_off_freezes_the_view_and_counts_what_arrives(page: Page, o
     shows_all(page, own_sync.end())
 
 
-def test_a_frozen_view_stays_frozen_when_the_sync_ends(page: Page, own_sync: OwnSync) -> None:
-    own_sync.write(10)
+@pytest.mark.parametrize("status", [Status.COMPLETED, Status.COMPLETED_WITH_ERRORS, Status.FAILED])
+def test_when_the_sync_ends_nothing_is_held_back_and_nothing_moves(
+    page: Page, own_sync: OwnSync, status: Status
+) -> None:
+    own_sync.write(400)
     page.goto(own_sync.path)
-    shows_line(page, 10)
+    expect(page.locator("#L400")).to_be_in_viewport()
     page.get_by_role("button", name="Auto-refresh is on").click()
-    last = own_sync.end()
-    says(page, "Complete: 11 lines")
-    expect(page.locator("#held")).to_have_text("1 new")
-    assert len(numbers(page)) == 10
-    page.get_by_role("button", name="Auto-refresh is off").click()
-    shows_all(page, last)
+    read = page.evaluate(FIRST_VISIBLE)
+    own_sync.write(100)
+    expect(page.locator("#held")).to_have_text("100 new")
+    shows_all(page, own_sync.end(status), "Ended" if status is Status.FAILED else "Complete")
+    expect(page.locator("#held")).to_have_text("")
+    expect(page.locator("#auto-refresh")).to_be_hidden()
+    expect(page.locator("#pill")).to_have_text("↓ 101 new")
+    assert page.evaluate(FIRST_VISIBLE) == read
+
+
+@pytest.mark.parametrize("width", [1280, 1110, 1000, 720, 360])
+def test_the_log_stays_where_it_is_while_the_counts_change(page: Page, own_sync: OwnSync, width: int) -> None:
+    page.set_viewport_size({"width": width, "height": 800})
+    own_sync.write(1)
+    page.goto(own_sync.path)
+    shows_line(page, 1)
+    tops = set()
+    for pulled, pushed in ((0, 0), (100, 0), (100, 100), (23_456, 23_056), (23_456, 23_456), (123_456, 123_056)):
+        own_sync.writer.set(pulled=pulled, pushed=pushed)
+        own_sync.writer.flush()
+        expect(page.locator("[data-count=pushed]")).to_have_text(f"{pushed:,}")
+        expect(page.locator("[data-count=pending]")).to_have_text(f"{pulled - pushed:,}")
+        tops.add(page.evaluate("() => document.getElementById('log').getBoundingClientRect().top + scrollY"))
+    assert len(tops) == 1
+    expect(page.locator("[data-count=pending]")).to_be_visible()
+    expect(page.locator("[data-count=filtered]")).to_be_hidden()
+
+
+def test_a_row_fills_the_panel_from_edge_to_edge(page: Page, own_sync: OwnSync) -> None:
+    own_sync.say("Refused", level="error")
+    page.goto(own_sync.path)
+    shows_line(page, 1)
+    right = "(one) => one.getBoundingClientRect().right"
+    assert page.locator("#L1").evaluate(right) == page.locator("#log-scroll").evaluate(right)
+
+
+def test_a_log_without_end_lets_go_of_its_top_only_while_it_is_followed(page: Page, own_sync: OwnSync) -> None:
+    def with_less(route: Route) -> None:
+        answer = route.fetch()
+        route.fulfill(response=answer, body=answer.text().replace("50_000", "500"))
+
+    page.route("**/static/sync-page.js*", with_less)
+    own_sync.write(450)
+    page.goto(own_sync.path)
+    shows_line(page, 450)
+    expect(page.locator("#earlier")).to_be_hidden()
+    scroller = page.get_by_role("region", name="Log lines")
+    scroller.press("Home")
+    own_sync.write(450)
+    shows_line(page, 900)
+    assert numbers(page) == list(range(1, 901))
+
+    scroller.press("End")
+    own_sync.write(50)
+    expect(page.locator("#earlier")).to_contain_text("Lines 1–500 are not shown here.")
+    assert numbers(page) == list(range(501, 951))
+    expect(page.locator("#L950")).to_be_in_viewport()
+
+    page.get_by_role("button", name="Auto-refresh is on").click()
+    own_sync.write(450)
+    expect(page.locator("#held")).to_have_text("450 new")
+    assert numbers(page) == list(range(501, 951))
+
+    page.get_by_role("link", name="Show the whole log").click()
+    shows_all(page, own_sync.end())
 
 
 @pytest.mark.parametrize("let_go", ["wheel", "ArrowUp"])
@@ -379,12 +464,23 @@ HOSTILE = (
     "price \u202e0001\u202c and \u2067mirrored\u2069 text",
     "\x1b[31mred\x1b[0m and \x1b]8;;javascript:alert(1)\x07a link\x1b]8;;\x07",
     "first\nsecond\r\nthird\rover\ttab",
-    "a NUL \0, a bell \a, a backspace \b, a form feed \f and a lone \x85",
+    "a NUL \0, a bell \a, a backspace \b, a form feed \f, a DEL \x7f and a lone \x85",
+    "marks \u200e, \u200f, \x80, \x9f, \u202a, \u2066; none \u00a0\u200d\u2065",
     " leading and trailing ",
     "'single' \"double\" `back` \\ \u2028 \ufeff",
     "",
     "<i>" + "x" * 15_000,
 )
+
+
+# What would act on a terminal or turn the text around is shown instead.
+SHOWN = {
+    HOSTILE[5]: r"price \u{202e}0001\u{202c} and \u{2067}mirrored\u{2069} text",
+    HOSTILE[6]: "␛[31mred␛[0m and ␛]8;;javascript:alert(1)␇a link␛]8;;␇",
+    HOSTILE[7]: "first\nsecond␍\nthird␍over\ttab",
+    HOSTILE[8]: r"a NUL ␀, a bell ␇, a backspace ␈, a form feed ␌, a DEL ␡ and a lone \u{85}",
+    HOSTILE[9]: r"marks \u{200e}, \u{200f}, \u{80}, \u{9f}, \u{202a}, \u{2066}; none " + "\u00a0\u200d\u2065",
+}
 
 
 def test_hostile_text_stays_text(page: Page, own_sync: OwnSync) -> None:
@@ -393,7 +489,7 @@ def test_hostile_text_stays_text(page: Page, own_sync: OwnSync) -> None:
     page.goto(own_sync.path)
     shows_line(page, len(HOSTILE) + 1)
     texts = page.locator("#log-rows .text").evaluate_all("(all) => all.map((one) => one.textContent)")
-    assert texts == [*(text.replace("\0", "\N{REPLACEMENT CHARACTER}") for text in HOSTILE), "A markup"]
+    assert texts == [*(SHOWN.get(text, text) for text in HOSTILE), "A markup"]
     expect(page.locator(f"#L{len(HOSTILE) + 1} .phase")).to_have_text("<b>pull</b>")
     inside = page.locator("#log-rows *").evaluate_all("(all) => [...new Set(all.map((one) => one.localName))].sort()")
     assert inside == ["a", "button", "div", "span", "time"]

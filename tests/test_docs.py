@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 import re
 from typing import TYPE_CHECKING
 
@@ -12,7 +13,7 @@ from starlette.routing import BaseRoute, Mount, Route, WebSocketRoute
 from demo import settings as demo_settings
 from jobs import keys
 from jobs import settings as jobs_settings
-from jobs.records import Line, Reason, Service, Status, Summary, Trigger
+from jobs.records import Level, Line, Phase, Reason, Service, Status, Summary, Trigger
 from server import errors, wire
 from server import settings as server_settings
 from server.app import create_app
@@ -47,32 +48,63 @@ def test_each_route_stands_in_the_reference(environ: dict[str, str]) -> None:
             assert f"`POST {route.path}`" in REFERENCE
 
 
-def test_each_frame_field_status_and_close_code_stands_in_the_reference() -> None:
-    frames = re.findall(r'"type": "(\w+)"', wire.__doc__ or "")
-    assert len(frames) == 5
-    for frame in frames:
-        assert f'{{"type": "{frame}"' in REFERENCE
-    fields = [field.name for struct in (Summary, Line) for field in msgspec.structs.fields(struct)]
-    for word in [*fields, *Status, *Reason, *Trigger]:
-        assert f"`{word.removesuffix('_')}`" in REFERENCE
-    for error in errors.ApiError.__subclasses__():
-        assert str(error.close_code) in REFERENCE
+def paragraph(begins: str) -> str:
+    [found] = [each for each in REFERENCE.split("\n\n") if each.startswith(begins)]
+    return found
+
+
+def names_and_values(begins: str) -> dict[str, list[str]]:
+    """The names that a paragraph lists, each with the values that stand in brackets behind it."""
+    listed = re.findall(r"`(\w+)`(?: \(([^)]*)\))?", paragraph(begins))
+    assert len(listed) == len(dict(listed)), "a name is listed twice"
+    return {name: re.findall(r"`(\w+)`", values) for name, values in listed}
+
+
+def test_the_fields_of_a_summary_and_their_values_stand_in_the_reference() -> None:
+    listed = names_and_values("A summary: ")
+    assert list(listed) == [field.name for field in msgspec.structs.fields(Summary)]
+    values = {"status": Status, "reason": Reason, "trigger": Trigger}
+    assert {name: set(words) for name, words in listed.items() if words} == {
+        name: {str(value) for value in enum} for name, enum in values.items()
+    }
+
+
+def test_the_fields_of_a_line_and_their_values_stand_in_the_reference() -> None:
+    listed = names_and_values("A line: ")
+    assert set(listed) == {field.name for field in msgspec.structs.fields(Line)}
+    values = {"level": Level, "phase": Phase}
+    assert {name: set(words) for name, words in listed.items() if words} == {
+        name: {str(value) for value in enum} for name, enum in values.items()
+    }
+
+
+def test_each_frame_stands_in_the_reference_as_it_is() -> None:
+    row = re.compile(r"^\| (`\{.+?\}`) \| ", flags=re.MULTILINE)
+    drawn = row.findall(wire.__doc__ or "")
+    assert len(drawn) == 5
+    assert row.findall(REFERENCE.split("## Websocket")[1]) == drawn
+
+
+def test_each_close_code_stands_in_the_reference() -> None:
+    listed = re.findall(r"(?:: |· )(\d{4}) ", " ".join(paragraph("Close codes: ").split()))
+    codes = {error.close_code for error in errors.ApiError.__subclasses__()}
+    assert sorted(map(int, listed)) == sorted({1000, *codes})
+
+
+def made_keys() -> set[str]:
+    """What the functions of `jobs.keys` make of the placeholders that its table is drawn with."""
+    placeholders = {"sync_id": "ID", "service_id": "ID", "due_epoch_s": "S", "sha256_hex": "HASH"}
+    functions = [each for _, each in inspect.getmembers(keys, inspect.isfunction) if each.__module__ == keys.__name__]
+    makers = [each for each in functions if each.__annotations__["return"] == "str"]
+    return {make(*(placeholders[name] for name in inspect.signature(make).parameters)) for make in makers}
 
 
 def test_each_key_stands_in_the_reference() -> None:
-    drawn = re.findall(r"^\| `([^`]+)`", keys.__doc__ or "", flags=re.MULTILINE)
+    first_cell = re.compile(r"^\| `([^`]+)`", flags=re.MULTILINE)
+    drawn = first_cell.findall(keys.__doc__ or "")
     assert len(drawn) >= 10
-    for key in drawn:
-        assert f"| `{key}`" in REFERENCE
-    for made in [
-        keys.summary("ID"),
-        keys.log("ID"),
-        keys.live("ID"),
-        keys.service_syncs("ID"),
-        keys.service_turn("ID"),
-    ]:
-        assert made in drawn, f"{made} is not drawn in jobs/keys.py"
-    assert {keys.service_seen("ID"), keys.SERVICES, keys.SYNCS, keys.token("HASH")} <= set(drawn)
+    assert sorted(drawn) == sorted({*made_keys(), keys.SERVICES, keys.SYNCS})
+    assert first_cell.findall(REFERENCE.split("## Redis keys")[1]) == drawn
 
 
 def test_the_example_service_is_a_service() -> None:

@@ -11,7 +11,7 @@ import pytest
 from jobs import keys
 from jobs.endings import ending_fields
 from jobs.logwriter import LogWriter
-from jobs.records import Status, Trigger
+from jobs.records import Status, Trigger, new_sync_id
 from tests.support import service, until
 
 if TYPE_CHECKING:
@@ -83,9 +83,19 @@ def test_what_is_no_longer_kept_is_told(web: httpx2.Client, log: tuple[str, LogW
     assert answer == "… lines 1 to 1 no longer exist: they are no longer kept\n"
 
 
-def test_a_download_of_an_unknown_sync_is_an_error_and_no_empty_file(web: httpx2.Client) -> None:
-    assert web.get("/api/syncs/01M83EHA5S8S0BXRZTBQ3HB165/log.txt").status_code in (404, 410)
+def test_a_download_of_no_sync_is_an_error_and_no_empty_file(web: httpx2.Client) -> None:
+    assert web.get(f"/api/syncs/{new_sync_id()}/log.txt").status_code == 404
     assert web.get("/api/syncs/nonsense/log.ndjson").status_code == 404
+    assert web.get("/api/syncs/01ARZ3NDEKTSV4RRFFQ69G5FAV/log.txt").status_code == 410
+
+
+def test_a_terminal_that_shows_the_log_is_not_commanded_by_it(web: httpx2.Client, log: tuple[str, LogWriter]) -> None:
+    sync_id, writer = log
+    writer.info("\x1b[2Jcleared\r\x07 \x9b31m \u202eevil\u202c\ttab")
+    assert writer.flush()
+    text = web.get(f"/api/syncs/{sync_id}/log.txt").text
+    assert r"\x1b[2Jcleared\x0d\x07 \x9b31m \u202eevil\u202c" in text
+    assert "\ttab" in text
 
 
 def test_one_who_stops_following_costs_nothing(

@@ -11,13 +11,14 @@ import time
 import urllib.request
 from contextlib import closing, contextmanager, suppress
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 import msgspec
 import pytest
 
 from demo import goods, valkey, warehouse
-from demo.services import demo_services, store_if_none
+from demo.processes import Noise
+from demo.services import demo_services, readdress, store_if_none
 from demo.shop import birth
 from jobs import keys
 from jobs.connect import connect
@@ -84,13 +85,13 @@ def test_a_taken_port_is_one_line_that_says_what_to_do(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("environ", "expected"),
     [
-        ({"PORT": "web"}, "PORT: got 'web'; takes "),
+        ({"PORT": "web"}, "PORT: got 'web'; takes a number from 1 to 65535\n"),
         ({"SHOP_PORT": "70000"}, "SHOP_PORT: got '70000'; takes a port from 1 to 65535"),
         ({"PORT": "8765", "SHOP_PORT": "8765"}, "PORT and SHOP_PORT are both 8765. Choose another: "),
         ({"HOST": "nowhere.invalid"}, "HOST: got 'nowhere.invalid', which is no address of this machine."),
         ({"SYNCTAIL_RETENTION": "soon"}, "SYNCTAIL_RETENTION: got 'soon'; takes a duration"),
         ({"REDIS_URL": "mysql://x"}, "REDIS_URL: got 'mysql://x'; takes redis://"),
-        ({"SYNCTAIL_ADMIN_TOKEN": "short"}, "SYNCTAIL_ADMIN_TOKEN: got "),
+        ({"SYNCTAIL_ADMIN_TOKEN": "short"}, "SYNCTAIL_ADMIN_TOKEN: got a value of 5 characters; takes at least 16 "),
         ({"SYNCTAIL_DATA": "/dev/null"}, "SYNCTAIL_DATA: /dev/null cannot be used as a folder: "),
     ],
     ids=lambda value: next(iter(value)) if isinstance(value, dict) else "",
@@ -286,6 +287,47 @@ def test_the_demo_services_are_stored_once_and_never_again(tmp_path: Path) -> No
         server.stop()
 
 
+def test_a_demo_service_follows_the_shop_to_another_port_and_nothing_else_changes(tmp_path: Path) -> None:
+    old, new = (demo_services(shop_url=f"http://127.0.0.1:{p}", warehouse=tmp_path / "w.db") for p in (8091, 9000))
+    orders, customers, products = old
+    renamed = msgspec.structs.replace(orders, name="Renamed", active=False)
+    elsewhere = msgspec.structs.replace(customers.source, url="http://127.0.0.1.shop.example:8091/customers")
+    stored: dict[str, bytes] = {
+        orders.id: msgspec.json.encode(renamed),
+        customers.id: msgspec.json.encode(msgspec.structs.replace(customers, source=elsewhere)),
+        products.id: b'{"id": "broken"',
+        "mine": msgspec.json.encode(msgspec.structs.replace(orders, id="mine")),
+    }
+    server = valkey.start(tmp_path)
+    try:
+        with connect(server.url) as client:
+            client.hset(keys.SERVICES, mapping=cast("Any", stored))
+            readdress(client, new, shop_url="http://127.0.0.1:9000")
+            moved = msgspec.structs.replace(renamed, source=new[0].source)
+            assert client.hgetall(keys.SERVICES) == {
+                name.encode(): value for name, value in {**stored, orders.id: msgspec.json.encode(moved)}.items()
+            }
+            client.delete(keys.SERVICES)
+            readdress(client, new, shop_url="http://127.0.0.1:9000")
+            assert not client.exists(keys.SERVICES)  # what people removed stays removed
+    finally:
+        server.stop()
+
+
+def test_noise_is_what_nobody_needs_to_read_and_nothing_else() -> None:
+    said = [
+        "06:47:25 redis   | 3288:M # WARNING Memory overcommit must be enabled! Without it, …\n",
+        "06:47:25 redis   | 3288:M # WARNING something else\n",
+        "06:47:35 system  | sending SIGTERM to worker (pid 3267)\n",
+        "06:47:40 system  | sending SIGKILL to worker (pid 3267)\n",
+        "06:47:40 system  | sending SIGKILL to web (pid 3258)\n",
+        "06:47:41 system  | sending SIGKILL to worker (pid 3267)\n",
+        "06:47:41 system  | worker stopped (rc=-9)\n",
+    ]
+    is_noise = Noise()
+    assert [line for line in said if is_noise(line)] == [said[0], said[5]]
+
+
 # --- all of it ------------------------------------------------------------------------------------------
 
 
@@ -318,6 +360,19 @@ def test_make_run_starts_everything_and_ctrl_c_leaves_nothing_behind(tmp_path: P
     assert links[0] == links[1]  # the second start finds the first one's token
     assert stat.S_IMODE(tmp_path.stat().st_mode) == 0o700
     assert stat.S_IMODE((tmp_path / "admin-token").stat().st_mode) == 0o600
+
+
+def test_after_a_change_of_the_shops_port_the_stored_services_use_the_new_one(tmp_path: Path) -> None:
+    for shop_port in (free_port(), free_port()):
+        with running("demo", tmp_path, PORT=free_port(), SHOP_PORT=shop_port) as run:
+            ready(run)
+            with connect(valkey.url(tmp_path)) as client:
+                for stored in cast("dict[bytes, bytes]", client.hgetall(keys.SERVICES)).values():
+                    url = msgspec.json.decode(stored, type=Service).source.url
+                    assert url.startswith(f"http://127.0.0.1:{shop_port}/")
+            run.process.send_signal(signal.SIGINT)
+            assert run.ends(seconds=LEAVES_WITHIN_SECONDS) == 0, run.output
+            assert "overcommit" not in run.output
 
 
 def test_ctrl_c_in_the_middle_of_a_start_leaves_nothing_behind(tmp_path: Path) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from datetime import timedelta
 from html import unescape
 from html.parser import HTMLParser
 from typing import TYPE_CHECKING, Any
@@ -12,6 +13,7 @@ import pytest
 from jobs import keys
 from jobs.records import FileDestination, Options, SqlDestination
 from server.auth import token_hash
+from server.pages import lasting
 from tests.following import Logs
 from tests.support import ADMIN_TOKEN, service, store
 
@@ -182,6 +184,41 @@ def test_a_service_page_never_shows_what_its_addresses_hide(client: redis.Redis,
         assert "hunter" not in browser.get(path).text
 
 
+def test_the_header_says_a_name_that_is_its_role_once(client: redis.Redis, browser: httpx2.Client) -> None:
+    assert re.search(r"tests\s+admin", see(browser, "/services").text)
+    client.hset(keys.token(token_hash("st_the-first-token")), mapping={"name": "admin", "role": "admin"})
+    browser.post("/sign-in", data={"token": "st_the-first-token"})
+    assert see(browser, "/services").text.count("admin") == 1
+
+
+@pytest.mark.parametrize(
+    ("time", "words"),
+    [
+        (timedelta(days=1), "24 hours"),
+        (timedelta(days=7), "7 days"),
+        (timedelta(hours=25), "25 hours"),
+        (timedelta(hours=1), "1 hour"),
+        (timedelta(minutes=90), "90 minutes"),
+        (timedelta(seconds=20), "1 minute"),
+    ],
+)
+def test_the_retention_reads_as_a_person_would_say_it(time: timedelta, words: str) -> None:
+    assert lasting(time) == words
+
+
+def test_a_service_page_says_how_long_its_syncs_are_listed(client: redis.Redis, browser: httpx2.Client) -> None:
+    store(client, service())
+    assert "Syncs of the last 24 hours" in see(browser, "/services/orders").text
+
+
+def test_a_count_of_filtered_records_is_shown_only_where_there_are_some(browser: httpx2.Client, logs: Logs) -> None:
+    sync_id = logs.start()
+    with logs.writing(sync_id) as story:
+        assert "<div data-filtered hidden>" in browser.get(f"/syncs/{sync_id}").text
+        story.set(pulled=3, filtered=3)
+    assert "<div data-filtered>" in browser.get(f"/syncs/{sync_id}").text
+
+
 def test_a_sync_page_without_javascript_shows_the_last_500_lines(browser: httpx2.Client, logs: Logs) -> None:
     sync_id = logs.written(1234)
     page = see(browser, f"/syncs/{sync_id}")
@@ -275,7 +312,7 @@ def test_what_a_page_loads_is_there(client: redis.Redis, browser: httpx2.Client,
     for path in ("/services", "/services/orders", f"/syncs/{sync_id}", "/sign-in"):
         html = browser.get(path).text
         wanted = set(re.findall(r'(?:src|href)="(/static/[^"]+)"', html))
-        assert wanted
+        assert len(set(re.findall(r"\?v=(\w+)", html))) == 1, "all of one version"
         for one in wanted:
             assert browser.get(one).status_code == 200, one
 
@@ -311,7 +348,7 @@ def test_run_and_stop_by_form(client: redis.Redis, browser: httpx2.Client, logs:
     where = answer.headers["location"]
     again = submit(browser, run)
     assert again.status_code == 409
-    assert where.removeprefix("/syncs/") in again.text
+    assert where in Page(again.text).links
     stop = see(browser, where).form(f"{where}/stop")
     answer = submit(browser, stop)
     assert (answer.status_code, answer.headers["location"]) == (303, where)
@@ -337,7 +374,7 @@ def test_who_may_only_look_is_offered_nothing_to_press(client: redis.Redis, brow
     for path in ("/services", "/services/orders", f"/syncs/{sync_id}"):
         page = see(browser, path)
         assert all(form["action"] == "/sign-out" for form in page.forms if form["method"] == "post")
-    token = re.search(r'name="csrf" content="([^"]+)"', browser.get("/services").text)
+    token = re.search(r'name="csrf" value="([^"]+)"', browser.get("/services").text)
     assert token
     assert browser.post("/services/orders/run", data={"csrf": token[1]}).status_code == 403
     assert browser.post(f"/syncs/{sync_id}/stop", data={"csrf": token[1]}).status_code == 403

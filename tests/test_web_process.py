@@ -72,6 +72,30 @@ def test_a_wrong_setting_is_said_in_one_line_that_names_it(
     assert name in last_words(monkeypatch, {**environ, "PORT": str(free_port()), name: value})
 
 
+@pytest.mark.parametrize(
+    ("name", "value", "line"),
+    [
+        ("PORT", "eighty", "PORT: got 'eighty'; takes a number from 1 to 65535"),
+        ("PORT", "8_000", "PORT: got '8_000'; takes a number from 1 to 65535"),
+        (
+            "SYNCTAIL_ADMIN_TOKEN",
+            "hunter2",
+            "SYNCTAIL_ADMIN_TOKEN: got a value of 7 characters; takes at least 16 ASCII characters without spaces",
+        ),
+        (
+            "SYNCTAIL_SESSION_KEY",
+            "has a space in it, see",
+            "SYNCTAIL_SESSION_KEY: got a value of 22 characters; takes at least 16 ASCII characters without spaces",
+        ),
+    ],
+    ids=["a word", "almost a number", "a token", "a key"],
+)
+def test_the_line_says_what_is_taken_and_repeats_no_secret(
+    environ: dict[str, str], monkeypatch: pytest.MonkeyPatch, name: str, value: str, line: str
+) -> None:
+    assert last_words(monkeypatch, {**environ, name: value}) == line
+
+
 def test_it_listens_on_this_machine_only(web_process: Process, environ: dict[str, str]) -> None:
     """Read from the kernel's own tables, for the sockets of that very process."""
     fds = Path(f"/proc/{web_process.process.pid}/fd")
@@ -126,3 +150,4 @@ def test_a_redis_out_of_reach_is_said_in_one_line_without_its_password(
     assert address in line
     assert "REDIS_URL" in line
     assert "hunter2" not in line
+    assert ".." not in line

@@ -1,0 +1,58 @@
+"""How much a client may send: no request of ours has a body of more than a few hundred bytes."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from starlette.datastructures import Headers
+
+from server import errors
+
+if TYPE_CHECKING:
+    from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+BODY_BYTES = 64 * 1024
+
+
+class BodyLimit:
+    """Answers 413 before a byte is read where the length is known, and as soon as it is too much where it is not."""
+
+    def __init__(self, app: ASGIApp) -> None:
+        self._app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http":
+            await self._app(scope, receive, send)
+            return
+        length = Headers(scope=scope).get("content-length", "0")
+        if not length.isdigit() or int(length) > BODY_BYTES:
+            await _too_large(scope, receive, send)
+            return
+        received = 0
+        answered = False
+
+        async def counted() -> Message:
+            nonlocal received
+            message = await receive()
+            received += len(message.get("body", b""))
+            if received > BODY_BYTES:
+                # To the application this is a client that left; to the client it is a 413.
+                return {"type": "http.disconnect"}
+            return message
+
+        async def answer(message: Message) -> None:
+            nonlocal answered
+            if received <= BODY_BYTES:
+                await send(message)
+            elif not answered:
+                answered = True
+                await _too_large(scope, receive, send)
+
+        await self._app(scope, counted, answer)
+
+
+async def _too_large(scope: Scope, receive: Receive, send: Send) -> None:
+    large = errors.TooLarge
+    await errors.problem(large.status, large.title, f"A body may have {BODY_BYTES // 1024} KiB here.")(
+        scope, receive, send
+    )

@@ -1,0 +1,166 @@
+"""What surrounds us fails: Redis hangs, a definition is nonsense, clients send or ask for too much at once."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import signal
+import socket
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import httpx2
+import pytest
+from websockets.asyncio.client import connect as open_websocket
+
+from demo import valkey
+from jobs import keys
+from jobs.connect import connect
+from jobs.endings import ending_fields
+from jobs.logwriter import LogWriter
+from jobs.records import Reason, Status, Trigger
+from tests.following import BEARER, live_url
+from tests.support import Process, free_port, service, store, until
+from tests.test_run import ended, hanging, lines_of, running
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    import redis
+
+    from jobs.appender import Appender
+    from jobs.enqueue import Requests
+    from jobs.settings import Settings
+
+__all__ = ["hanging"]  # a fixture of another file, used here as well
+
+
+@pytest.fixture
+def hung(environ: dict[str, str], tmp_path: Path) -> Iterator[tuple[httpx2.Client, valkey.Server]]:
+    """A web process of the test's own, on a Redis of the test's own."""
+    server = valkey.start(tmp_path)
+    own = {**environ, "REDIS_URL": server.url, "PORT": str(free_port())}
+    try:
+        with (
+            Process("server", own, ready="Synctail listens"),
+            httpx2.Client(base_url=f"http://127.0.0.1:{own['PORT']}", headers=BEARER, timeout=20) as web,
+        ):
+            until(lambda: web.get("/readyz").status_code == 200, "it is ready")
+            yield web, server
+    finally:
+        if server.process.poll() is None:
+            os.kill(server.process.pid, signal.SIGCONT)
+        server.stop()
+
+
+def test_a_redis_that_hangs_is_a_503_within_seconds_and_all_is_well_after(
+    hung: tuple[httpx2.Client, valkey.Server],
+) -> None:
+    web, server = hung
+    os.kill(server.process.pid, signal.SIGSTOP)
+    for path in ("/readyz", "/api/syncs"):
+        began = time.monotonic()
+        answer = web.get(path)
+        assert answer.status_code == 503, path
+        assert answer.headers["content-type"] == "application/problem+json"
+        assert time.monotonic() - began < 10
+    assert "Redis" in web.get("/services", headers={"Accept": "text/html"}).text
+    assert web.get("/healthz").status_code == 200
+    os.kill(server.process.pid, signal.SIGCONT)
+    until(lambda: web.get("/readyz").status_code == 200, "it is ready again")
+
+
+def test_a_definition_that_cannot_be_read_hides_no_other_service(web: httpx2.Client, client: redis.Redis) -> None:
+    store(client, service("good"))
+    client.hset(keys.SERVICES, "bad", b'{"nonsense": true}')
+    client.hset(keys.SERVICES, "moved", b'{"id": "elsewhere"}')
+    assert [one["id"] for one in web.get("/api/services").json()] == ["good"]
+    assert web.get("/services", headers={"Accept": "text/html"}).status_code == 200
+    answer = web.get("/api/services/bad")
+    assert answer.status_code == 409
+    assert "cannot be read" in answer.json()["detail"]
+    assert web.post("/api/services/bad/syncs").status_code == 409
+
+
+def test_a_body_that_is_too_large_is_a_413_before_it_is_read(web: httpx2.Client, client: redis.Redis) -> None:
+    store(client, service("orders"))
+    with socket.create_connection((web.base_url.host, web.base_url.port or 0)) as raw:
+        raw.sendall(
+            b"POST /api/services/orders/syncs HTTP/1.1\r\nHost: x\r\nContent-Length: 200000000\r\n"
+            b"Authorization: " + BEARER["Authorization"].encode() + b"\r\n\r\n"
+        )
+        raw.settimeout(5)
+        assert raw.recv(1000).startswith(b"HTTP/1.1 413")
+
+
+def test_a_body_of_unknown_length_is_cut_off_when_it_is_too_large(web: httpx2.Client, client: redis.Redis) -> None:
+    store(client, service("orders"))
+
+    def endless() -> Iterator[bytes]:
+        for _ in range(10):
+            yield b"x" * 10_000
+
+    answer = web.post("/api/services/orders/syncs", content=endless())
+    assert answer.status_code == 413
+
+
+def test_three_hundred_readers_of_one_old_log_all_get_all_of_it(
+    web: httpx2.Client, requests: Requests, appender: Appender, config: Settings
+) -> None:
+    sync_id = requests.start(service(), Trigger.MANUAL).id
+    log = LogWriter(appender, sync_id, appender.claim(sync_id))
+    for _ in range(5000):
+        log.info("one of many")
+    assert log.close("info", "end", **ending_fields(Status.COMPLETED, None, config.retention))
+
+    async def read() -> tuple[int, int | None]:
+        last = 0
+        async with open_websocket(
+            live_url(web, sync_id), additional_headers=BEARER, max_size=None, open_timeout=30, proxy=None
+        ) as socket:
+            async for text in socket:
+                frame: dict[str, Any] = httpx2.Response(200, content=text).json()
+                last = frame.get("last", last)
+        return last, socket.close_code
+
+    async def read_all() -> list[tuple[int, int | None]]:
+        return await asyncio.gather(*(read() for _ in range(300)))
+
+    assert asyncio.run(read_all()) == [(5001, 1000)] * 300
+
+
+def test_a_sync_goes_with_its_worker_and_says_so(
+    client: redis.Redis, requests: Requests, own_worker: Process, hanging: str
+) -> None:
+    orders = service(url=hanging)
+    store(client, orders)
+    sync_id = requests.start(orders, Trigger.MANUAL).id
+    running(client, sync_id)
+    [horse] = own_worker.children()
+    own_worker.process.kill()
+    summary = ended(client, sync_id, seconds=5)
+    assert (summary.status, summary.reason) == (Status.FAILED, Reason.KILLED)
+    assert "its worker was shut down" in lines_of(client, sync_id)[-1]["text"]
+    until(lambda: not Path(f"/proc/{horse}/exe").exists(), "it is gone")
+
+
+def test_a_session_that_was_signed_out_is_over_wherever_its_cookie_is(web: httpx2.Client) -> None:
+    with httpx2.Client(base_url=web.base_url) as browser:
+        browser.post("/sign-in", data={"token": BEARER["Authorization"].split()[1], "next": "/services"})
+        cookies = dict(browser.cookies)
+        page = browser.get("/services", headers={"Accept": "text/html"})
+        csrf = page.text.split('name="csrf" value="')[1].split('"')[0]
+        assert browser.post("/sign-out", data={"csrf": csrf}).status_code == 303
+    with httpx2.Client(base_url=web.base_url, cookies=cookies) as thief:
+        assert thief.get("/api/services").status_code == 401
+
+
+def test_a_redis_that_is_away_is_a_page_for_a_person(hung: tuple[httpx2.Client, valkey.Server]) -> None:
+    web, server = hung
+    server.stop()
+    answer = web.get("/services", headers={"Accept": "text/html"})
+    assert answer.status_code == 503
+    assert answer.headers["content-type"].startswith("text/html")
+    with connect(server.url) as client, pytest.raises(Exception, match="connecting"):
+        client.ping()
