@@ -30,7 +30,7 @@ run: .venv/.ready-to-run
 
 test: check
 	@tests/install-browser.sh
-	@$(BIN)/pytest
+	@$(BIN)/pytest -n auto --dist loadfile
 
 check: .venv/.ready-to-test
 	@$(BIN)/ruff format --check

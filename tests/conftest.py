@@ -55,8 +55,10 @@ def config(environ: dict[str, str]) -> settings.Settings:
 
 
 @pytest.fixture
-def client(valkey_server: valkey.Server) -> Iterator[redis.Redis]:
+def client(valkey_server: valkey.Server, workers: Workers, request: pytest.FixtureRequest) -> Iterator[redis.Redis]:
     """An empty Redis that knows one admin token. Ends the test as failed when a key was left without an expiry."""
+    if "worker" not in request.fixturenames:
+        workers.stop()  # it would take the syncs whose logs the test writes itself
     with connect(valkey_server.url) as client:
         client.flushall()
         client.hset(keys.token(token_hash(ADMIN_TOKEN)), mapping={"name": "tests", "role": "admin"})

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import json
-from contextlib import contextmanager
+import time
+from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING, Any
 
+from websockets.exceptions import ConnectionClosedOK
 from websockets.sync.client import connect
 
 from jobs.endings import ending_fields
@@ -112,9 +114,15 @@ class Reader:
     def watch(self, web: httpx2.Client) -> int | None:
         """Follow by websocket from the cursor to the end; returns the close code."""
         with open_socket(web, self.sync_id, self.cursor) as socket:
-            for text in socket:
-                self.hear(text)
-            return socket.close_code
+            return self.listen(socket)
+
+    def listen(self, socket: ClientConnection, *, seconds: float = 20) -> int | None:
+        """Hear everything until the server closes as it should; returns the close code."""
+        deadline = time.monotonic() + seconds
+        with suppress(ConnectionClosedOK):
+            while True:
+                self.hear(socket.recv(timeout=max(0.0, deadline - time.monotonic())))
+        return socket.close_code
 
 
 def live_url(web: httpx2.Client, sync_id: str, after: int = 0) -> str:

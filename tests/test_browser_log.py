@@ -388,7 +388,7 @@ def test_a_log_without_end_lets_go_of_its_top_only_while_it_is_followed(page: Pa
 
     scroller.press("End")
     own_sync.write(50)
-    expect(page.locator("#earlier")).to_contain_text("Lines 1–500 are not shown here.")
+    expect(page.locator("#earlier")).to_contain_text(re.compile("Lines 1.500 are not shown here"))
     assert numbers(page) == list(range(501, 951))
     expect(page.locator("#L950")).to_be_in_viewport()
 

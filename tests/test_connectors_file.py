@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import resource
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING, Any, Literal
 
 import pytest
@@ -144,18 +144,19 @@ def test_a_target_that_cannot_be_written_is_told_and_leaves_nothing(
     assert sorted(one.name for one in folder.iterdir()) == ["a-file", "a-folder"]
 
 
-@pytest.fixture
+@contextmanager
 def ten_bytes() -> Iterator[None]:
-    """Files grow no further than that, as on a full disk."""
+    """Files grow no further than that, as on a full disk. Only around the call: the test's own output may be a file."""
     soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
     resource.setrlimit(resource.RLIMIT_FSIZE, (10, hard))
-    yield
-    resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
 
 
 @pytest.mark.parametrize("mode", ["replace", "append"])
-def test_a_file_that_cannot_grow_is_told(folder: Path, ten_bytes: None, mode: Literal["replace", "append"]) -> None:
-    del ten_bytes
-    with pytest.raises(ConnectorError, match=r"orders\.ndjson cannot be written: File too large"):
+def test_a_file_that_cannot_grow_is_told(folder: Path, mode: Literal["replace", "append"]) -> None:
+    with ten_bytes(), pytest.raises(ConnectorError, match=r"orders\.ndjson cannot be written: File too large"):
         write(writer(folder, mode=mode), *({"id": number} for number in range(10)))
     assert [path.name for path in folder.iterdir()] == (["orders.ndjson"] if mode == "append" else [])

@@ -23,7 +23,6 @@ if TYPE_CHECKING:
 
     from jobs.enqueue import Requests
     from jobs.settings import Settings
-    from tests.conftest import Workers
 
 HTML = {"Accept": "text/html,application/xhtml+xml"}
 UNKNOWN = "7ZZZZZZZZZZZZZZZZZZZZZZZZZ"
@@ -80,8 +79,7 @@ class Page(HTMLParser):
 
 
 @pytest.fixture
-def logs(requests: Requests, appender: Any, config: Settings, workers: Workers) -> Logs:
-    workers.stop()  # it would take the syncs that are written here
+def logs(requests: Requests, appender: Any, config: Settings) -> Logs:
     return Logs(requests, appender, config.retention)
 
 
