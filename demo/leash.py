@@ -13,17 +13,13 @@ import time
 from contextlib import suppress
 from pathlib import Path
 
-PR_SET_PDEATHSIG = 1
+from jobs.leash import die_with_parent
+
+__all__ = ["adopt_orphans", "children", "die_with_parent", "end_children"]
+
 PR_SET_CHILD_SUBREAPER = 36
 
-# Loaded at import: between fork and exec a child should do as little as possible.
 _prctl = getattr(ctypes.CDLL(None), "prctl", None) if sys.platform == "linux" else None
-
-
-def die_with_parent() -> None:
-    """For `preexec_fn`: the child gets SIGTERM when the *thread* that started it ends."""
-    if _prctl is not None:
-        _prctl(PR_SET_PDEATHSIG, int(signal.SIGTERM))
 
 
 def adopt_orphans() -> None:

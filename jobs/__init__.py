@@ -3,8 +3,9 @@
 - `records`, `keys`, `settings`: what things are, where they live, what may be set. Pure; they import nothing of ours.
 - `connect`: one Redis client, made one way.
 - `enqueue`: ask for a sync. The only way to start one.
-- `worker`, `tasks`: RQ's process and what it calls.
-- `sync`: pull, skip what was seen, push, count.
+- `worker`, `tasks`: RQ's process and what it calls; `interrupts`: how a running sync is interrupted; `leash`: a sync's
+  process goes with its worker.
+- `sync`: pull, skip what was `seen`, push, count.
 - `connectors/`: one file for each kind of system a sync reads from or writes to.
 - `logwriter`: the only writer of a sync's log and summary, over `lines` (what the bytes are), `masks` (what must not
   be in them) and `appender` (the scripts that write); `loghandler` brings `logging` into it.

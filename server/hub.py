@@ -12,6 +12,7 @@ from collections import deque
 from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING, Protocol
 
+import zstandard
 from redis.exceptions import RedisError
 
 from jobs import keys
@@ -333,6 +334,10 @@ class Hub:
             except errors.ApiError as error:
                 tail.fail(error)
                 return
+            except (ValueError, zstandard.ZstdError) as error:  # what is stored is not what we write
+                _log.exception("The log of %s cannot be read", tail.sync_id)
+                tail.fail(errors.ApiError(f"The log of this sync cannot be read: {error}"))
+                return
             except RedisError as error:
                 tail.stale = True
                 now = asyncio.get_running_loop().time()
@@ -381,8 +386,11 @@ class Hub:
         tail = self._by_channel.get(channel)
         if tail is None or tail.summary is None:
             return  # not begun: the first reading comes after the confirmation, so it will hold this
-        chunk = wire.chunk_from_message(message)
-        missing = tail.received < wire.last_of_message(message) if chunk is None else not tail.take(chunk)
+        try:
+            chunk = wire.chunk_from_message(message)
+            missing = tail.received < wire.last_of_message(message) if chunk is None else not tail.take(chunk)
+        except (ValueError, zstandard.ZstdError):  # no message of ours; the stream will tell
+            missing = True
         if missing:
             tail.stale = True
             tail.hole.set()

@@ -88,7 +88,7 @@ class Store:
             raise errors.SyncExpired(
                 "Summaries and logs are kept for a limited time after their sync has ended; this one is over."
             )
-        raise errors.SyncNotFound(f"There is no sync {sync_id}. GET /api/syncs lists those of the last 24 hours.")
+        raise errors.SyncNotFound(f"There is no sync {sync_id}. GET /api/syncs lists those there are.")
 
     async def syncs(
         self,

@@ -17,6 +17,7 @@ from jobs.enqueue import Requests
 from jobs.records import BearerAuth, Secret
 from server.auth import token_hash
 from tests.browser import OwnSync, Visits, launch
+from tests.following import Logs
 from tests.support import ADMIN_TOKEN, Process, free_port, immortal_keys, service, store
 
 if TYPE_CHECKING:
@@ -74,6 +75,12 @@ def requests(config: settings.Settings, client: redis.Redis) -> Requests:
 @pytest.fixture
 def appender(config: settings.Settings, client: redis.Redis) -> Appender:
     return Appender(client, live_ttl_ms=config.retention_ms)
+
+
+@pytest.fixture
+def logs(requests: Requests, appender: Appender, config: settings.Settings) -> Logs:
+    """Writes logs in place of a worker."""
+    return Logs(requests, appender, config.retention)
 
 
 @pytest.fixture

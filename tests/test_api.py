@@ -21,17 +21,11 @@ if TYPE_CHECKING:
     import redis
 
     from jobs.enqueue import Requests
-    from jobs.settings import Settings
 
 UNKNOWN = "7ZZZZZZZZZZZZZZZZZZZZZZZZZ"
 EXPIRED = "01ARZ3NDEKTSV4RRFFQ69G5FAV"
 VIEWER = {"Authorization": "Bearer st_only-a-viewer"}
 OPERATOR = {"Authorization": "Bearer st_an-operator"}
-
-
-@pytest.fixture
-def logs(requests: Requests, appender: Any, config: Settings) -> Logs:
-    return Logs(requests, appender, config.retention)
 
 
 @pytest.fixture(autouse=True)

@@ -28,16 +28,9 @@ if TYPE_CHECKING:
 
     import redis
 
-    from jobs.enqueue import Requests
-    from jobs.settings import Settings
 
 HTML = {"Accept": "text/html,application/xhtml+xml"}
 OTHER_TOKEN = "st_of-somebody-else"
-
-
-@pytest.fixture
-def logs(requests: Requests, appender: Any, config: Settings) -> Logs:
-    return Logs(requests, appender, config.retention)
 
 
 @pytest.fixture

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 import httpx2
 import pytest
 from websockets.asyncio.client import connect as open_websocket
+from websockets.exceptions import ConnectionClosedError
 
 from demo import valkey
 from jobs import keys
@@ -20,7 +21,7 @@ from jobs.connect import connect
 from jobs.endings import ending_fields
 from jobs.logwriter import LogWriter
 from jobs.records import Reason, Status, Trigger
-from tests.following import BEARER, live_url
+from tests.following import BEARER, Logs, Reader, live_url, open_socket
 from tests.support import Process, free_port, service, store, until
 from tests.test_run import ended, hanging, lines_of, running
 
@@ -81,6 +82,26 @@ def test_a_definition_that_cannot_be_read_hides_no_other_service(web: httpx2.Cli
     assert answer.status_code == 409
     assert "cannot be read" in answer.json()["detail"]
     assert web.post("/api/services/bad/syncs").status_code == 409
+
+
+def test_a_log_that_cannot_be_read_takes_nobody_else_down(
+    web: httpx2.Client, client: redis.Redis, requests: Requests, appender: Appender, config: Settings
+) -> None:
+    spoilt = requests.start(service("spoilt"), Trigger.MANUAL).id
+    fine = Logs(requests, appender, config.retention).written(5, of=service("fine"))
+    with open_socket(web, spoilt) as watching:
+        assert "summary" in str(watching.recv(timeout=5))
+        client.publish(keys.live(spoilt), b"not a message of ours")
+        client.publish(keys.live(spoilt), b"1-1 zstd\nnor this one")
+        client.xadd(keys.log(spoilt), {"zstd": b"nor this"}, "1-1")
+        client.pexpire(keys.log(spoilt), 60_000)
+        client.hset(keys.summary(spoilt), "last", 1)
+        with pytest.raises(ConnectionClosedError, match="cannot be read"):
+            list(watching)
+    reader = Reader(fine)
+    assert reader.watch(web) == 1000
+    assert reader.numbers == [1, 2, 3, 4, 5]
+    assert web.get("/healthz").status_code == 200
 
 
 def test_a_body_that_is_too_large_is_a_413_before_it_is_read(web: httpx2.Client, client: redis.Redis) -> None:

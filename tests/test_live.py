@@ -49,11 +49,6 @@ EXPIRED = "01ARZ3NDEKTSV4RRFFQ69G5FAV"
 """An id from 2016."""
 
 
-@pytest.fixture
-def logs(requests: Requests, appender: Appender, config: settings.Settings) -> Logs:
-    return Logs(requests, appender, config.retention)
-
-
 @pytest.fixture(autouse=True)
 def _the_server_complains_of_nothing(web_process: Process) -> Iterator[None]:
     """A client that leaves, however it leaves, is no error."""

@@ -6,7 +6,7 @@ import re
 from datetime import timedelta
 from html import unescape
 from html.parser import HTMLParser
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import pytest
 
@@ -14,15 +14,13 @@ from jobs import keys
 from jobs.records import FileDestination, Options, SqlDestination
 from server.auth import token_hash
 from server.pages import lasting
-from tests.following import Logs
 from tests.support import ADMIN_TOKEN, service, store
 
 if TYPE_CHECKING:
     import httpx2
     import redis
 
-    from jobs.enqueue import Requests
-    from jobs.settings import Settings
+    from tests.following import Logs
 
 HTML = {"Accept": "text/html,application/xhtml+xml"}
 UNKNOWN = "7ZZZZZZZZZZZZZZZZZZZZZZZZZ"
@@ -76,11 +74,6 @@ class Page(HTMLParser):
     def form(self, action: str) -> dict[str, str]:
         [found] = [one for one in self.forms if one["action"] == action]
         return found
-
-
-@pytest.fixture
-def logs(requests: Requests, appender: Any, config: Settings) -> Logs:
-    return Logs(requests, appender, config.retention)
 
 
 @pytest.fixture
