@@ -6,6 +6,7 @@ import logging
 import os
 import signal
 import sys
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
 from rq import Queue, Worker
@@ -39,6 +40,11 @@ class SyncWorker(Worker):
         if os.getppid() != self.pid:  # it died in the meantime
             os._exit(1)
         super().main_work_horse(job, queue)
+
+    def kill_horse(self, sig: signal.Signals = signal.SIGKILL) -> None:
+        """The sync's process alone: RQ's own way signals its group, which a moment after the fork is still ours."""
+        with suppress(ProcessLookupError):
+            os.kill(self.horse_pid, sig)
 
     def handle_warm_shutdown_request(self) -> None:
         if self.horse_pid:

@@ -75,6 +75,7 @@ def create_app(settings: ServerSettings) -> Starlette:
         try:
             yield
         finally:
+            task.remove_done_callback(_end_the_process)
             task.cancel()
             await asyncio.gather(task, return_exceptions=True)
             await client.aclose()
