@@ -1,7 +1,9 @@
 -- Adds a chunk of lines to a sync's log, in one atomic step: fence, number, XADD, HSET, PEXPIRE, PUBLISH.
 --
 -- KEYS  1 the summary hash, 2 the log stream
--- ARGV  1 attempt   2 first line   3 count (0: a heartbeat)   4 field of the body: json|zstd   5 body
+-- ARGV  1 attempt, or '*': take the sync over, fence its writer, and write one line after its last one, whose body
+--         begins after `{"n":`
+--       2 first line   3 count (0: a heartbeat)   4 field of the body: json|zstd   5 body
 --       6 ttl (ms)  7 '1': the lines before `first` are lost for good, go on all the same
 --       8 channel   9 largest body to publish (bytes)   10.. field, value: what changes in the summary
 --
@@ -13,11 +15,16 @@ if not known[2] then
 end
 local last = tonumber(known[3])
 local running = known[2] == 'queued' or known[2] == 'running'
-if not running or known[1] ~= ARGV[1] then
+local takes_over = ARGV[1] == '*'
+if not running or not (takes_over or known[1] == ARGV[1]) then
   return {'fenced', last, known[2], known[1]}
 end
 
-local first, count = tonumber(ARGV[2]), tonumber(ARGV[3])
+local first, count, body = tonumber(ARGV[2]), tonumber(ARGV[3]), ARGV[5]
+if takes_over then
+  first, body = last + 1, string.format('{"n":%d', last + 1) .. body
+  redis.call('HINCRBY', KEYS[1], 'attempt', 1)
+end
 local stop = known[4] or ''
 if count > 0 then
   if last >= first + count - 1 then
@@ -27,7 +34,7 @@ if count > 0 then
     return {'gap', last}
   end
   last = first + count - 1
-  redis.call('XADD', KEYS[2], string.format('%d-%d', last, count), ARGV[4], ARGV[5])
+  redis.call('XADD', KEYS[2], string.format('%d-%d', last, count), ARGV[4], body)
 end
 
 local now = redis.call('TIME')
@@ -39,8 +46,8 @@ redis.call('HSET', KEYS[1], unpack(fields))
 redis.call('PEXPIRE', KEYS[1], ARGV[6])
 redis.call('PEXPIRE', KEYS[2], ARGV[6])
 
-if count > 0 and #ARGV[5] <= tonumber(ARGV[9]) then
-  redis.call('PUBLISH', ARGV[8], string.format('%d-%d %s\n', first, last, ARGV[4]) .. ARGV[5])
+if count > 0 and #body <= tonumber(ARGV[9]) then
+  redis.call('PUBLISH', ARGV[8], string.format('%d-%d %s\n', first, last, ARGV[4]) .. body)
 elseif count > 0 or #ARGV > 9 then
   redis.call('PUBLISH', ARGV[8], string.format('%d-%d wake', first, last))
 end

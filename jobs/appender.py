@@ -65,7 +65,27 @@ class Appender:
         fields: Mapping[str, str] | None = None,
     ) -> Answer:
         """One chunk, or with `count=0` a heartbeat. Sending the same chunk again is harmless."""
-        changes = [part for pair in (fields or {}).items() for part in pair]
+        return self._call(sync_id, attempt, first, count, encoding, body, lost_before, fields or {})
+
+    def end(self, sync_id: str, line: bytes, fields: Mapping[str, str]) -> Answer:
+        """In one step: fence the sync's writer, and write a line, whose number is filled in, and the ending.
+
+        "fenced": the sync has an ending already.
+        """
+        return self._call(sync_id, "*", 0, 1, "json", line.removeprefix(b'{"n":0'), lost_before=False, fields=fields)
+
+    def _call(
+        self,
+        sync_id: str,
+        attempt: int | str,
+        first: int,
+        count: int,
+        encoding: str,
+        body: bytes,
+        lost_before: bool,  # noqa: FBT001 - one of the script's arguments
+        fields: Mapping[str, str],
+    ) -> Answer:
+        changes = [part for pair in fields.items() for part in pair]
         answer = cast(
             "list[Any]",
             self._append(

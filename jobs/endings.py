@@ -1,6 +1,6 @@
 """A true ending for a sync: what an ending consists of, and how to write one when the sync's own job cannot.
 
-Whoever ends a sync claims it first, which fences every other writer; so exactly one ending wins.
+An ending fences every other writer in the same step, so exactly one ending wins.
 """
 
 from __future__ import annotations
@@ -9,7 +9,6 @@ import time
 from typing import TYPE_CHECKING
 
 from jobs import lines
-from jobs.appender import SyncEnded
 from jobs.records import Level, Reason, Status, rfc3339, utc_now
 
 if TYPE_CHECKING:
@@ -37,20 +36,6 @@ def end_sync(
     appender: Appender, sync_id: str, *, status: Status, reason: Reason, text: str, retention: timedelta
 ) -> bool:
     """Write the last line and the ending from outside the sync's job. False: it has an ending already, or is gone."""
-    try:
-        claim = appender.claim(sync_id)
-    except SyncEnded:
-        return False
-    n = claim.last + 1
     level = Level.WARNING if status is Status.STOPPED else Level.ERROR
-    encoding, body = lines.pack([lines.encode_line(n, time.time(), level.value, text, None, lambda value: value)])
-    answer = appender.append(
-        sync_id,
-        attempt=claim.attempt,
-        first=n,
-        count=1,
-        encoding=encoding,
-        body=body,
-        fields=ending_fields(status, reason, retention),
-    )
-    return answer.verdict == "ok"
+    line = lines.encode_line(0, time.time(), level.value, text, None, lambda value: value)
+    return appender.end(sync_id, line, ending_fields(status, reason, retention)).verdict == "ok"

@@ -6,11 +6,14 @@ It names the job by its dotted name, so that who asks needs to import nothing of
 from __future__ import annotations
 
 import threading
+from contextlib import suppress
 from datetime import timedelta
 from typing import TYPE_CHECKING, cast
 
 import msgspec
 from rq import Queue
+from rq.command import send_stop_job_command
+from rq.exceptions import InvalidJobOperation, NoSuchJobError
 
 from jobs import keys
 from jobs.appender import Appender
@@ -126,19 +129,22 @@ class Requests:
 
     def stop(self, sync_id: str, who: str) -> None:
         """Ask a sync to stop; one that has not begun ends at once. Raises `NotRunning`."""
-        while (status := self._ask_to_stop(keys=[keys.summary(sync_id)], args=[who])) == b"queued":
-            if end_sync(
-                self._appender,
-                sync_id,
-                status=Status.STOPPED,
-                reason=Reason.STOPPED_BY_USER,
-                text=f"Stopped by {who} before it started.",
-                retention=self._retention,
-            ):
-                return
-            # A worker claimed it in between: it may run by now.
+        status = self._ask_to_stop(keys=[keys.summary(sync_id)], args=[who])
+        # A worker that takes it in this moment is fenced, and has done nothing yet.
+        if status == b"queued" and end_sync(
+            self._appender,
+            sync_id,
+            status=Status.STOPPED,
+            reason=Reason.STOPPED_BY_USER,
+            text=f"Stopped by {who} before it started.",
+            retention=self._retention,
+        ):
+            return
         if status != b"running":
             raise NotRunning(sync_id)
+        # Its writer hears of it within a second. Its worker hears at once, and sees to it that it does stop.
+        with suppress(NoSuchJobError, InvalidJobOperation):
+            send_stop_job_command(self._client, sync_id, serializer="json")
 
     def _store(self, summary: Summary) -> None:
         stored = {k: v for k, v in msgspec.to_builtins(summary).items() if v is not None and k != "lines"}

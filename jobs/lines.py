@@ -12,12 +12,15 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 import zstandard
+from msgspec import UNSET
 
 from jobs import keys
 from jobs.records import Line
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
+
+    from jobs.masks import Masker
 
 TEXT_LIMIT_BYTES = 16 * 1024
 COMPRESS_FROM_BYTES = 2 * 1024
@@ -29,7 +32,8 @@ INT_LIMIT_BITS = 2048
 """Python refuses to write out integers of some thousand digits."""
 DEEPEST = 20
 
-_encode = msgspec.json.Encoder(enc_hook=str).encode
+_encoder = msgspec.json.Encoder(enc_hook=str)
+_encode = _encoder.encode
 _own = threading.local()  # zstandard's compressors are not made for threads
 
 
@@ -57,6 +61,54 @@ def cut(text: str, limit_bytes: int = TEXT_LIMIT_BYTES) -> str:
     return f"{kept} … [cut: {len(raw) - len(kept.encode()):,} bytes more]"
 
 
+class Entry(msgspec.Struct, frozen=True, gc=False):
+    """A line before it has a number. `at` is a Unix time in seconds; `fields` are as `plain` made them."""
+
+    at: float
+    level: str
+    text: str
+    phase: str | None = None
+    record: str | None = None
+    fields: dict[str, Any] | None = None
+
+
+def encode_lines(first: int, entries: Sequence[Entry], mask: Masker) -> bytes:
+    """A chunk's body: the entries, numbered from `first` on, each as `encode_line` would have it.
+
+    Most lines are short texts that hide no secret and need no repair. That is found out for all of them at once, and
+    they are encoded at once: line by line this would be what a busy sync spends its time on.
+    """
+    made: list[Line] = []
+    said: list[str] = []
+    for n, entry in enumerate(entries, first):
+        phase, record, text = entry.phase, entry.record, entry.text
+        if entry.fields is not None or len(text) > _SHORT or len(phase or "") + len(record or "") > _SHORT_NAMES:
+            made.append(_line(n, entry, mask))
+            continue
+        said.append(text)
+        if record is None:
+            made.append(Line(n, timestamp(entry.at), entry.level, text, UNSET if phase is None else phase))
+        else:
+            said.append(record)
+            made.append(Line(n, timestamp(entry.at), entry.level, text, UNSET if phase is None else phase, record))
+    if not _harmless("\n".join(said), mask):
+        made = [_line(n, entry, mask) for n, entry in enumerate(entries, first)]
+    return _encoder.encode_lines(made)[:-1].replace(b"\n", keys.SEPARATOR)
+
+
+_SHORT = TEXT_LIMIT_BYTES // 4
+_SHORT_NAMES = NAME_LIMIT_BYTES // 4
+"""In characters, of which UTF-8 writes none with more than four bytes: nothing that short needs to be cut."""
+
+
+def _harmless(text: str, mask: Masker) -> bool:
+    try:
+        raw = text.encode()
+    except UnicodeEncodeError:
+        return False
+    return not mask.concerns(raw)
+
+
 def encode_line(
     n: int,
     at: float,
@@ -66,19 +118,27 @@ def encode_line(
     mask: Callable[[Any], Any],
 ) -> bytes:
     """One line's JSON. `at` is a Unix time in seconds; `extra`: `phase`, `record`, `fields` where they apply."""
-    line = Line(n, timestamp(at), level, cut(mask(readable(text))), **(_about(extra, mask) if extra else {}))
-    encoded = _encode(line)
-    if len(encoded) > FIELDS_LIMIT_BYTES and line.fields and (size := len(_encode(line.fields))) > FIELDS_LIMIT_BYTES:
-        note = {"cut": f"{size:,} bytes of fields were too large to keep"}
-        return _encode(msgspec.structs.replace(line, fields=note))
-    return encoded
+    return _encode(_line(n, Entry(at, level, readable(text), **(extra or {})), mask))
 
 
-def _about(extra: dict[str, Any], mask: Callable[[Any], Any]) -> dict[str, Any]:
-    return {
-        name: mask(plain(value)) if name == "fields" else cut(mask(readable(value)), NAME_LIMIT_BYTES)
-        for name, value in extra.items()
-    }
+def _line(n: int, entry: Entry, mask: Callable[[Any], Any]) -> Line:
+    """Whatever was logged: readable, masked, and cut after that."""
+    line = Line(
+        n,
+        timestamp(entry.at),
+        entry.level,
+        cut(mask(readable(entry.text))),
+        UNSET if entry.phase is None else _name(entry.phase, mask),
+        UNSET if entry.record is None else _name(entry.record, mask),
+        UNSET if entry.fields is None else mask(plain(entry.fields)),
+    )
+    if line.fields and (size := len(_encode(line.fields))) > FIELDS_LIMIT_BYTES:
+        return msgspec.structs.replace(line, fields={"cut": f"{size:,} bytes of fields were too large to keep"})
+    return line
+
+
+def _name(name: object, mask: Callable[[Any], Any]) -> str:
+    return cut(mask(readable(name)), NAME_LIMIT_BYTES)
 
 
 def plain(value: Any) -> Any:  # noqa: ANN401 - whatever a job logs
@@ -103,7 +163,11 @@ def _plain(value: Any, depth: int, budget: Iterator[int]) -> Any:  # noqa: ANN40
 
 def pack(lines: Sequence[bytes]) -> tuple[str, bytes]:
     """The name of the stream's field, `json` or `zstd`, and the body."""
-    body = keys.SEPARATOR.join(lines)
+    return pack_body(keys.SEPARATOR.join(lines))
+
+
+def pack_body(body: bytes) -> tuple[str, bytes]:
+    """As `pack`, for lines that are joined already."""
     if len(body) < COMPRESS_FROM_BYTES:
         return "json", body
     if not hasattr(_own, "compressor"):
@@ -111,15 +175,15 @@ def pack(lines: Sequence[bytes]) -> tuple[str, bytes]:
     return "zstd", _own.compressor.compress(body)
 
 
-_second = (-1, "")
+_moment = (-1, "")
 
 
 def timestamp(at: float) -> str:
-    """RFC 3339 with milliseconds, in UTC. The part up to the second is made once per second."""
-    global _second  # noqa: PLW0603 - a cache of one value; a lost race costs one strftime
-    whole = int(at)
-    cached, prefix = _second
-    if cached != whole:
-        prefix = time.strftime("%Y-%m-%dT%H:%M:%S.", time.gmtime(whole))
-        _second = (whole, prefix)
-    return f"{prefix}{int((at - whole) * 1000):03d}Z"
+    """RFC 3339 with milliseconds, in UTC. Made once for all lines of a millisecond."""
+    global _moment  # noqa: PLW0603 - a cache of one value; a lost race costs one strftime
+    ms = int(at * 1000)
+    cached, text = _moment
+    if cached != ms:
+        text = f"{time.strftime('%Y-%m-%dT%H:%M:%S', time.gmtime(ms // 1000))}.{ms % 1000:03d}Z"
+        _moment = (ms, text)
+    return text

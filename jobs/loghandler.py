@@ -1,16 +1,23 @@
-"""Brings Python's `logging` into a sync's log: a library's warnings stand beside the sync's own lines."""
+"""Brings what the rest of the process says into a sync's log: Python's `logging`, and what is printed.
+
+A library's warnings stand beside the sync's own lines. What a program of another language writes to the file
+descriptors 1 and 2 goes where the worker's output goes.
+"""
 
 from __future__ import annotations
 
+import io
 import logging
-from contextlib import contextmanager
+from contextlib import contextmanager, redirect_stderr, redirect_stdout
 from typing import TYPE_CHECKING
 
-from jobs.lines import readable
+from jobs.lines import TEXT_LIMIT_BYTES, readable
 from jobs.records import Level
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
+
+    from typing_extensions import Buffer
 
     from jobs.logwriter import LogWriter
 
@@ -49,16 +56,55 @@ def _level(levelno: int) -> Level:
     return Level.INFO if levelno >= logging.INFO else Level.DEBUG
 
 
+class Printed(io.RawIOBase):
+    """Where a stream's bytes become lines of the log, one for each that is printed; a long one in pieces."""
+
+    def __init__(self, write: Callable[..., None], stream: str) -> None:
+        self._write = write
+        self.name = stream
+        self._fields = {"stream": stream}
+        self._begun = b""
+
+    def writable(self) -> bool:
+        return True
+
+    def write(self, printed: Buffer) -> int:
+        added = bytes(printed)
+        *whole, begun = (self._begun + added).split(b"\n")
+        while len(begun) >= TEXT_LIMIT_BYTES:
+            whole.append(begun[:TEXT_LIMIT_BYTES])
+            begun = begun[TEXT_LIMIT_BYTES:]
+        self._begun = begun
+        for line in whole:
+            self._write(line.removesuffix(b"\r"), fields=self._fields)
+        return len(added)
+
+    def end(self) -> None:
+        """What was printed last, without a line break."""
+        if self._begun:
+            self.write(b"\n")
+
+
 @contextmanager
 def captured(log: LogWriter) -> Iterator[None]:
-    """While inside, what is logged anywhere in this process is in the sync's log too."""
+    """While inside, what is logged or printed anywhere in this process is in the sync's log: logged there too, printed
+    there only."""
     root = logging.getLogger()
     handler = LogHandler(log)
     root.addHandler(handler)
     level = root.level
     root.setLevel(min(level or logging.WARNING, logging.INFO))
+    out, err = Printed(log.info, "stdout"), Printed(log.warning, "stderr")
     try:
-        yield
+        with redirect_stdout(_text(out)), redirect_stderr(_text(err)):
+            yield
     finally:
+        out.end()
+        err.end()
         root.removeHandler(handler)
         root.setLevel(level)
+
+
+def _text(raw: Printed) -> io.TextIOWrapper:
+    # Text goes on at each line break, not with each of the pieces that `print` writes.
+    return io.TextIOWrapper(raw, "utf-8", errors="backslashreplace", newline="\n", line_buffering=True)

@@ -18,6 +18,8 @@ from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 from redis.exceptions import RedisError
 
 from jobs import lines
+from jobs.lines import Entry
+from jobs.logcap import DEFAULT_LIMIT, LogCap, LogLimit
 from jobs.masks import masker
 from jobs.records import Level
 
@@ -47,20 +49,6 @@ _log = logging.getLogger("synctail.logwriter")
 Cause = Literal["stop", "fenced"]
 
 
-class _Entry(NamedTuple):
-    """A line that has no number yet."""
-
-    at: float
-    level: str
-    text: str
-    phase: str | None = None
-    record: str | None = None
-    fields: dict[str, Any] | None = None
-
-    def size(self) -> int:
-        return len(self.text) + 64 + (len(str(self.fields)) if self.fields else 0)
-
-
 class _Set(NamedTuple):
     fields: dict[str, str]
 
@@ -70,7 +58,7 @@ class _Flush(NamedTuple):
 
 
 class _Close(NamedTuple):
-    line: _Entry
+    line: Entry
     fields: dict[str, str]
 
 
@@ -99,6 +87,7 @@ class LogWriter:
         claim: Claim,
         *,
         secrets: Iterable[str] = (),
+        limit: LogLimit = DEFAULT_LIMIT,
         interrupt: Callable[[Cause], None] = lambda _: None,
     ) -> None:
         self._appender = appender
@@ -107,19 +96,20 @@ class LogWriter:
         self._mask = masker(secrets)
         self._interrupt = interrupt
         # SimpleQueue.put cannot be torn by a signal handler that raises; a lock could be left held.
-        self._queue: queue.SimpleQueue[_Entry | _Set | _Flush | _Close] = queue.SimpleQueue()
+        self._queue: queue.SimpleQueue[Entry | _Set | _Flush | _Close] = queue.SimpleQueue()
         self._hurry: queue.SimpleQueue[None] = queue.SimpleQueue()
-        self._dropped_at_door = 0
+        self._turned_away: queue.SimpleQueue[None] = queue.SimpleQueue()
         self._written = False
 
         # From here on the flusher's own.
         self._next = claim.last + 1
-        self._waiting: deque[_Entry] = deque()
+        self._waiting: deque[Entry] = deque()
         self._waiting_bytes = 0
         self._lost = 0
         self._kept: deque[tuple[float, _Chunk]] = deque()
         self._changes: dict[str, str] = {}
         self._summary: dict[str, str] = {}
+        self._cap = LogCap(limit, claim.last)
         self._counts = {Level.WARNING.value: 0, Level.ERROR.value: 0}
         self._flushes: list[_Flush] = []
         self._ending: _Close | None = None
@@ -133,19 +123,43 @@ class LogWriter:
 
     # --- the job's side -----------------------------------------------------------------------------------------
 
-    def debug(self, text: object, **about: Any) -> None:  # noqa: ANN401
-        self._put(Level.DEBUG.value, text, **about)
+    def debug(
+        self,
+        text: object,
+        phase: str | None = None,
+        record: str | None = None,
+        fields: Mapping[str, Any] | None = None,
+    ) -> None:
+        self._put(Level.DEBUG.value, text, phase, record, fields)
 
-    def info(self, text: object, **about: Any) -> None:  # noqa: ANN401
+    def info(
+        self,
+        text: object,
+        phase: str | None = None,
+        record: str | None = None,
+        fields: Mapping[str, Any] | None = None,
+    ) -> None:
         """One line. `phase`: where in the sync; `record`: reference of the record it speaks of; `fields`: a dict."""
-        self._put(Level.INFO.value, text, **about)
+        self._put(Level.INFO.value, text, phase, record, fields)
 
-    def warning(self, text: object, **about: Any) -> None:  # noqa: ANN401
-        self._put(Level.WARNING.value, text, **about)
+    def warning(
+        self,
+        text: object,
+        phase: str | None = None,
+        record: str | None = None,
+        fields: Mapping[str, Any] | None = None,
+    ) -> None:
+        self._put(Level.WARNING.value, text, phase, record, fields)
         self._hurry.put(None)
 
-    def error(self, text: object, **about: Any) -> None:  # noqa: ANN401
-        self._put(Level.ERROR.value, text, **about)
+    def error(
+        self,
+        text: object,
+        phase: str | None = None,
+        record: str | None = None,
+        fields: Mapping[str, Any] | None = None,
+    ) -> None:
+        self._put(Level.ERROR.value, text, phase, record, fields)
         self._hurry.put(None)
 
     def set(self, **fields: object) -> None:
@@ -169,26 +183,21 @@ class LogWriter:
         more than `CLOSE_S`.
         """
         stored = {name: "" if value is None else str(value) for name, value in fields.items()}
-        self._queue.put(_Close(_Entry(time.time(), level, text), stored))
+        self._queue.put(_Close(Entry(time.time(), level, text), stored))
         self._hurry.put(None)
         self._thread.join(CLOSE_S + 10)
         return self._written
 
     def _put(
-        self,
-        level: str,
-        text: object,
-        phase: str | None = None,
-        record: str | None = None,
-        fields: Mapping[str, Any] | None = None,
+        self, level: str, text: object, phase: str | None, record: str | None, fields: Mapping[str, Any] | None
     ) -> None:
         if self._queue.qsize() > QUEUE_ITEMS:
-            self._dropped_at_door += 1
+            self._turned_away.put(None)
             return
         # What is not text yet may change after the call, so it is read now.
         string = text if type(text) is str else lines.readable(text)
         about = lines.plain(dict(fields)) if fields else None
-        self._queue.put(_Entry(time.time(), level, string, phase, record, about))
+        self._queue.put(Entry(time.time(), level, string, _text(phase), _text(record), about))
 
     # --- the flusher's side -------------------------------------------------------------------------------------
 
@@ -223,9 +232,9 @@ class LogWriter:
         for _ in range(self._queue.qsize()):
             self._accept(self._queue.get())
 
-    def _accept(self, item: _Entry | _Set | _Flush | _Close) -> None:
+    def _accept(self, item: Entry | _Set | _Flush | _Close) -> None:
         match item:
-            case _Entry():
+            case Entry():
                 self._accept_line(item)
             case _Set(fields):
                 self._changes.update(fields)
@@ -235,22 +244,26 @@ class LogWriter:
                 self._ending = item
                 self._close_by = time.monotonic() + CLOSE_S
 
-    def _accept_line(self, entry: _Entry) -> None:
+    def _accept_line(self, entry: Entry) -> None:
         if self._dead:
             return
-        if self._waiting_bytes + entry.size() > SPOOL_BYTES:
+        size = _size(entry)
+        if self._waiting_bytes + size > SPOOL_BYTES:
             self._lost += 1
             return
-        self._say_what_was_lost()
+        if self._lost or not self._turned_away.empty():
+            self._say_what_was_lost()
         self._waiting.append(entry)
-        self._waiting_bytes += entry.size()
+        self._waiting_bytes += size
 
     def _say_what_was_lost(self) -> None:
-        lost = self._lost + self._dropped_at_door
-        if lost:
-            self._lost = self._dropped_at_door = 0
-            text = f"{lost:,} lines lost: they came faster than Redis could take them, and the spool was full"
-            self._waiting.append(_Entry(time.time(), Level.WARNING.value, text))
+        for _ in range(self._turned_away.qsize()):
+            self._turned_away.get()
+            self._lost += 1
+        if self._lost:
+            text = f"{self._lost:,} lines lost: they came faster than Redis could take them, and the spool was full"
+            self._lost = 0
+            self._waiting.append(Entry(time.time(), Level.WARNING.value, text))
 
     def _write_waiting(self) -> None:
         """All lines that wait, in chunks; or, when there are none, a sign of life."""
@@ -266,41 +279,44 @@ class LogWriter:
 
     def _next_chunk(self) -> _Chunk:
         """Number and encode the next lines. From here on they are never dropped."""
-        encoded: list[bytes] = []
+        taken: list[Entry] = []
         size = 0
-        while self._waiting and len(encoded) < CHUNK_LINES and size < CHUNK_BYTES:
+        while self._waiting and len(taken) < CHUNK_LINES and size < CHUNK_BYTES:
             entry = self._waiting.popleft()
-            self._waiting_bytes = max(0, self._waiting_bytes - entry.size())
-            line = self._encode(self._next + len(encoded), entry)
-            encoded.append(line)
-            size += len(line)
-        first = self._next
-        self._next += len(encoded)
-        if not encoded:
-            return _Chunk(first, 0)
-        return _Chunk(first, len(encoded), *lines.pack(encoded))
+            cost = _size(entry)
+            self._waiting_bytes = max(0, self._waiting_bytes - cost)
+            self._count(entry)
+            taken += self._cap.pass_on(entry)
+            size += cost
+        return self._number(taken)
 
-    def _encode(self, n: int, entry: _Entry) -> bytes:
-        if entry.level in self._counts:
-            self._counts[entry.level] += 1
-            self._changes[f"{entry.level}s"] = str(self._counts[entry.level])
-        extra: dict[str, Any] = {}
-        if entry.phase:
-            extra["phase"] = entry.phase
-        if entry.record is not None:
-            extra["record"] = entry.record
-        if entry.fields:
-            extra["fields"] = entry.fields
-        return lines.encode_line(n, entry.at, entry.level, entry.text, extra, self._mask)
+    def _number(self, entries: list[Entry]) -> _Chunk:
+        first = self._next
+        if not entries:
+            return _Chunk(first, 0)
+        self._next += len(entries)
+        body = lines.encode_lines(first, entries, self._mask)
+        self._cap.wrote(len(body))
+        return _Chunk(first, len(entries), *lines.pack_body(body))
+
+    def _count(self, entry: Entry) -> None:
+        level = entry.level
+        if level in self._counts:
+            self._counts[level] += 1
+            self._changes[f"{level}s"] = str(self._counts[level])
 
     def _write_ending(self, ending: _Close) -> None:
         self._write_waiting()
         if self._dead:
             return
+        last_words = [ending.line]
+        if self._cap.left_out:
+            text = f"{self._cap.left_out:,} lines more were logged, and not kept"
+            last_words.insert(0, Entry(ending.line.at, Level.WARNING.value, text))
+        for entry in last_words:
+            self._count(entry)
         self._changes.update(ending.fields)
-        chunk = _Chunk(self._next, 1, *lines.pack([self._encode(self._next, ending.line)]))
-        self._next += 1
-        self._written = self._deliver(chunk)
+        self._written = self._deliver(self._number(last_words))
         self._answer_flushes()
 
     def _deliver(self, chunk: _Chunk) -> bool:
@@ -354,7 +370,7 @@ class LogWriter:
             return
         self._told_lost = (first, last)
         text = f"Redis went back in time and lost lines {first:,} to {last:,}"
-        self._waiting.append(_Entry(time.time(), Level.WARNING.value, text))
+        self._waiting.append(Entry(time.time(), Level.WARNING.value, text))
 
     def _settle(self, chunk: _Chunk, answer: Answer) -> bool:
         now = self._sent_at = time.monotonic()
@@ -386,3 +402,12 @@ class LogWriter:
         for flush in self._flushes:
             flush.done.put(not self._dead)
         self._flushes.clear()
+
+
+def _size(entry: Entry) -> int:
+    """About so many bytes in memory, and on the wire."""
+    return len(entry.text) + 64 + (len(str(entry.fields)) if entry.fields else 0)
+
+
+def _text(name: str | None) -> str | None:
+    return name if name is None or type(name) is str else lines.readable(name)

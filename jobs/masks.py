@@ -7,8 +7,10 @@ import json
 import re
 from typing import TYPE_CHECKING, Any
 
+import re2
+
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
+    from collections.abc import Iterable
 
 MASK = "••••••"
 SHORTEST = 4
@@ -17,30 +19,36 @@ SHORTEST = 4
 _BYTES = {0xDC00 + byte: f"\\x{byte:02x}" for byte in range(0x80, 0x100)}
 
 
-def masker(secrets: Iterable[str]) -> Callable[[Any], Any]:
-    """A function that masks the secrets in a string, or in every string of a nested value."""
-    # A line break at a secret's end comes from the file it was read from, and is in no text that quotes it.
-    known = {text for s in secrets for one in (s, s.strip()) for text in _texts(one) if len(one) >= SHORTEST}
-    if not known:
-        return _unchanged
-    plain = [_as_written(secret) for secret in sorted(known, key=len, reverse=True)]
-    encoded = sorted({form for secret in known for form in _base64_forms(secret)}, key=len, reverse=True)
-    pattern = re.compile("|".join([*plain, *map(re.escape, encoded)]))
+class Masker:
+    """Masks what a pattern finds in a string, or in every string of a nested value; without a pattern nothing."""
 
-    def mask(value: Any) -> Any:  # noqa: ANN401 - strings anywhere in what a job logs
+    def __init__(self, pattern: str) -> None:
+        self._pattern = re.compile(pattern) if pattern else None
+        self._filter = re2.compile(pattern.encode()) if pattern else None
+
+    def __call__(self, value: Any) -> Any:  # noqa: ANN401 - strings anywhere in what a job logs
+        if self._pattern is None:
+            return value
         if isinstance(value, str):
-            return pattern.sub(MASK, value)
+            return self._pattern.sub(MASK, value)
         if isinstance(value, dict):
-            return {mask(k): mask(v) for k, v in value.items()}
+            return {self(k): self(v) for k, v in value.items()}
         if isinstance(value, list):
-            return [mask(v) for v in value]
+            return [self(v) for v in value]
         return value
 
-    return mask
+    def concerns(self, text: bytes) -> bool:
+        """May the text (UTF-8) hold a secret? In linear time, whatever there is of both: so a long text is asked
+        about, and looked through line by line only where the answer is yes."""
+        return self._filter is not None and self._filter.search(text) is not None
 
 
-def _unchanged(value: Any) -> Any:  # noqa: ANN401
-    return value
+def masker(secrets: Iterable[str]) -> Masker:
+    # A line break at a secret's end comes from the file it was read from, and is in no text that quotes it.
+    known = {text for s in secrets for one in (s, s.strip()) for text in _texts(one) if len(one) >= SHORTEST}
+    plain = [_as_written(secret) for secret in sorted(known, key=len, reverse=True)]
+    encoded = sorted({form for secret in known for form in _base64_forms(secret)}, key=len, reverse=True)
+    return Masker("|".join([*plain, *map(re.escape, encoded)]))
 
 
 def _texts(secret: str) -> tuple[str, str]:

@@ -61,6 +61,22 @@ def parse_duration(text: str) -> timedelta:
     return duration
 
 
+def parse_count(text: str) -> int:
+    if not re.fullmatch(r"[1-9][0-9]{0,11}", text):
+        raise ValueError
+    return int(text)
+
+
+_SIZES = {"KiB": 10, "MiB": 20, "GiB": 30}
+
+
+def parse_size(text: str) -> int:
+    match = re.fullmatch(r"([1-9][0-9]{0,5})(KiB|MiB|GiB)", text)
+    if not match:
+        raise ValueError
+    return int(match[1]) << _SIZES[match[2]]
+
+
 def parse_redis_url(text: str) -> str:
     try:
         parts = urlsplit(text)
@@ -93,6 +109,20 @@ RETENTION = Setting(
     "a duration such as 90m, 24h or 7d",
     parse_duration,
 )
+LOG_LINES = Setting(
+    "SYNCTAIL_LOG_LINES",
+    "2000000",
+    "How many lines of one sync are kept. A log that is full says so; a tenth more is kept for errors.",
+    "a whole number such as 2000000",
+    parse_count,
+)
+LOG_BYTES = Setting(
+    "SYNCTAIL_LOG_BYTES",
+    "1GiB",
+    "The same in bytes, as readers receive them; in Redis they are compressed.",
+    "a size such as 64MiB or 1GiB",
+    parse_size,
+)
 DATA = Setting(
     "SYNCTAIL_DATA",
     ".data",
@@ -108,13 +138,15 @@ FILES = Setting(
     Path,
 )
 
-SETTINGS = (REDIS_URL, RETENTION, DATA, FILES)
+SETTINGS = (REDIS_URL, RETENTION, LOG_LINES, LOG_BYTES, DATA, FILES)
 
 
 @dataclass(frozen=True)
 class Settings:
     redis_url: str
     retention: timedelta
+    log_lines: int
+    log_bytes: int
     data: Path
     files: Path
     secrets: Mapping[str, str]
@@ -130,6 +162,8 @@ def load(environ: Mapping[str, str]) -> Settings:
     return Settings(
         redis_url=REDIS_URL.read(environ),
         retention=RETENTION.read(environ),
+        log_lines=LOG_LINES.read(environ),
+        log_bytes=LOG_BYTES.read(environ),
         data=DATA.read(environ),
         files=FILES.read(environ),
         secrets={k.removeprefix(SECRET_PREFIX): v for k, v in environ.items() if k.startswith(SECRET_PREFIX) and v},

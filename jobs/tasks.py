@@ -17,6 +17,7 @@ from jobs.connectors import ConnectorError, Context
 from jobs.endings import ending_fields
 from jobs.enqueue import Requests, ServiceNotFound, stored_summary
 from jobs.interrupts import Interrupted, Interrupts, Why
+from jobs.logcap import LogLimit
 from jobs.loghandler import captured
 from jobs.logwriter import LogWriter
 from jobs.records import FileDestination, Level, Reason, Service, SqlDestination, Status, Summary, rfc3339, utc_now
@@ -96,6 +97,7 @@ class _Run:
             summary.id,
             claim,
             secrets=[*settings.secrets.values(), *_passwords(service)],
+            limit=LogLimit(settings.log_lines, settings.log_bytes),
             interrupt=self._interrupts.ask,
         )
 

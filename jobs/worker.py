@@ -6,15 +6,18 @@ import logging
 import os
 import signal
 import sys
+import threading
 from contextlib import suppress
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 from rq import Queue, Worker
+from rq.command import parse_payload
 
 import jobs.connectors.file
 import jobs.connectors.http
 import jobs.connectors.sql
 import jobs.tasks  # noqa: F401 - loaded before the fork, so that a sync starts in milliseconds
+from jobs import keys
 from jobs.appender import Appender
 from jobs.connect import RedisOutOfReach, connect, wait_until_ready
 from jobs.endings import end_sync
@@ -27,6 +30,8 @@ if TYPE_CHECKING:
     import redis
     from rq.job import Job
 
+STOP_GRACE_S = 1.5
+"""A sync that was asked to stop and has not by then is killed."""
 MONITOR_S = 5
 """How often RQ says that a job still runs; the clock believes it for three times as long."""
 
@@ -43,30 +48,48 @@ class SyncWorker(Worker):
 
     def kill_horse(self, sig: signal.Signals = signal.SIGKILL) -> None:
         """The sync's process alone: RQ's own way signals its group, which a moment after the fork is still ours."""
-        with suppress(ProcessLookupError):
-            os.kill(self.horse_pid, sig)
+        pid = self.horse_pid
+        if pid:
+            with suppress(ProcessLookupError):
+                os.kill(pid, sig)
+
+    def handle_payload(self, message: dict[str, Any]) -> None:
+        """On the thread that listens to RQ's commands. RQ kills a job that is to stop; a sync may first say so."""
+        payload = parse_payload(message)
+        if payload["command"] != "stop-job":
+            super().handle_payload(message)  # type: ignore[no-untyped-call]
+        elif self.get_current_job_id() == payload["job_id"]:
+            self.kill_horse(signal.SIGUSR1)
+            insisting = threading.Timer(STOP_GRACE_S, self._insist, [self.horse_pid])
+            insisting.daemon = True
+            insisting.start()
+
+    def _insist(self, pid: int) -> None:
+        """On a sync that cannot hear: one in C code that does not come back, say."""
+        if self.horse_pid == pid:
+            self.kill_horse()
 
     def handle_warm_shutdown_request(self) -> None:
-        if self.horse_pid:
-            self.kill_horse(signal.SIGTERM)
+        self.kill_horse(signal.SIGTERM)
 
 
 class KilledHandler:
     """RQ calls this when a sync's process died without a word: `kill -9`, or out of memory."""
 
     def __init__(self, settings: Settings, client: redis.Redis) -> None:
+        self._client = client
         self._retention = settings.retention
         self._appender = Appender(client, live_ttl_ms=settings.retention_ms)
 
     def __call__(self, job: Job, _pid: int, status: int, usage: Any) -> None:  # noqa: ANN401 - resource.struct_rusage
-        end_sync(
-            self._appender,
-            job.id,
-            status=Status.FAILED,
-            reason=Reason.KILLED,
-            text=f"Failed: {_how_it_died(status, usage)}. Run it again",
-            retention=self._retention,
-        )
+        who = cast("bytes | None", self._client.hget(keys.summary(job.id), "stop"))
+        how = _how_it_died(status, usage)
+        if who:
+            ending, reason = Status.STOPPED, Reason.STOPPED_BY_USER
+            text = f"Stopped by {who.decode()}. It did not stop by itself: {how}"
+        else:
+            ending, reason, text = Status.FAILED, Reason.KILLED, f"Failed: {how}. Run it again"
+        end_sync(self._appender, job.id, status=ending, reason=reason, text=text, retention=self._retention)
 
 
 def _how_it_died(status: int, usage: Any) -> str:  # noqa: ANN401
@@ -98,6 +121,8 @@ def main() -> None:
         job_monitoring_interval=MONITOR_S,
         work_horse_killed_handler=KilledHandler(settings, client),
     )
+    # A sync that was forked a moment ago has no handler yet: there, and here, the wish to stop must not kill.
+    signal.signal(signal.SIGUSR1, signal.SIG_IGN)
     print("Worker ready", flush=True)  # noqa: T201
     worker.work(logging_level="WARNING")
 

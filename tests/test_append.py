@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from typing import TYPE_CHECKING, Any, cast
 
 import fakeredis
@@ -102,6 +103,37 @@ def test_claiming_a_sync_that_is_gone_does_not_bring_it_back(log: Log) -> None:
     with pytest.raises(SyncEnded):
         log.claim()
     assert log.client.exists(log.summary) == 0
+
+
+# --- the ending from outside --------------------------------------------------------------------------------------
+
+
+def test_an_ending_from_outside_is_the_last_line_and_fences_the_writer(log: Log) -> None:
+    attempt = log.claim().attempt
+    log.append(1, 3)
+    line = lines.encode_line(0, 0, "error", "it is over", None, lambda v: v)
+    assert log.appender.end(log.id, line, {"status": "failed"}) == Answer("ok", 4)
+    assert log.numbers() == [1, 2, 3, 4]
+    assert json.loads(log.chunks()[-1].body)["n"] == 4
+    assert (log.field("status"), log.field("last")) == ("failed", "4")
+    assert log.append(4, attempt=attempt).verdict == "fenced"
+    assert log.appender.end(log.id, line, {"status": "stopped"}).verdict == "fenced"
+    assert log.numbers() == [1, 2, 3, 4]
+
+
+def test_a_sync_that_never_began_can_be_ended(backend: redis.Redis) -> None:
+    log = Log(backend, "queued")
+    line = lines.encode_line(0, 0, "warning", "before it started", None, lambda v: v)
+    assert log.appender.end(log.id, line, {"status": "stopped"}) == Answer("ok", 1)
+    assert log.numbers() == [1]
+    with pytest.raises(SyncEnded):
+        log.claim()
+
+
+def test_ending_a_sync_that_is_gone_does_not_bring_it_back(log: Log) -> None:
+    log.client.delete(log.summary)
+    assert log.appender.end(log.id, b'{"n":0}', {"status": "failed"}).verdict == "gone"
+    assert log.client.exists(log.summary, log.stream) == 0
 
 
 # --- the append -------------------------------------------------------------------------------------------------

@@ -247,17 +247,34 @@ def test_a_sync_whose_turn_cannot_be_taken_is_found_too(
     assert summary.reason is Reason.LOST
 
 
-def test_a_sync_that_a_worker_takes_while_it_is_stopped_is_asked_to_stop(
+def test_a_worker_that_takes_a_sync_while_it_is_stopped_is_fenced(
     client: redis.Redis, requests: Requests, monkeypatch: pytest.MonkeyPatch, appender: Appender
 ) -> None:
     sync_id = requests.start(service(), Trigger.MANUAL).id
-    append = requests._appender.append
+    end, claims = requests._appender.end, []
 
-    def append_too_late(*args: Any, **more: Any) -> Any:
-        claim = appender.claim(sync_id)  # the worker comes between the claim and the append
-        appender.append(sync_id, attempt=claim.attempt, first=1, fields={"status": "running"})
-        return append(*args, **more)
+    def end_too_late(*args: Any) -> Any:
+        claims.append(appender.claim(sync_id))
+        return end(*args)
 
-    monkeypatch.setattr(requests._appender, "append", append_too_late)
+    monkeypatch.setattr(requests._appender, "end", end_too_late)
     requests.stop(sync_id, "ana")
-    assert client.hmget(keys.summary(sync_id), "status", "stop") == [b"running", b"ana"]
+    assert client.hget(keys.summary(sync_id), "status") == b"stopped"
+    fields = {"status": "running"}
+    assert appender.append(sync_id, attempt=claims[0].attempt, first=1, fields=fields).verdict == "fenced"
+
+
+def test_what_ended_while_it_was_stopped_is_not_running(
+    client: redis.Redis, requests: Requests, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    sync_id = requests.start(service(), Trigger.MANUAL).id
+    end = requests._appender.end
+
+    def end_twice(*args: Any) -> Any:
+        end(*args)
+        return end(*args)
+
+    monkeypatch.setattr(requests._appender, "end", end_twice)
+    with pytest.raises(NotRunning):
+        requests.stop(sync_id, "ana")
+    assert client.hget(keys.summary(sync_id), "status") == b"stopped"

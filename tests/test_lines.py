@@ -87,9 +87,38 @@ def test_a_text_that_utf_8_can_carry_is_kept_as_it_is(text: str) -> None:
 @settings(deadline=None)
 def test_any_fields_become_a_part_of_the_line(value: Any, phase: Any, record: Any) -> None:
     line = encode("x", {"phase": phase, "record": record, "fields": {"value": value}})
-    assert isinstance(line["phase"], str)
-    assert isinstance(line["record"], str)
+    assert isinstance(line.get("phase", ""), str)
+    assert isinstance(line.get("record", ""), str)
+    assert (phase is None) == ("phase" not in line)
+    assert (record is None) == ("record" not in line)
     assert set(line["fields"]) == {"value"}
+
+
+names = st.one_of(st.none(), st.text(st.characters(), max_size=600))
+entries = st.builds(
+    lines.Entry,
+    at=st.floats(0, 4_000_000_000),
+    level=st.sampled_from(["info", "error"]),
+    text=st.one_of(st.text(st.characters(), max_size=200), st.sampled_from(["a s3cret-value", "x" * 5000, "é" * 9000])),
+    phase=names,
+    record=names,
+    fields=st.one_of(st.none(), st.dictionaries(st.text(), hostile, max_size=2)),
+)
+
+
+@given(st.integers(1, 10**7), st.lists(entries, min_size=1, max_size=8), st.booleans())
+@settings(deadline=None)
+def test_lines_encoded_together_are_what_they_are_one_by_one(
+    first: int, given: list[lines.Entry], has_secrets: bool
+) -> None:
+    mask = masker(["s3cret-value"] if has_secrets else [])
+
+    def alone(n: int, entry: lines.Entry) -> bytes:
+        about = {name: getattr(entry, name) for name in ("phase", "record", "fields")}
+        return lines.encode_line(n, entry.at, entry.level, entry.text, about, mask)
+
+    body = lines.encode_lines(first, given, mask)
+    assert body.split(keys.SEPARATOR) == [alone(n, entry) for n, entry in enumerate(given, first)]
 
 
 @pytest.mark.parametrize(

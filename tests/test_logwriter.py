@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import random
 import shutil
+import sys
 import threading
 import time
 import warnings
@@ -20,6 +21,7 @@ from jobs import keys, lines, logwriter
 from jobs.appender import Answer, Appender
 from jobs.connect import connect
 from jobs.endings import end_sync
+from jobs.logcap import LogLimit
 from jobs.loghandler import captured
 from jobs.logwriter import LogWriter
 from jobs.records import Reason, Status, new_sync_id
@@ -389,7 +391,7 @@ def test_a_flusher_that_breaks_says_so_and_interrupts(
     def break_down(*_: Any) -> bytes:
         raise ZeroDivisionError
 
-    monkeypatch.setattr(lines, "encode_line", break_down)
+    monkeypatch.setattr(lines, "encode_lines", break_down)
     story.writer.info("x")
     until(lambda: story.causes == ["fenced"], "the job is interrupted", seconds=3)
     assert "can no longer be written" in caplog.text
@@ -742,6 +744,99 @@ def test_secrets_are_masked_in_texts_fields_and_references(make: Callable[..., S
     [entry] = story.entries()
     assert b"hunter2" not in entry.body
     assert story.lines()[0]["text"] == "it is ••••••"
+
+
+# --- the cap ------------------------------------------------------------------------------------------------------
+
+
+def test_a_log_that_is_full_says_so_and_counts_go_on(make: Callable[..., Story]) -> None:
+    story = make(limit=LogLimit(lines=100, bytes=1 << 30))
+    for n in range(1, 151):
+        story.writer.info(f"line {n}")
+        story.writer.set(pushed=n)
+    story.writer.warning("odd")
+    story.writer.error("wrong")
+    assert story.writer.close("info", "The end", **ENDED)
+    texts = story.texts()
+    assert texts[:100] == [f"line {n}" for n in range(1, 101)]
+    assert texts[100].startswith("The log is full: it has 100 lines or 1,073,741,824 bytes")
+    assert texts[101:] == ["wrong", "51 lines more were logged, and not kept", "The end"]
+    assert [story.field(name) for name in ("pushed", "errors", "last")] == ["150", "1", "104"]
+
+
+def test_of_errors_a_tenth_more_is_kept_and_then_that_ends_too(make: Callable[..., Story]) -> None:
+    story = make(limit=LogLimit(lines=50, bytes=1 << 30))
+    for n in range(1, 201):
+        story.writer.error(f"wrong {n}")
+    assert story.writer.close("info", "The end", **ENDED)
+    texts = story.texts()
+    assert texts[50].startswith("The log is full")
+    assert texts[51:56] == [f"wrong {n}" for n in range(51, 56)]
+    assert texts[56].startswith("Errors are no longer kept either")
+    assert texts[57:] == ["145 lines more were logged, and not kept", "The end"]
+    assert story.field("errors") == "200"
+
+
+def test_a_log_is_full_by_its_bytes_too(make: Callable[..., Story]) -> None:
+    story = make(limit=LogLimit(lines=1_000_000, bytes=1_000_000))
+    for _ in range(3000):
+        story.writer.info("x" * 1000)
+    assert story.writer.close("info", "The end", **ENDED)
+    size = sum(len(chunk.body) for chunk in story.entries())
+    assert 1_000_000 <= size < 1_000_000 + 2 * logwriter.CHUNK_BYTES
+    assert "The log is full" in story.texts()[-3]
+
+
+def test_the_cap_is_the_syncs_and_not_the_attempts(make: Callable[..., Story]) -> None:
+    story = make()
+    story.writer.info("one")
+    assert story.writer.flush()
+    appender = Appender(story.client, live_ttl_ms=TTL_MS)
+    again = LogWriter(appender, story.id, appender.claim(story.id), limit=LogLimit(2, 1 << 30))
+    again.info("two")
+    again.info("three")
+    assert again.close("info", "The end", **ENDED)
+    assert [text[:9] for text in story.texts()] == ["one", "two", "The log i", "1 lines m", "The end"]
+
+
+# --- what is printed ----------------------------------------------------------------------------------------------
+
+
+def test_what_is_printed_is_in_the_log_line_by_line(story: Story) -> None:
+    with captured(story.writer):
+        print("one", 2, "three")
+        print("careful", file=sys.stderr)
+        print("a\nb\r\n", end="")
+        sys.stdout.buffer.write(b"not \xff utf-8\n")
+        print("\ud800")
+        print("without a break", end="")
+    print("not this, it is outside")
+    assert story.writer.flush()
+    found = [(line["level"], line["text"], line["fields"]["stream"]) for line in story.lines()]
+    assert found == [
+        ("info", "one 2 three", "stdout"),
+        ("warning", "careful", "stderr"),
+        ("info", "a", "stdout"),
+        ("info", "b", "stdout"),
+        ("info", "not \\xff utf-8", "stdout"),
+        ("info", "\\ud800", "stdout"),
+        ("info", "without a break", "stdout"),
+    ]
+
+
+def test_a_print_without_an_end_is_in_the_log_in_pieces(story: Story) -> None:
+    with captured(story.writer):
+        print("x" * 100_000)
+    assert story.writer.flush()
+    assert "".join(story.texts()) == "x" * 100_000
+
+
+def test_a_secret_that_is_printed_is_masked(make: Callable[..., Story]) -> None:
+    story = make(secrets=["the-token-of-the-shop"])
+    with captured(story.writer):
+        print("Authorization: the-token-of-the-shop")
+    assert story.writer.flush()
+    assert story.texts() == ["Authorization: ••••••"]
 
 
 # --- Python's logging ---------------------------------------------------------------------------------------------

@@ -18,7 +18,7 @@ from jobs import keys
 from jobs.enqueue import stored_summary
 from jobs.records import FileDestination, Options, Reason, SqlDestination, Status, Summary, Trigger
 from server import wire
-from tests.support import service, store, until
+from tests.support import Process, service, store, until
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     import redis
 
     from jobs.enqueue import Requests
-    from tests.support import Process
+    from tests.conftest import Workers
 
 
 def lines_of(client: redis.Redis, sync_id: str) -> list[dict[str, Any]]:
@@ -133,6 +133,21 @@ def test_a_replaced_file_holds_everything_after_each_sync(
         assert len((files / "customers.ndjson").read_text().splitlines()) == 500
 
 
+def test_a_log_that_is_full_stops_neither_the_sync_nor_its_counts(
+    client: redis.Redis, requests: Requests, workers: Workers, environ: dict[str, str], shop: str, shop_auth: Any
+) -> None:
+    workers.stop()
+    with Process("jobs.worker", {**environ, "SYNCTAIL_LOG_LINES": "100"}, ready="Worker ready"):
+        customers = service("customers", url=f"{shop}/customers", records="customers", auth=shop_auth)
+        store(client, customers)
+        summary = ended(client, requests.start(customers, Trigger.MANUAL).id)
+    assert (summary.status, summary.pushed, summary.lines) == (Status.COMPLETED, 500, 103)
+    texts = [line["text"] for line in lines_of(client, summary.id)]
+    assert texts[100].startswith("The log is full: it has 100 lines")
+    assert "lines more were logged, and not kept" in texts[101]
+    assert texts[102] == "Completed: 500 pushed, 0 skipped"
+
+
 def test_what_the_database_refuses_fails_alone_and_is_named(
     client: redis.Redis, requests: Requests, worker: Process, shop: str, shop_auth: Any, warehouse: Path
 ) -> None:
@@ -213,6 +228,28 @@ def test_a_sync_that_hangs_stops_within_two_seconds(
     summary = ended(client, sync_id, seconds=2)
     assert (summary.status, summary.reason) == (Status.STOPPED, Reason.STOPPED_BY_USER)
     assert lines_of(client, sync_id)[-1]["text"] == "Stopped by ana"
+
+
+def test_a_sync_that_cannot_hear_stops_within_two_seconds_too(
+    client: redis.Redis, requests: Requests, own_worker: Process, shop: str, shop_auth: Any, warehouse: Path
+) -> None:
+    with closing(sqlite3.connect(warehouse)) as db:  # C code that never comes back to Python
+        db.execute(
+            "CREATE TRIGGER forever BEFORE INSERT ON products BEGIN SELECT count(*) FROM "
+            "(WITH RECURSIVE c(x) AS (SELECT 1 UNION ALL SELECT x + 1 FROM c) SELECT x FROM c); END"
+        )
+    destination = SqlDestination(url=f"sqlite:///{warehouse}", table="products")
+    products = service("products", url=f"{shop}/products", records="products", auth=shop_auth, destination=destination)
+    store(client, products)
+    sync_id = requests.start(products, Trigger.MANUAL).id
+    until(lambda: cast("Summary", stored_summary(client, sync_id)).pulled, "a page was pulled")
+    requests.stop(sync_id, "ana")
+    summary = ended(client, sync_id, seconds=3)
+    assert (summary.status, summary.reason) == (Status.STOPPED, Reason.STOPPED_BY_USER)
+    assert lines_of(client, sync_id)[-1]["text"].startswith(
+        "Stopped by ana. It did not stop by itself: its process was"
+    )
+    assert own_worker.process.poll() is None
 
 
 def test_a_sync_over_its_time_limit_says_so(

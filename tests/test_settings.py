@@ -8,7 +8,18 @@ from typing import Any
 
 import pytest
 
-from jobs.settings import DATA, FILES, REDIS_URL, RETENTION, SETTINGS, Setting, SettingsError, load
+from jobs.settings import (
+    DATA,
+    FILES,
+    LOG_BYTES,
+    LOG_LINES,
+    REDIS_URL,
+    RETENTION,
+    SETTINGS,
+    Setting,
+    SettingsError,
+    load,
+)
 
 
 def told(setting: Setting[Any], text: str) -> str:
@@ -51,6 +62,21 @@ def test_secrets_are_collected_by_name_and_empty_ones_left_out() -> None:
 )
 def test_durations(text: str, seconds: int) -> None:
     assert RETENTION.read({RETENTION.name: text}).total_seconds() == seconds
+
+
+@pytest.mark.parametrize(("text", "size"), [("1KiB", 1024), ("64MiB", 1 << 26), ("1GiB", 1 << 30)])
+def test_sizes(text: str, size: int) -> None:
+    assert LOG_BYTES.read({LOG_BYTES.name: text}) == size
+
+
+@pytest.mark.parametrize("text", ["0MiB", "64", "64MB", "MiB", "-1MiB", "1.5GiB", "1 GiB", "٣MiB"])
+def test_a_size_that_is_none_is_told(text: str) -> None:
+    told(LOG_BYTES, text)
+
+
+@pytest.mark.parametrize("text", ["0", "-1", "1.5", "2_000", "1e6", "many", "٣"])
+def test_a_count_that_is_none_is_told(text: str) -> None:
+    told(LOG_LINES, text)
 
 
 @pytest.mark.parametrize(
