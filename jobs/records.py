@@ -195,6 +195,23 @@ class FileDestination(Struct, frozen=True, forbid_unknown_fields=True, tag_field
     mode: Literal["replace", "append"] = "replace"
 
 
+class Filter(Struct, frozen=True, forbid_unknown_fields=True):
+    """Which records a sync takes. `field` is JMESPath; a time in `value` may be relative: `-90s`, `-1h`, `-1mo`."""
+
+    field: str
+    op: Literal["=", "!=", "<", "<=", ">", ">=", "in", "contains", "starts", "matches", "exists"]
+    value: Any = None
+
+
+class MappedField(Struct, frozen=True, forbid_unknown_fields=True):
+    """One member of what is pushed. `from` is JMESPath, empty for the whole record; `with` the functions it goes
+    through, each a list of the function's name and its arguments."""
+
+    to: Annotated[str, Meta(min_length=1)]
+    from_: str = msgspec.field(default="", name="from")
+    with_: list[list[Any]] = msgspec.field(default_factory=list, name="with")
+
+
 class Schedule(Struct, frozen=True, forbid_unknown_fields=True):
     """When a service runs by itself: five cron fields, read in `timezone`. Empty: only when asked."""
 
@@ -259,6 +276,10 @@ class Service(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     active: bool = True
     notes: str = ""
     source: HttpSource
+    filters: list[Filter] = []
+    mapping: list[MappedField] = []
+    lookups: dict[str, dict[str, Any]] = {}
+    """Tables by name, for the function `lookup`."""
     destination: SqlDestination | FileDestination
     trigger: Schedule = Schedule()
     options: Options = Options()

@@ -1,13 +1,19 @@
-"""One sync's way: pull a page, skip what an earlier sync pushed, push the rest, count. Knows no RQ and no endings."""
+"""One sync's way: pull a page, filter it, skip what an earlier sync pushed, map and push the rest, count.
+
+Knows no RQ and no endings.
+"""
 
 from __future__ import annotations
 
 import time
+from collections import Counter
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING
 
 from jobs.connectors import Context, Destination, Page, Record, open_destination, open_source, reference
-from jobs.records import Phase, Service
+from jobs.filters import Filters
+from jobs.mapping import Mapper, MappingFault
+from jobs.records import Phase, Service, utc_now
 
 if TYPE_CHECKING:
     from jobs.logwriter import LogWriter
@@ -38,6 +44,8 @@ class Sync:
         self._context = context
         self._seen = seen
         self._log: LogWriter = context.log
+        self._filters = Filters(service.filters, utc_now())
+        self._mapper = Mapper(service.mapping, service.lookups)
         self._key = service.source.key
         self.counts = Counts()
 
@@ -63,13 +71,29 @@ class Sync:
             f"Page {number}: {len(page.records):,} records pulled, {self.counts.pulled:,}{of} so far",
             phase=Phase.PULL.value,
         )
-        fresh = self._unseen(page.records)
+        fresh = self._unseen(self._wanted(page.records))
         if fresh:
             self._push(fresh, destination)
         self._write_counts(page.total, phase=Phase.PUSH if fresh else Phase.PULL)
         limit = self._service.options.max_failed
         if limit is not None and self.counts.failed > limit:
             raise TooManyErrors(f"{self.counts.failed:,} records failed; the service allows {limit:,}")
+
+    def _wanted(self, records: list[Record]) -> list[Record]:
+        """Those that pass the filters."""
+        wanted: list[Record] = []
+        stopped: Counter[str] = Counter()
+        for record in records:
+            by = self._filters.stopped_by(record)
+            if by is None:
+                wanted.append(record)
+            else:
+                stopped[by] += 1
+        if stopped:
+            self.counts.filtered += stopped.total()
+            why = "; ".join(f"{count:,} not {words}" for words, count in stopped.most_common())
+            self._log.info(f"{stopped.total():,} records filtered: {why}", phase=Phase.FILTER.value)
+        return wanted
 
     def _unseen(self, records: list[Record]) -> list[Record]:
         if not self._service.skips_seen:
@@ -84,8 +108,11 @@ class Sync:
 
     def _push(self, records: list[Record], destination: Destination) -> None:
         pushed: list[Record] = []
+        pulled, mapped = self._mapped(records)
+        if not mapped:
+            return
         try:
-            for record, refused in destination.push(records):
+            for record, (_, refused) in zip(pulled, destination.push(mapped), strict=True):
                 name = reference(record, self._key)
                 if refused is None:
                     pushed.append(record)
@@ -99,6 +126,20 @@ class Sync:
             self._log.set(**asdict(self.counts))
             if self._service.skips_seen:
                 self._seen.add(pushed)
+
+    def _mapped(self, records: list[Record]) -> tuple[list[Record], list[Record]]:
+        """Records as they were pulled and, side by side, as they are pushed; those that cannot be mapped fail."""
+        pulled: list[Record] = []
+        mapped: list[Record] = []
+        for record in records:
+            try:
+                mapped.append(self._mapper.map(record))
+                pulled.append(record)
+            except MappingFault as fault:
+                self.counts.failed += 1
+                name = reference(record, self._key)
+                self._log.error(f"Not mapped {name}: {fault}", phase=Phase.MAP.value, record=name)
+        return pulled, mapped
 
     def _write_counts(self, total: int | None, *, phase: Phase) -> None:
         done = self.counts.pushed + self.counts.skipped + self.counts.filtered + self.counts.failed

@@ -11,12 +11,23 @@ from contextlib import closing
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import TYPE_CHECKING, Any, cast
 
+import httpx2
 import msgspec
 import pytest
 
 from jobs import keys
 from jobs.enqueue import stored_summary
-from jobs.records import FileDestination, Options, Reason, SqlDestination, Status, Summary, Trigger
+from jobs.records import (
+    FileDestination,
+    Filter,
+    MappedField,
+    Options,
+    Reason,
+    SqlDestination,
+    Status,
+    Summary,
+    Trigger,
+)
 from server import wire
 from tests.support import Process, service, store, until
 
@@ -131,6 +142,45 @@ def test_a_replaced_file_holds_everything_after_each_sync(
         summary = ended(client, requests.start(customers, Trigger.MANUAL).id)
         assert (summary.pushed, summary.skipped) == (500, 0)
         assert len((files / "customers.ndjson").read_text().splitlines()) == 500
+
+
+def test_records_are_filtered_and_mapped_and_the_counts_say_so(
+    client: redis.Redis, requests: Requests, worker: Process, shop: str, shop_auth: Any, files: Path
+) -> None:
+    del worker
+    german = service(
+        "german",
+        url=f"{shop}/customers",
+        records="customers",
+        auth=shop_auth,
+        filters=[Filter("country", "=", "DE")],
+        mapping=[
+            MappedField("number", "id"),
+            MappedField("contact.email", "email", [["lower"]]),
+            MappedField("country", "country", [["lookup", "countries"]]),
+            MappedField("score", "name", [["extract", "a"], ["required"]]),
+        ],
+        lookups={"countries": {"DE": "Germany"}},
+    )
+    store(client, german)
+    summary = ended(client, requests.start(german, Trigger.MANUAL).id)
+    with httpx2.Client(headers={"Authorization": "Bearer the-token-of-the-shop"}) as http:
+        all_of_them = http.get(f"{shop}/customers", params={"limit": 1000}).json()["customers"]
+    from_germany = [one for one in all_of_them if one["country"] == "DE"]
+    named = [one for one in from_germany if "a" in one["name"]]
+    assert 0 < len(named) < len(from_germany) < len(all_of_them) == summary.pulled
+    assert summary.filtered == len(all_of_them) - len(from_germany)
+    assert (summary.pushed, summary.failed) == (len(named), len(from_germany) - len(named))
+    assert summary.status is Status.COMPLETED_WITH_ERRORS
+    assert [json.loads(line) for line in (files / "german.ndjson").read_text().splitlines()] == [
+        {"number": one["id"], "contact": {"email": one["email"].lower()}, "country": "Germany", "score": "a"}
+        for one in named
+    ]
+    lines = lines_of(client, summary.id)
+    refused = [line for line in lines if line.get("phase") == "map"]
+    assert {line["record"] for line in refused} == {one["id"] for one in from_germany} - {one["id"] for one in named}
+    assert all(line["text"].endswith("score: required: there is no value") for line in refused)
+    assert any("records filtered: " in line["text"] and "not country = DE" in line["text"] for line in lines)
 
 
 def test_a_log_that_is_full_stops_neither_the_sync_nor_its_counts(

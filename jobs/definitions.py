@@ -1,0 +1,122 @@
+"""A service's definition, checked whole: every fault with its path, not only the first. Pure."""
+
+from __future__ import annotations
+
+from difflib import get_close_matches
+from types import UnionType
+from typing import TYPE_CHECKING, Any, NamedTuple, Union, get_args, get_origin
+
+import msgspec
+from msgspec import Struct
+
+from jobs import filters, mapping
+from jobs.records import Service
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+
+class Fault(NamedTuple):
+    """`path` as in `mapping[2].with[0]`; empty where the whole is meant."""
+
+    path: str
+    says: str
+
+
+class DefinitionFaulty(ValueError):
+    def __init__(self, faults: list[Fault]) -> None:
+        super().__init__("; ".join(f"{path}: {says}" if path else says for path, says in faults))
+        self.faults = faults
+
+
+def read_service(given: object) -> Service:
+    """A service from what JSON or TOML said. Raises `DefinitionFaulty` with all that is wrong."""
+    found = list(_faults(given, Service, ""))
+    if found:
+        raise DefinitionFaulty(found)
+    try:
+        service = msgspec.convert(given, Service)
+    except msgspec.ValidationError as error:
+        raise DefinitionFaulty([Fault("", _says(error))]) from None
+    found = list(_meaning_faults(service))
+    if found:
+        raise DefinitionFaulty(found)
+    return service
+
+
+def _meaning_faults(service: Service) -> Iterator[Fault]:
+    """What its parts say of expressions, functions and tables."""
+    for index, one in enumerate(service.filters):
+        fault = filters.fault(one)
+        if fault:
+            member, says = fault
+            yield Fault(f"filters[{index}].{member}", says)
+    for path, says in mapping.faults(service.mapping, service.lookups):
+        yield Fault(f"mapping{path}", says)
+
+
+def _faults(given: object, wanted: Any, path: str) -> Iterator[Fault]:  # noqa: ANN401 - a type
+    choices = [one for one in get_args(wanted) if isinstance(one, type) and issubclass(one, Struct)]
+    if get_origin(wanted) in (Union, UnionType) and choices and not (given is None and type(None) in get_args(wanted)):
+        yield from _choice_faults(given, choices, path)
+    elif isinstance(wanted, type) and issubclass(wanted, Struct):
+        yield from _struct_faults(given, wanted, path)
+    elif get_origin(wanted) is list and isinstance(given, list):
+        for index, one in enumerate(given):
+            yield from _faults(one, get_args(wanted)[0], f"{path}[{index}]")
+    else:
+        yield from _leaf_faults(given, wanted, path)
+
+
+def _leaf_faults(given: object, wanted: Any, path: str) -> Iterator[Fault]:  # noqa: ANN401
+    try:
+        msgspec.convert(given, wanted)
+    except msgspec.ValidationError as error:
+        yield Fault(path, _says(error))
+
+
+def _choice_faults(given: object, choices: list[type[Struct]], path: str) -> Iterator[Fault]:
+    """One of several structs, told apart by `kind`."""
+    if not isinstance(given, dict):
+        yield Fault(path, f"takes an object, got {given!r}")
+        return
+    kinds = {str(choice.__struct_config__.tag): choice for choice in choices}
+    kind = given.get("kind")
+    if kind in kinds:
+        yield from _struct_faults(given, kinds[kind], path)
+    else:
+        said = "is missing" if kind is None else f"got {kind!r}"
+        yield Fault(f"{path}.kind", f"{said}; takes {' or '.join(map(repr, kinds))}")
+
+
+def _struct_faults(given: object, wanted: type[Struct], path: str) -> Iterator[Fault]:
+    if not isinstance(given, dict):
+        yield Fault(path, f"takes an object, got {given!r}")
+        return
+    fields = {field.encode_name: field for field in msgspec.structs.fields(wanted)}
+    inside = f"{path}." if path else ""
+    tag = wanted.__struct_config__.tag_field
+    yield from (
+        Fault(f"{inside}{name}", _unknown(str(name), [*fields])) for name in given if name not in {*fields, tag}
+    )
+    found = False
+    for name, field in fields.items():
+        if name in given:
+            for fault in _faults(given[name], field.type, f"{inside}{name}"):
+                found = True
+                yield fault
+        elif field.required:
+            found = True
+            yield Fault(f"{inside}{name}", "is missing")
+    if not found:  # what only the whole can say, as of a schedule that never comes
+        known = {name: value for name, value in given.items() if name in {*fields, tag}}
+        yield from _leaf_faults(known, wanted, path)
+
+
+def _unknown(name: str, names: list[str]) -> str:
+    near = get_close_matches(name, names, 1)
+    return f"there is no {name!r} here" + (f"; did you mean {near[0]!r}?" if near else "")
+
+
+def _says(error: msgspec.ValidationError) -> str:
+    return str(error).split(" - at `$")[0]
