@@ -1,8 +1,8 @@
 """Shows syncs; never runs one and never writes a log. The map, from the outside in:
 
-- `__main__`: the process, with `socket`, its websocket protocol; `app`: builds everything and wires it; `settings`: its
-  own part of the environment; `params`: query parameters, checked; `headers`: what every answer carries;
-  `limits`: how much a client may send.
+- `__main__`: the process, with `socket`, its two protocols; `app`: builds everything and wires it; `settings`: its own
+  part of the environment; `params`: query parameters, checked; `headers`: what every answer carries; `limits`: how much
+  a client may send.
 - `auth`: who is asking, and may they; `errors`: every error as a value, in one table.
 - `api`: JSON; `pages`: HTML; `live`: the websocket; `downloads`: whole logs. All read through the same two pieces:
 - `store`: the only reader of summaries and logs; `hub`: what is new, for all who watch, over `subscriber`, this

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import msgspec
 from starlette.responses import JSONResponse, Response
@@ -12,6 +12,9 @@ from starlette.routing import Route
 from server import auth, errors, params, wire
 
 if TYPE_CHECKING:
+    from collections.abc import AsyncIterator
+
+    from starlette.datastructures import QueryParams
     from starlette.requests import Request
     from starlette.routing import BaseRoute
 
@@ -23,6 +26,14 @@ LISTED = 50
 LISTED_AT_MOST = 500
 POLLED = 1000
 POLLED_AT_MOST = 5000
+
+
+class Asked(NamedTuple):
+    """The lines after `after`, at most `limit`; of a range, those up to `last`."""
+
+    after: int
+    limit: int
+    last: int | None = None
 
 
 class Api:
@@ -96,31 +107,54 @@ class Api:
         return _json(await self._store.summary(request.path_params["sync"]), 202)
 
     async def log(self, request: Request) -> Response:
-        """The poll: what a reader at `after` has not seen, as frames, and where the log stands."""
+        """The poll: what a reader at `after` has not seen, as frames, and where the log stands. Or a range of lines."""
         auth.require(request, auth.Role.VIEWER)
-        sync_id = request.path_params["sync"]
-        after = params.whole_number(request.query_params, "after", default=0)
-        limit = params.whole_number(request.query_params, "limit", default=POLLED, least=1, most=POLLED_AT_MOST)
+        asked = _asked(request.query_params)
         # The summary first: the lines that it counts are then in the stream for sure.
-        summary = await self._store.summary(sync_id)
-        shown = wire.summary_frame(summary)
-        tag = f'"{hashlib.blake2b(f"{after}:{limit}:{shown}".encode(), digest_size=12).hexdigest()}"'
+        summary = await self._store.summary(request.path_params["sync"])
+        state = f"{asked}{wire.summary_frame(summary)}"
+        tag = f'"{hashlib.blake2b(state.encode(), digest_size=12).hexdigest()}"'
         headers = {"ETag": tag, "Cache-Control": "private, no-cache"}
         if tag in [one.strip().removeprefix("W/") for one in request.headers.get("if-none-match", "").split(",")]:
             return Response(status_code=304, headers=headers)
-        frames, cursor = [shown], after
-        until = min(after + limit, summary.lines)
-        chunks = await self._store.read(sync_id, after, lines=limit) if after < until else []
-        for frame in wire.frames(sync_id, after, [chunk.until(until) for chunk in chunks if chunk.first <= until]):
-            frames.append(frame.text)
-            cursor = frame.last
-        if cursor == after < until:
-            cursor = chunks[0].first - 1 if chunks else summary.lines
-            frames.append(wire.gap_frame(sync_id, after + 1, cursor, "they are no longer kept").text)
-        if summary.status.ended and cursor >= summary.lines:
-            frames.append(wire.end_frame(summary))
+        frames = [frame async for frame in self._frames(summary, asked)]
         body = f'{{"frames":[{",".join(frames)}],"last":{summary.lines},"status":"{summary.status}"}}'
         return Response(body, media_type="application/json", headers=headers)
+
+    async def _frames(self, summary: Summary, asked: Asked) -> AsyncIterator[str]:
+        """A range has lines and gaps only: it says nothing of how far its reader follows."""
+        cursor, until = asked.after, summary.lines
+        if asked.last is not None:
+            until = min(asked.last, until)
+        else:
+            yield wire.summary_frame(summary)
+            if (stands := wire.stands(cursor, summary)) < cursor:
+                yield wire.rewind_frame(summary.id, stands)
+                cursor = stands
+        if cursor < until:
+            found = await self._store.read(summary.id, cursor, until, lines=asked.limit)
+            for frame in wire.frames(summary.id, found):
+                yield frame.text
+                cursor = frame.last
+        if asked.last is None and summary.status.ended and cursor >= summary.lines:
+            yield wire.end_frame(summary)
+
+
+def _asked(query: QueryParams) -> Asked:
+    """Raises `BadRequest`."""
+    if not query.get("first") and not query.get("last"):
+        after = params.whole_number(query, "after", default=0)
+        return Asked(after, params.whole_number(query, "limit", default=POLLED, least=1, most=POLLED_AT_MOST))
+    for one, other in (("first", "last"), ("last", "first")):
+        if not query.get(one):
+            raise errors.BadRequest(f"{one}: is missing; a range takes both first and last, and got {other}")
+    for name in ("after", "limit"):
+        if name in query:
+            raise errors.BadRequest(
+                f"{name}: does not go with first and last; a range ends at {POLLED_AT_MOST:,} lines"
+            )
+    first = params.whole_number(query, "first", default=1, least=1)
+    return Asked(first - 1, POLLED_AT_MOST, params.whole_number(query, "last", default=first, least=first))
 
 
 def _no_options(body: bytes) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import http
 import logging
 import signal
 from contextlib import asynccontextmanager
@@ -40,6 +41,7 @@ if TYPE_CHECKING:
     from collections.abc import AsyncIterator
 
     from starlette.requests import Request
+    from starlette.types import ASGIApp
 
     from server.settings import ServerSettings
 
@@ -57,6 +59,12 @@ class _Static(StaticFiles):
         return answer
 
 
+class _App(Starlette):
+    def build_middleware_stack(self) -> ASGIApp:
+        # Around what Starlette puts first: it answers what nobody caught, and that needs the headers as well.
+        return SecurityHeaders(super().build_middleware_stack())
+
+
 def create_app(settings: ServerSettings) -> Starlette:
     client = _redis(settings.jobs.redis_url)
     auth = Auth(client, settings.session_key, settings.allowed_origins)
@@ -70,7 +78,7 @@ def create_app(settings: ServerSettings) -> Starlette:
         shown_once = await auth.ensure_admin(settings.admin_token)
         if shown_once:
             print(f"An admin token was made. It is shown this once: {shown_once}", flush=True)  # noqa: T201
-        task = asyncio.create_task(hub.run(), name="hub")
+        task = asyncio.create_task(_in_background(hub, auth), name="background")
         task.add_done_callback(_end_the_process)
         try:
             yield
@@ -83,16 +91,15 @@ def create_app(settings: ServerSettings) -> Starlette:
     def on_error(request: Request, error: Exception) -> Response:
         return _answer(pages, request, error)
 
-    return Starlette(
+    return _App(
         routes=[
             *pages.routes(),
             *Api(store, actions).routes(),
-            *Downloads(store, hub).routes(),
+            *Downloads(store, hub, auth).routes(),
             *Live(hub, auth).routes(),
             Mount("/static", _Static(directory=ROOT / "static")),
         ],
         middleware=[
-            Middleware(SecurityHeaders),
             Middleware(BodyLimit),
             Middleware(AuthMiddleware, auth=auth, answer=on_error),
         ],
@@ -105,6 +112,13 @@ def create_app(settings: ServerSettings) -> Starlette:
         },
         lifespan=lifespan,
     )
+
+
+async def _in_background(hub: Hub, auth: Auth) -> None:
+    """Until cancelled. Neither is expected to end."""
+    async with asyncio.TaskGroup() as group:
+        group.create_task(hub.run(), name="hub")
+        group.create_task(auth.run(), name="auth")
 
 
 def _nobody(_request: Request, _error: Exception) -> Response:
@@ -141,7 +155,7 @@ def _templates() -> Jinja2Templates:
 def _end_the_process(task: asyncio.Task[None]) -> None:
     """A server whose hub is dead would look well and deliver nothing; better that it is started anew."""
     if not task.cancelled():
-        _log.critical("The hub died; this process ends", exc_info=task.exception())
+        _log.critical("What runs in the background died; this process ends", exc_info=task.exception())
         signal.raise_signal(signal.SIGTERM)
 
 
@@ -161,8 +175,11 @@ def _answer(pages: Pages, request: Request, error: Exception) -> Response:
         case _:
             status, title, detail = 500, "Something went wrong", "It was our fault, and is in the server's log."
     if "text/html" in request.headers.get("accept", "") and not request.url.path.startswith("/api/"):
-        return pages.error(request, status, title, detail, extra)
-    answer = errors.problem(status, title, detail, extra)
+        answer = pages.error(request, status, title, detail, extra)
+    else:
+        answer = errors.problem(status, title, detail, extra)
+    if status == http.HTTPStatus.INTERNAL_SERVER_ERROR:
+        answer.headers["Connection"] = "close"  # the server closes it after a fault; a next request would be lost
     if isinstance(error, HTTPException) and error.headers:
         answer.headers.update(error.headers)
     return answer

@@ -6,9 +6,13 @@ with the token.
 
 from __future__ import annotations
 
+import asyncio
 import hashlib
 import hmac
+import math
 import secrets
+import time
+from contextlib import contextmanager
 from dataclasses import dataclass
 from enum import IntEnum
 from typing import TYPE_CHECKING, Any, cast
@@ -22,18 +26,24 @@ from starlette.responses import RedirectResponse
 
 from jobs import keys
 from server import errors
+from server.subscriber import heed_cancellation
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Iterator, Sequence
 
     from redis.asyncio import Redis
     from starlette.responses import Response
     from starlette.types import ASGIApp, Receive, Scope, Send
 
+    Over = Callable[[errors.ApiError], None]
+
 OPEN = ("/healthz", "/readyz", "/sign-in", "/static/", "/favicon.ico")
 COOKIE = "synctail_session"
 SESSION_S = 30 * 24 * 3600
 TOKEN_PREFIX = "st_"  # noqa: S105
+CHECK_EVERY_S = 5.0
+"""How soon those who are connected notice that their token, or their session, is over."""
+CHECKED_AT_ONCE = 200
 SAFE_METHODS = ("GET", "HEAD", "OPTIONS")
 
 
@@ -51,6 +61,10 @@ class Principal:
     role: Role
     csrf: str = ""
     """Names the session, and is what its forms must carry; empty for a bearer token, which no foreign page sends."""
+    token: str = ""
+    """The token's SHA-256."""
+    until: float = math.inf
+    """When the session ends by itself (Unix time)."""
 
 
 def new_token() -> str:
@@ -66,6 +80,7 @@ class Auth:
         self._client = client
         self._signer = URLSafeTimedSerializer(session_key, salt="synctail-session")
         self._allowed_origins = frozenset(allowed_origins)
+        self._held: dict[Principal, set[Over]] = {}
 
     # --- tokens and sessions ------------------------------------------------------------------------------------
 
@@ -96,14 +111,61 @@ class Auth:
         """End the session, wherever its cookie may still be."""
         await cast("Any", self._client.set(keys.signed_out(who.csrf), "1", ex=SESSION_S))
 
-    async def _token(self, hashed: str, csrf: str = "") -> Principal | None:
+    async def _token(self, hashed: str, csrf: str = "", until: float = math.inf) -> Principal | None:
         async with self._client.pipeline(transaction=False) as pipe:
             pipe.hgetall(keys.token(hashed))
             pipe.exists(keys.signed_out(csrf))
             stored, signed_out = await pipe.execute()
         if not stored or (csrf and signed_out):
             return None
-        return Principal(stored[b"name"].decode(), Role[stored[b"role"].decode().upper()], csrf)
+        role = Role[stored[b"role"].decode().upper()]
+        return Principal(stored[b"name"].decode(), role, csrf, hashed, until)
+
+    # --- those who stay -----------------------------------------------------------------------------------------
+
+    @contextmanager
+    def held(self, who: Principal, over: Over) -> Iterator[None]:
+        """While somebody stays connected, `over` is called when their token or session has come to its end."""
+        calls = self._held.setdefault(who, set())
+        calls.add(over)
+        try:
+            yield
+        finally:
+            calls.discard(over)
+            if not calls and self._held.get(who) is calls:
+                del self._held[who]
+
+    async def run(self) -> None:
+        """Looks after those who stay, until cancelled: one question for each token or session, however many use it."""
+        while True:
+            await asyncio.sleep(CHECK_EVERY_S)
+            try:
+                ended = await self._ended(list(self._held))
+            except RedisError:  # who was let in stays until Redis says otherwise
+                ended = []
+            heed_cancellation()
+            error = errors.SignInNeeded("The token was revoked or has expired, or the session is over. Sign in again.")
+            for who in ended:
+                for over in list(self._held.get(who, ())):
+                    over(error)
+
+    async def _ended(self, held: list[Principal]) -> list[Principal]:
+        """Those of them whose token or session is no more."""
+        now = time.time()
+        ended = [who for who in held if who.until < now]
+        for start in range(0, len(held), CHECKED_AT_ONCE):
+            some = held[start : start + CHECKED_AT_ONCE]
+            async with self._client.pipeline(transaction=False) as pipe:
+                for who in some:
+                    pipe.exists(keys.token(who.token))
+                    pipe.exists(keys.signed_out(who.csrf))
+                answers = await pipe.execute()
+            for who, known, signed_out in zip(some, answers[::2], answers[1::2], strict=True):
+                if not known or (who.csrf and signed_out):
+                    ended.append(who)
+        return ended
+
+    # --- who is asking ------------------------------------------------------------------------------------------
 
     async def identify(self, connection: HTTPConnection) -> Principal | None:
         """Whose token stands in the `Authorization` header or behind the session cookie; None: nobody's."""
@@ -114,8 +176,8 @@ class Auth:
         if not cookie:
             return None
         try:
-            session = self._signer.loads(cookie, max_age=SESSION_S)
-            return await self._token(session["t"], session["c"])
+            session, signed_at = self._signer.loads(cookie, max_age=SESSION_S, return_timestamp=True)
+            return await self._token(session["t"], session["c"], signed_at.timestamp() + SESSION_S)
         except (BadSignature, KeyError, TypeError):
             return None
 

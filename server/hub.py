@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections import deque
-from contextlib import asynccontextmanager
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Protocol
 
 import zstandard
@@ -21,7 +21,7 @@ from server import errors, wire
 from server.subscriber import Subscriber, heed_cancellation
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncGenerator, AsyncIterator
+    from collections.abc import AsyncGenerator, Callable, Iterator
 
     from jobs.records import Summary
     from server.store import Store
@@ -36,6 +36,7 @@ TAIL_BYTES = 256 * 1024
 CONFIRM_S = 2.0
 AWAY_S = 10.0
 """A Redis that is away for longer is told to the viewers: a page must not look live when nothing can come."""
+AGAIN_S = 1.0
 
 _log = logging.getLogger("synctail.hub")
 
@@ -48,16 +49,32 @@ class Lane(Protocol):
 
 
 class Rider:
-    """One viewer: its cursor, and the summary it was shown. While it has a lane, is at the tail and waits, the tail
-    writes to the lane, and no task needs to wake up for that."""
+    """One viewer: its cursor, and the summary it was shown.
 
-    def __init__(self, lane: Lane | None, cursor: int) -> None:
-        self.lane = lane
+    It takes what is due (`Hub.due`) until nothing is, and then rests (`Tail.rest`). While it rests the tail writes to
+    its lane, if it has one, and calls `wake` when something is due that cannot go that way. So a viewer who waits needs
+    neither a task nor a timer.
+    """
+
+    __slots__ = ("cursor", "done", "error", "lane", "rewound", "shown", "silent", "wake")
+
+    def __init__(self, cursor: int, wake: Callable[[], None], lane: Lane | None = None) -> None:
         self.cursor = cursor
+        self.wake = wake
+        self.lane = lane
         self.shown = ""
-        self.wrote_at = 0.0
-        self.woken = asyncio.Event()
-        """Set when its own task is to go on: it fell behind, or something came that is not a line."""
+        self.silent = False
+        """A beat is due."""
+        self.rewound = -1
+        """Where it stood when Redis went back in time to before that line."""
+        self.done = False
+        """It has been told the end."""
+        self.error: errors.ApiError | None = None
+
+    def fail(self, error: errors.ApiError) -> None:
+        """It is told, and leaves."""
+        self.error = error
+        self.wake()
 
     def write(self, encoded: bytes) -> bool:
         return self.lane is not None and self.lane.write(encoded)
@@ -75,16 +92,14 @@ class Tail:
         self.summary_text = ""
         self.last = 0
         self.error: errors.ApiError | None = None
-        self.viewers = 0
-        self.changed = asyncio.Event()
-        """Set, and replaced by a new one, each time there is something for the viewers."""
+        self.riders: set[Rider] = set()
 
         self.confirmed = asyncio.Event()
         self.wake = asyncio.Event()
         self.hole = asyncio.Event()
         self.stale = True
         """The stream has, or may have, lines that did not come by pub/sub."""
-        self.riders: set[Rider] = set()
+        self._resting: set[Rider] = set()
         self._frames: deque[wire.Frame] = deque()
         self._bytes = 0
         self._fresh: list[wire.Chunk] = []
@@ -92,6 +107,14 @@ class Tail:
         self._published_at = 0.0
         self._shown_at = 0.0
         self._timer: asyncio.TimerHandle | None = None
+        self._loop = asyncio.get_running_loop()
+        self._spoke_at = self._loop.time()
+        self._beat_timer = self._loop.call_later(BEAT_EVERY_S, self._beat)
+
+    def close(self) -> None:
+        """Nobody watches any more."""
+        self._beat_timer.cancel()
+        self._stop_gathering()
 
     @property
     def received(self) -> int:
@@ -112,12 +135,11 @@ class Tail:
         text = wire.summary_frame(summary)
         if text == self.summary_text:
             return True
-        now = asyncio.get_running_loop().time()
+        now = self._loop.time()
         if not summary.status.ended and now < self._shown_at + SUMMARY_EVERY_S:
             return False
         self.summary, self.summary_text, self._shown_at = summary, text, now
         self._ride_summary()
-        self.notify()
         return True
 
     def take(self, chunk: wire.Chunk) -> bool:
@@ -129,81 +151,65 @@ class Tail:
         self._add(chunk.after(self._received))
         return True
 
-    def take_from_stream(self, chunk: wire.Chunk) -> None:
-        """As `take`; but a hole in the stream is the truth, and is told as a gap."""
-        if not self.take(chunk):
-            self.lose(chunk.first - 1, "they were lost when Redis went back in time")
-            self._add(chunk)
+    def take_from_stream(self, part: wire.Chunk | wire.Gap) -> None:
+        """As `take`; but what is missing in the stream is gone."""
+        if isinstance(part, wire.Chunk):
+            self.take(part)
+        elif part.last > self._received:
+            self.publish()
+            self._keep(wire.gap_frame(self.sync_id, self._received + 1, part.last, part.why))
+            self._received = self.last = part.last
+            self._wake(list(self._resting))
 
-    def lose(self, last: int, why: str) -> None:
-        """The lines up to `last` that are not here will never come."""
-        self.publish()
-        self._keep(wire.gap_frame(self.sync_id, self._received + 1, last, why))
-        self._received = self.last = last
-        self.wake_riders()
-        self.notify()
+    def rewind(self, last: int) -> None:
+        """Redis went back in time, and its log now ends at line `last`. So does this one: its writer sends again what
+        was lost, which viewers have and are not shown twice; or the sync is ended without its writer (`Hub.due`)."""
+        self._stop_gathering()
+        self._fresh = []
+        self._frames.clear()
+        self._bytes = 0
+        self.last = self._received = last
+        self.stale = True
+        for rider in self.riders:
+            if rider.cursor > last:
+                rider.rewound = rider.cursor
 
     def publish(self) -> None:
         """What has gathered becomes one frame for all."""
-        if self._timer:
-            self._timer.cancel()
-            self._timer = None
+        self._stop_gathering()
         if not self._fresh:
             return
         frame = wire.lines_frame(self.sync_id, self._fresh)
         self._fresh = []
         self._keep(frame)
         self.last = frame.last
-        self._published_at = asyncio.get_running_loop().time()
+        self._published_at = self._loop.time()
         self._ride(frame)
-        self.notify()
-
-    def notify(self) -> None:
-        """Wake the viewers without a lane; those with one are woken only when there is no other way."""
-        changed, self.changed = self.changed, asyncio.Event()
-        changed.set()
 
     def fail(self, error: errors.ApiError) -> None:
         """All viewers are told, and leave."""
         self.error = error
-        self.wake_riders()
-        self.notify()
+        self._wake(list(self._resting))
 
-    def wake_riders(self) -> None:
-        for rider in self.riders:
-            rider.woken.set()
+    def is_due(self, rider: Rider) -> bool:
+        """Is there anything that the rider has not been told?"""
+        return bool(
+            self.error
+            or rider.error
+            or rider.silent
+            or (self.summary and (rider.cursor < self.last or rider.shown != self.summary_text or self.ended))
+        )
 
-    def _ride(self, frame: wire.Frame) -> None:
-        if not self.riders:
-            return
-        encoded, now = wire.websocket_frame(frame.text), self._published_at
-        for rider in self.riders:
-            if rider.cursor + 1 == frame.first and rider.write(encoded):
-                rider.cursor, rider.wrote_at = frame.last, now
-            else:
-                rider.woken.set()
+    def rest(self, rider: Rider) -> bool:
+        """From here on the tail looks after it, until it is woken. False: something is due."""
+        if self.is_due(rider):
+            return False
+        self._resting.add(rider)
+        return True
 
-    def _ride_summary(self) -> None:
-        encoded = wire.websocket_frame(self.summary_text)
-        for rider in self.riders:
-            if not self.ended and rider.write(encoded):
-                rider.shown, rider.wrote_at = self.summary_text, self._shown_at
-            else:
-                rider.woken.set()
-
-    async def news(self, rider: Rider, changed: asyncio.Event) -> bool:
-        """Wait until there is something for the rider's own task. False: nothing was sent to it for long."""
-        if not rider.lane or not self.summary:
-            return await _within(changed, BEAT_EVERY_S)
-        if changed.is_set() and (self.error or rider.cursor < self.last or rider.shown != self.summary_text):
-            return True  # it came while the last frame was sent
-        rider.woken.clear()
-        self.riders.add(rider)
-        try:
-            woken = await _within(rider.woken, BEAT_EVERY_S)
-        finally:
-            self.riders.discard(rider)
-        return woken or rider.wrote_at > asyncio.get_running_loop().time() - BEAT_EVERY_S
+    def leave(self, rider: Rider) -> None:
+        self.riders.discard(rider)
+        self._resting.discard(rider)
 
     def frame_after(self, cursor: int) -> wire.Frame | None:
         """The shared frame that begins right after `cursor`, while it is still kept."""
@@ -214,15 +220,71 @@ class Tail:
                 return None
         return None
 
+    # --- to those who rest --------------------------------------------------------------------------------------
+
+    def _ride(self, frame: wire.Frame) -> None:
+        if not self._resting:
+            return
+        encoded, late = wire.websocket_frame(frame.text), []
+        self._spoke_at = self._published_at
+        for rider in self._resting:
+            if rider.cursor + 1 == frame.first and rider.write(encoded):
+                rider.cursor = frame.last
+            elif rider.cursor < frame.last:  # one who is ahead of the log waits for the line after its own
+                late.append(rider)
+        self._wake(late)
+
+    def _ride_summary(self) -> None:
+        if self.ended:  # each gets it, and its end, from its own task
+            self._wake(list(self._resting))
+            return
+        encoded, late = wire.websocket_frame(self.summary_text), []
+        self._spoke_at = self._shown_at
+        for rider in self._resting:
+            # Who has seen none yet may have something else to hear before: its cursor may lie far behind.
+            if rider.shown and rider.write(encoded):
+                rider.shown = self.summary_text
+            else:
+                late.append(rider)
+        self._wake(late)
+
+    def _beat(self) -> None:
+        """One timer and one frame for all who rest. Whoever was told something a moment ago hears it a bit early."""
+        now = self._loop.time()
+        if now >= self._spoke_at + BEAT_EVERY_S:
+            self._spoke_at = now
+            encoded, late = wire.websocket_frame(self.beat_text()), []
+            for rider in self._resting:
+                # To a lane that takes nothing just now nothing is said: it has something to take.
+                if not rider.write(encoded) and rider.lane is None:
+                    rider.silent = True
+                    late.append(rider)
+            self._wake(late)
+        self._beat_timer = self._loop.call_at(self._spoke_at + BEAT_EVERY_S, self._beat)
+
+    def beat_text(self) -> str:
+        return wire.beat_frame(rfc3339(utc_now()), self.last)
+
+    def _wake(self, riders: list[Rider]) -> None:
+        self._resting.difference_update(riders)
+        for rider in riders:
+            rider.wake()
+
+    # --- frames -------------------------------------------------------------------------------------------------
+
     def _add(self, chunk: wire.Chunk) -> None:
         self._fresh.append(chunk)
         self._received = chunk.last
-        loop = asyncio.get_running_loop()
         due = self._published_at + PUBLISH_EVERY_S
-        if loop.time() >= due:
+        if self._loop.time() >= due:
             self.publish()
         elif not self._timer:
-            self._timer = loop.call_at(due, self.publish)
+            self._timer = self._loop.call_at(due, self.publish)
+
+    def _stop_gathering(self) -> None:
+        if self._timer:
+            self._timer.cancel()
+            self._timer = None
 
     def _keep(self, frame: wire.Frame) -> None:
         self._frames.append(frame)
@@ -232,7 +294,7 @@ class Tail:
 
 
 class Hub:
-    """Keeps the tails of what is watched. `run` must be going while `follow` is used."""
+    """Keeps the tails of what is watched. `run` must be going while it is used."""
 
     def __init__(self, store: Store) -> None:
         self._store = store
@@ -250,69 +312,74 @@ class Hub:
 
     # --- viewers ------------------------------------------------------------------------------------------------
 
-    async def follow(self, sync_id: str, after: int, lane: Lane | None = None) -> AsyncGenerator[str]:
+    @contextmanager
+    def ride(self, sync_id: str, rider: Rider) -> Iterator[Tail]:
+        """The tail of a sync, kept while somebody rides."""
+        tail = self._tails.get(sync_id)
+        if tail is None:
+            assert self._group, "the hub is not running"  # noqa: S101
+            tail = self._tails[sync_id] = self._by_channel[keys.live(sync_id)] = Tail(sync_id)
+            self._keepers[sync_id] = self._group.create_task(self._keep(tail), name=f"tail-{sync_id}")
+        tail.riders.add(rider)
+        try:
+            yield tail
+        finally:
+            tail.leave(rider)
+            if not tail.riders:
+                self._forget(tail)
+
+    async def follow(self, sync_id: str, rider: Rider, woken: asyncio.Event) -> AsyncGenerator[str]:
         """The frames of one reader, from its cursor to the end of the sync; `beat` where there is nothing to say.
 
-        With a lane, what is new while the reader is at the tail goes there instead, in the same order. Raises
-        `SyncNotFound` or `SyncExpired`.
+        `woken` is what the rider's `wake` sets. Raises `SyncNotFound`, `SyncExpired`, or what the rider fails with.
         """
-        async with self._watch(sync_id) as tail:
-            rider = Rider(lane, after)
-            while True:
-                # Taken before looking: what changes from here on sets this very event.
-                changed = tail.changed
-                if tail.error:
-                    raise tail.error
-                if not rider.shown and tail.summary:
-                    rider.shown = tail.summary_text
-                    yield rider.shown
-                while rider.cursor < tail.last:
-                    found = await self._next_frames(tail, rider.cursor)
-                    heed_cancellation()
-                    for frame in found:
-                        yield frame.text
-                        rider.cursor = frame.last
-                    if not found:  # Redis is away: the reader keeps its cursor, and hears that we are still here
-                        yield wire.beat_frame(rfc3339(utc_now()), tail.last)
-                        await asyncio.sleep(1)
-                if tail.summary and tail.summary_text != rider.shown:
-                    rider.shown = tail.summary_text
-                    yield rider.shown
-                if tail.summary and tail.ended and rider.cursor >= tail.last:
-                    yield wire.end_frame(tail.summary)
-                    return
-                if not await tail.news(rider, changed):
-                    yield wire.beat_frame(rfc3339(utc_now()), tail.last)
+        with self.ride(sync_id, rider) as tail:
+            while not rider.done:
+                woken.clear()
+                async for text in self.due(tail, rider):
+                    yield text
+                if not rider.done and tail.rest(rider):
+                    await woken.wait()
+
+    async def due(self, tail: Tail, rider: Rider) -> AsyncGenerator[str]:
+        """What the rider has not been told, until there is nothing more, or the sync has ended and it is `done`."""
+        while not rider.done and tail.is_due(rider):
+            if error := rider.error or tail.error:
+                raise error
+            if rider.silent:
+                rider.silent = False
+                yield tail.beat_text()
+            elif not rider.shown:
+                rider.shown = tail.summary_text
+                yield rider.shown
+            elif rider.cursor < tail.last:
+                frames = await self._next_frames(tail, rider.cursor)
+                for frame in frames:
+                    yield frame.text
+                    rider.cursor = frame.last
+                if not frames:  # Redis is away: the reader keeps its cursor, and hears that we are still here
+                    yield tail.beat_text()
+                    await asyncio.sleep(AGAIN_S)
+            elif rider.shown != tail.summary_text:
+                rider.shown = tail.summary_text
+                yield rider.shown
+            elif tail.summary and tail.ended:
+                yield _ending(tail.summary, rider)
 
     async def _next_frames(self, tail: Tail, cursor: int) -> list[wire.Frame]:
         """The shared frame, or what the stream holds, up to the end of the shared ones; none while Redis is away."""
         shared = tail.frame_after(cursor)
         if shared:
             return [shared]
-        until = tail.last
         try:
-            chunks = await self._store.read(tail.sync_id, cursor)
+            found = await self._store.read(tail.sync_id, cursor, tail.last)
         except RedisError:
-            return []
-        found = list(wire.frames(tail.sync_id, cursor, [c.until(until) for c in chunks if c.first <= until]))
-        return found or [wire.gap_frame(tail.sync_id, cursor + 1, until, "they are no longer kept")]
-
-    @asynccontextmanager
-    async def _watch(self, sync_id: str) -> AsyncIterator[Tail]:
-        tail = self._tails.get(sync_id)
-        if tail is None:
-            assert self._group, "the hub is not running"  # noqa: S101
-            tail = self._tails[sync_id] = self._by_channel[keys.live(sync_id)] = Tail(sync_id)
-            self._keepers[sync_id] = self._group.create_task(self._keep(tail), name=f"tail-{sync_id}")
-        tail.viewers += 1
-        try:
-            yield tail
-        finally:
-            tail.viewers -= 1
-            if not tail.viewers:
-                self._forget(tail)
+            found = []
+        heed_cancellation()
+        return list(wire.frames(tail.sync_id, found))
 
     def _forget(self, tail: Tail) -> None:
+        tail.close()
         del self._tails[tail.sync_id], self._by_channel[keys.live(tail.sync_id)]
         self._keepers.pop(tail.sync_id).cancel()
         self._subscriber.drop(keys.live(tail.sync_id))
@@ -353,25 +420,28 @@ class Hub:
                 tail.stale = True
 
     async def _refresh(self, tail: Tail) -> None:
+        received = tail.received
         # The summary first: the lines that it counts are then in the stream for sure.
         summary = await self._store.summary(tail.sync_id)
         if tail.summary is None:
             tail.begin(summary)
-        while tail.stale or tail.received < summary.lines:
-            tail.stale = False
-            chunks = await self._store.read(tail.sync_id, tail.received)
-            for chunk in chunks:
-                tail.take_from_stream(chunk)
-            if not chunks:
-                # Nobody writes to an ended sync any more: what is not there now will never be.
-                if summary.status.ended and tail.received < summary.lines:
-                    tail.lose(summary.lines, "they are no longer kept")
-                break
-            tail.stale = tail.stale or tail.received < summary.lines
+        elif summary.lines < received:
+            tail.rewind(summary.lines)
+        await self._read_on(tail, summary)
         if summary.status.ended:
             tail.publish()
         if not tail.show(summary):
             tail.wake.set()
+
+    async def _read_on(self, tail: Tail, summary: Summary) -> None:
+        """What is in the stream and not yet here."""
+        while tail.stale or tail.received < summary.lines:
+            tail.stale = False
+            parts = await self._store.read(tail.sync_id, tail.received)
+            for part in parts:
+                tail.take_from_stream(part)
+            if not parts:  # or Redis went back in time this very moment; the next look will see it
+                return
 
     # --- what the subscriber tells ------------------------------------------------------------------------------
 
@@ -395,6 +465,16 @@ class Hub:
             tail.stale = True
             tail.hole.set()
         tail.wake.set()
+
+
+def _ending(summary: Summary, rider: Rider) -> str:
+    """What a rider who has all lines of an ended log is told: the end, or that some of what it has is not in there."""
+    stands = wire.stands(rider.cursor, summary, doubtful=rider.cursor == rider.rewound)
+    if stands < rider.cursor:
+        rider.cursor, rider.rewound = stands, -1
+        return wire.rewind_frame(summary.id, stands)
+    rider.done = True
+    return wire.end_frame(summary)
 
 
 async def _within(event: asyncio.Event, seconds: float) -> bool:

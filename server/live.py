@@ -6,21 +6,27 @@ import asyncio
 from contextlib import aclosing, suppress
 from typing import TYPE_CHECKING
 
+from starlette.requests import HTTPConnection
 from starlette.routing import WebSocketRoute
-from starlette.websockets import WebSocketDisconnect
+from starlette.websockets import WebSocket, WebSocketDisconnect
 
 from server import auth, errors, params, wire
+from server.hub import Rider
 from server.socket import LANE
 
 if TYPE_CHECKING:
     from starlette.routing import BaseRoute
-    from starlette.websockets import WebSocket
+    from starlette.types import Receive, Scope, Send
 
-    from server.hub import Hub
+    from server.hub import Hub, Tail
 
 
 class _Left(Exception):
     """The client has gone; no error."""
+
+
+class _Ended(Exception):
+    """The client has been told everything."""
 
 
 class Live:
@@ -29,49 +35,83 @@ class Live:
         self._auth = who
 
     def routes(self) -> list[BaseRoute]:
-        return [WebSocketRoute("/api/syncs/{sync}/live", self.sync, name="live")]
+        # An ASGI application, not a function: what Starlette wraps around one would stay as long as the viewer.
+        return [WebSocketRoute("/api/syncs/{sync}/live", self, name="live")]
 
-    async def sync(self, websocket: WebSocket) -> None:
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        websocket = WebSocket(scope, receive, send)
         # Accepted before it is judged: a browser can read a close code, but not the status of a refused handshake.
-        offered = websocket.scope.get("subprotocols", [])
+        offered = scope.get("subprotocols", [])
         await websocket.accept(wire.SUBPROTOCOL if wire.SUBPROTOCOL in offered else None)
         try:
-            if websocket.scope.get("redis_away"):
-                raise errors.RedisAway("Redis does not answer.")
-            auth.require(websocket, auth.Role.VIEWER)
-            self._auth.check_origin(websocket)
-            after = params.whole_number(websocket.query_params, "after", default=0)
-            await self._serve(websocket, after)
+            who, after = self._judge(HTTPConnection(scope))
+            # What the handshake said is not needed any more, and a viewer stays for hours.
+            scope["headers"] = []
+            await self._serve(websocket, who, after)
         except errors.ApiError as error:
             await _close(websocket, error.close_code, error.detail)
+        except _Ended:
+            await _close(websocket, 1000, "ended")
         except _Left:
             pass
 
-    async def _serve(self, websocket: WebSocket, after: int) -> None:
-        """Send until the end. Beside it something must always receive: a client's message, unread, would stop the
-        reading of its pongs, and a healthy client would be cut off."""
-        receiving = asyncio.create_task(_receive(websocket), name="live-receive")
-        sending = asyncio.create_task(self._send(websocket, after), name="live-send")
-        try:
-            await asyncio.wait({receiving, sending}, return_when=asyncio.FIRST_COMPLETED)
-            if sending.done():
-                await sending
-                await _close(websocket, 1000, "ended")
-            else:
-                await receiving
-        finally:
-            receiving.cancel()
-            sending.cancel()
-            await asyncio.gather(receiving, sending, return_exceptions=True)
+    def _judge(self, asking: HTTPConnection) -> tuple[auth.Principal, int]:
+        """Who it is, and the line to begin after. Raises an `ApiError`."""
+        if asking.scope.get("redis_away"):
+            raise errors.RedisAway("Redis does not answer.")
+        who = auth.require(asking, auth.Role.VIEWER)
+        self._auth.check_origin(asking)
+        return who, params.whole_number(asking.query_params, "after", default=0)
 
-    async def _send(self, websocket: WebSocket, after: int) -> None:
+    async def _serve(self, websocket: WebSocket, who: auth.Principal, after: int) -> None:
+        """Until the end, which is always an exception: `_Ended`, `_Left`, or an error of ours.
+
+        What always runs is the task that receives: a client's message, unread, would stop the reading of its pongs, and
+        a healthy client would be cut off. The one that sends is there only while there is something to send.
+        """
         lane = websocket.scope.get("extensions", {}).get(LANE, {}).get("lane")
-        async with aclosing(self._hub.follow(websocket.path_params["sync"], after, lane)) as frames:
-            async for text in frames:
-                try:
-                    await websocket.send_text(text)
-                except (WebSocketDisconnect, RuntimeError):
-                    raise _Left from None
+        sender = _Sender(self._hub, websocket)
+        rider = Rider(after, sender.wake, lane)
+        with self._hub.ride(websocket.path_params["sync"], rider) as tail, self._auth.held(who, rider.fail):
+            try:
+                async with asyncio.TaskGroup() as group:
+                    sender.begin(tail, rider, group)
+                    await _receive(websocket)
+            except BaseExceptionGroup as ending:
+                raise ending.exceptions[0] from None
+
+
+class _Sender:
+    """Sends what is due, in a task that lives as long as something is."""
+
+    __slots__ = ("_group", "_hub", "_rider", "_sending", "_tail", "_websocket")
+
+    def __init__(self, hub: Hub, websocket: WebSocket) -> None:
+        self._hub = hub
+        self._websocket = websocket
+        self._sending = True
+
+    def begin(self, tail: Tail, rider: Rider, group: asyncio.TaskGroup) -> None:
+        self._tail, self._rider, self._group, self._sending = tail, rider, group, False
+        self.wake()
+
+    def wake(self) -> None:
+        if not self._sending:
+            self._sending = True
+            self._group.create_task(self._send(), name="live-send")
+
+    async def _send(self) -> None:
+        """Raises `_Ended`, `_Left`, or what the rider fails with: then the websocket's other task ends as well."""
+        while not self._tail.rest(self._rider):
+            async with aclosing(self._hub.due(self._tail, self._rider)) as frames:
+                async for text in frames:
+                    try:
+                        await self._websocket.send_text(text)
+                    except (WebSocketDisconnect, RuntimeError):
+                        raise _Left from None
+            if self._rider.done:
+                raise _Ended
+        self._sending = False
 
 
 async def _receive(websocket: WebSocket) -> None:

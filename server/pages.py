@@ -146,17 +146,19 @@ class Pages:
             service = await self._store.service(summary.service)
         except errors.ServiceUnknown:
             service = None
-        after = max(0, summary.lines - LINES_WITHOUT_SCRIPT)
-        lines = _lines(after, await self._newest(summary, after))
+        lines = await self._newest(summary)
         return self._page(request, "sync.html", summary=summary, service=service, lines=lines)
 
-    async def _newest(self, summary: Summary, after: int) -> list[wire.Chunk]:
-        """All the rest of a log: where lines are large, that takes more than one read."""
-        chunks: list[wire.Chunk] = []
-        while after < summary.lines and (more := await self._store.read(summary.id, after)):
-            chunks += more
-            after = more[-1].last
-        return chunks
+    async def _newest(self, summary: Summary) -> list[dict[str, Any]]:
+        """The end of a log: where lines are large, that takes more than one read."""
+        lines: list[dict[str, Any]] = []
+        cursor = max(0, summary.lines - LINES_WITHOUT_SCRIPT)
+        while cursor < summary.lines:
+            for part in await self._store.read(summary.id, cursor, summary.lines):
+                if isinstance(part, wire.Chunk):
+                    lines.extend(msgspec.json.decode(b"[" + part.body + b"]"))
+                cursor = part.last
+        return lines
 
     async def stop(self, request: Request) -> Response:
         who = await auth.require_change(request, auth.Role.OPERATOR)
@@ -201,13 +203,6 @@ def _own_path(target: str) -> str:
     """A path of ours; an address elsewhere must not ride on our sign-in page."""
     own = target.startswith("/") and not target.startswith(("//", "/\\")) and target.isprintable()
     return target if own else "/services"
-
-
-def _lines(after: int, chunks: list[wire.Chunk]) -> list[dict[str, Any]]:
-    lines: list[dict[str, Any]] = []
-    for chunk in chunks:
-        lines.extend(msgspec.json.decode(b"[" + chunk.after(after).body + b"]"))
-    return lines
 
 
 # --- what templates call ----------------------------------------------------------------------------------------

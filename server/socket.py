@@ -1,4 +1,4 @@
-"""uvicorn's websocket protocol, with two things more: a lane for ready frames, and a reader that stalls is let go.
+"""uvicorn's two protocols, with what they lack: a reader that stalls is let go, and ready frames have a lane.
 
 `transport.close()` waits for a flush that never comes when the other side has stopped reading, so a stalled reader
 would hold its buffers, its task, and the shutdown of the process, for ever. Here it is aborted.
@@ -6,15 +6,22 @@ would hold its buffers, its task, and the shutdown of the process, for ever. Her
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+import asyncio
+from typing import TYPE_CHECKING, Any
 
+from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 from uvicorn.protocols.websockets.websockets_sansio_impl import WebSocketsSansIOProtocol
 
+from server import errors
+from server.headers import SECURITY
+
 if TYPE_CHECKING:
-    import asyncio
+    from starlette.responses import Response
 
 LANE = "synctail.lane"
-"""The key of the ASGI scope's extension."""
+"""The key of a websocket's scope extension: `{"lane": …}`, see `hub.Lane`."""
+CUT = "synctail.cut"
+"""The key of a request's scope extension: `{"cut": …}`, a function that ends the answer where it is, for all to see."""
 STALLED_S = 30.0
 """A reader that has not taken a byte for so long, while some wait for it, is aborted."""
 LOOK_EVERY_S = 5.0
@@ -22,22 +29,14 @@ FLUSH_S = 1.0
 """How long a connection that is being closed may take for what is still to be sent."""
 
 
-class Socket(WebSocketsSansIOProtocol):
+class _LetsGo(asyncio.Protocol):
+    """Looks after the bytes that wait for a reader, whenever there are more than the transport likes to hold."""
+
+    transport: asyncio.Transport
+    loop: asyncio.AbstractEventLoop
     _watch: asyncio.TimerHandle | None = None
     _left = 0
     _moved_at = 0.0
-
-    async def run_asgi(self) -> None:
-        # How the application finds the lane; under another server, or behind another protocol, it is not there.
-        self.scope["extensions"][LANE] = {"lane": self}
-        await super().run_asgi()
-
-    def write(self, frame: bytes) -> bool:
-        """A whole frame, straight to the transport. False: the reader has not taken what came before, or leaves."""
-        if not self.writable.is_set() or self.close_sent or self.transport.is_closing():
-            return False
-        self.transport.write(frame)
-        return True
 
     def pause_writing(self) -> None:
         super().pause_writing()
@@ -52,14 +51,6 @@ class Socket(WebSocketsSansIOProtocol):
     def connection_lost(self, exc: Exception | None) -> None:
         self._stop_watching()
         super().connection_lost(exc)
-
-    def keepalive_timeout(self) -> None:
-        super().keepalive_timeout()
-        self._abort_soon()
-
-    def shutdown(self) -> None:
-        super().shutdown()
-        self._abort_soon()
 
     def _look(self) -> None:
         left = self.transport.get_write_buffer_size()
@@ -79,3 +70,60 @@ class Socket(WebSocketsSansIOProtocol):
     def _abort_soon(self) -> None:
         """On a connection that is closed by then this does nothing."""
         self.loop.call_later(FLUSH_S, self.transport.abort)
+
+
+class Socket(_LetsGo, WebSocketsSansIOProtocol):
+    async def run_asgi(self) -> None:
+        # How the application finds the lane; under another server, or behind another protocol, it is not there.
+        self.scope["extensions"][LANE] = {"lane": self}
+        await super().run_asgi()
+
+    def write(self, frame: bytes) -> bool:
+        """A whole frame, straight to the transport. False: the reader has not taken what came before, or leaves."""
+        if not self.writable.is_set() or self.close_sent or self.transport.is_closing():
+            return False
+        self.transport.write(frame)
+        return True
+
+    def start_keepalive(self) -> None:
+        """The handshake is over. What was said in it would be kept as long as the viewer stays."""
+        super().start_keepalive()
+        self.request.headers.clear()  # websockets' parser holds the request as well
+        del self.request, self.response
+
+    def keepalive_timeout(self) -> None:
+        super().keepalive_timeout()
+        self._abort_soon()
+
+    def shutdown(self) -> None:
+        super().shutdown()
+        self._abort_soon()
+
+
+class Http(_LetsGo, HttpToolsProtocol):
+    def on_message_begin(self) -> None:
+        super().on_message_begin()
+        self.scope["extensions"] = {CUT: {"cut": self._cut}}
+
+    def send_400_response(self, msg: str) -> None:
+        """What is no HTTP never reaches the application; it is answered in the same form all the same."""
+        bad = errors.BadRequest
+        answer = errors.problem(bad.status, bad.title, f"{msg} Send HTTP/1.1.")
+        answer.headers.update({**SECURITY, "Connection": "close"})
+        self.transport.write(_as_sent(answer))
+        self.transport.close()
+
+    def _cut(self) -> None:
+        """An answer of unknown length that is closed without its last chunk was cut off, and every client can tell."""
+        self.transport.close()
+        self._abort_soon()
+
+
+def _as_sent(answer: Response) -> bytes:
+    head = b"".join(b"%s: %s\r\n" % header for header in answer.raw_headers)
+    return b"HTTP/1.1 %d Bad Request\r\n%s\r\n%s" % (answer.status_code, head, bytes(answer.body))
+
+
+def cutter(scope: Any) -> Any:  # noqa: ANN401 - both are of ASGI's kind
+    """The function that cuts an answer off; None where the server has none."""
+    return scope.get("extensions", {}).get(CUT, {}).get("cut")

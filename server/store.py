@@ -19,10 +19,11 @@ if TYPE_CHECKING:
 
 _log = logging.getLogger("synctail.store")
 
-READ_ENTRIES = 64
-READ_LINES = 5000
 READ_BYTES = 1024 * 1024
-"""One read takes entries until it has so many lines or bytes: a reader far behind costs bounded memory."""
+"""One read takes entries until it has so many bytes: a reader far behind costs bounded memory."""
+FIRST_ENTRIES = 8
+"""What a busy log's entries hold is about a tenth of a read; how many more are needed is seen from these."""
+MOST_ENTRIES = 128
 READS_AT_ONCE = 16
 """Readers that are behind wait for each other, so that all others find a connection to Redis."""
 SCAN_STEP = 200
@@ -143,24 +144,38 @@ class Store:
 
     # --- logs ---------------------------------------------------------------------------------------------------
 
-    async def read(self, sync_id: str, after: int, *, lines: int = READ_LINES) -> list[wire.Chunk]:
-        """The next chunks of a log for a reader who has line `after`, in order; the first may start earlier.
+    async def read(
+        self, sync_id: str, after: int, until: int | None = None, *, lines: int | None = None
+    ) -> list[wire.Chunk | wire.Gap]:
+        """What a reader who has line `after` gets next, up to line `until` or the log's end: chunks, and gaps where
+        lines no longer exist, in order and without a hole. Ends after about `READ_BYTES`, or exactly `lines` lines; the
+        reader asks again from the last line it got.
 
-        Ends at about `lines` lines or `READ_BYTES`, whichever is first; empty only when there is nothing newer.
+        Empty when the log does not reach beyond `after`: of what Redis has not counted, nothing is called lost.
         """
-        found: list[wire.Chunk] = []
-        cursor, size = after, 0
-        while cursor - after < lines and size < READ_BYTES:
-            async with self._reads:
-                stored = await cast(
-                    "Any", self._client.xrange(keys.log(sync_id), f"({cursor}-{2**64 - 1}", "+", READ_ENTRIES)
-                )
-            for entry_id, fields in stored:
-                chunk = wire.chunk_from_entry(entry_id, fields)
-                found.append(chunk)
-                cursor, size = chunk.last, size + len(chunk.body)
-                if cursor - after >= lines or size >= READ_BYTES:
+        chunks: list[wire.Chunk] = []
+        cursor, size, count, whole = after, 0, FIRST_ENTRIES, False
+        end = 2**53 if until is None else until
+        enough = end if lines is None else min(end, after + lines)
+        while cursor < enough and size < READ_BYTES and not whole:
+            stored, last = await self._entries(sync_id, cursor, count)
+            for number, entry in enumerate(stored, 1):
+                chunks.append(wire.chunk_from_entry(*entry))
+                cursor, size = chunks[-1].last, size + len(chunks[-1].body)
+                whole = number == len(stored) < count
+                if size >= READ_BYTES:
                     break
-            if len(stored) < READ_ENTRIES:
-                break
-        return found
+            if whole or not stored:
+                whole, end = True, min(end, last)
+            # No more than what will be used, going by what the entries held so far.
+            count = min(MOST_ENTRIES, max(1, (READ_BYTES - size) * len(chunks) // max(1, size)))
+        return wire.spans(after, end, chunks, lines=lines, whole=whole)
+
+    async def _entries(self, sync_id: str, after: int, count: int) -> tuple[list[Any], int]:
+        """The next `count` entries that end after line `after`, fewer when there are no more. And the number of the
+        last line in that moment: a log that Redis took back in time must not be taken for one with lost lines."""
+        async with self._reads, self._client.pipeline(transaction=True) as pipe:
+            pipe.xrange(keys.log(sync_id), f"({after}-{2**64 - 1}", "+", count)
+            pipe.hget(keys.summary(sync_id), "last")
+            stored, last = await pipe.execute()
+        return stored, int(last or 0)

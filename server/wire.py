@@ -5,6 +5,7 @@
 | `{"type": "lines", "sync", "first", "last", "lines": [...]}` | `first` is always the reader's cursor + 1 |
 | `{"type": "summary", "sync", "summary": {...}}` | at the start, and when it changed |
 | `{"type": "gap", "sync", "first", "last", "why"}` | lines that no longer exist; never silent |
+| `{"type": "rewind", "sync", "last", "why"}` | what the reader has after line `last` is not in the log |
 | `{"type": "beat", "time", "last"}` | after 10 s without another frame |
 | `{"type": "end", "sync", "last", "summary"}` | all lines have been sent |
 """
@@ -81,6 +82,42 @@ def last_of_message(message: bytes) -> int:
     return int(message.partition(b" ")[0].partition(b"-")[2])
 
 
+class Gap(NamedTuple):
+    """Lines `first` to `last` do not exist any more."""
+
+    first: int
+    last: int
+    why: str
+
+
+def spans(
+    after: int, until: int, stored: Iterable[Chunk], *, lines: int | None = None, whole: bool = False
+) -> list[Chunk | Gap]:
+    """What a reader who has line `after` gets of the chunks of a log, which come in order: all up to line `until`, cut
+    to that, with a gap wherever lines are missing. This is the only place that decides what is missing.
+
+    `lines`: at most so many lines, not counting gaps; `whole`: no other chunk follows, so the rest up to `until` is a
+    gap as well.
+    """
+    found: list[Chunk | Gap] = []
+    cursor, left = after, until - after if lines is None else lines
+    for chunk in stored:
+        if cursor >= until or left <= 0:
+            return found
+        if chunk.last <= cursor:
+            continue  # it came twice
+        if chunk.first > cursor + 1:
+            found.append(Gap(cursor + 1, min(chunk.first - 1, until), "they were lost when Redis went back in time"))
+            cursor = found[-1].last
+        if chunk.first <= until:
+            found.append(chunk.after(cursor).until(min(until, cursor + left)))
+            left -= found[-1].last - cursor
+            cursor = found[-1].last
+    if whole and cursor < until and left > 0:
+        found.append(Gap(cursor + 1, until, "they are no longer kept"))
+    return found
+
+
 class Frame(NamedTuple):
     """Text that covers lines `first` to `last` of a log: a `lines` frame, or a `gap`."""
 
@@ -89,20 +126,17 @@ class Frame(NamedTuple):
     text: str
 
 
-def frames(sync_id: str, cursor: int, chunks: Iterable[Chunk]) -> Iterator[Frame]:
-    """Frames for a reader at `cursor`, from chunks in order: joined where they touch, a `gap` where they do not."""
+def frames(sync_id: str, parts: Iterable[Chunk | Gap]) -> Iterator[Frame]:
+    """The frames of what `spans` found: chunks that touch are joined."""
     run: list[Chunk] = []
-    for stored in chunks:
-        if stored.last <= cursor:
+    for part in parts:
+        if isinstance(part, Chunk):
+            run.append(part)
             continue
-        chunk = stored.after(cursor)
-        if chunk.first > cursor + 1:
-            if run:
-                yield lines_frame(sync_id, run)
-                run = []
-            yield gap_frame(sync_id, cursor + 1, chunk.first - 1, "they were lost when Redis went back in time")
-        run.append(chunk)
-        cursor = chunk.last
+        if run:
+            yield lines_frame(sync_id, run)
+            run = []
+        yield gap_frame(sync_id, *part)
     if run:
         yield lines_frame(sync_id, run)
 
@@ -122,6 +156,23 @@ def body_of(lines_text: str) -> bytes:
 def gap_frame(sync_id: str, first: int, last: int, why: str) -> Frame:
     text = _encode({"type": "gap", "sync": sync_id, "first": first, "last": last, "why": why})
     return Frame(first, last, text.decode())
+
+
+def rewind_frame(sync_id: str, last: int) -> str:
+    why = "Redis went back in time, or these lines never were"
+    return _encode({"type": "rewind", "sync": sync_id, "last": last, "why": why}).decode()
+
+
+def stands(cursor: int, summary: Summary, *, doubtful: bool = False) -> int:
+    """The last line that a reader at `cursor` may keep of what it has; its cursor itself, as a rule.
+
+    A cursor beyond the end of an ended log: Redis went back in time, and the sync was ended without its writer, whose
+    lines the reader has. Whoever ends a sync so writes one line, the last; what is before it is the writer's own. While
+    a sync runs, such a reader waits: its writer sends again what was lost, under the same numbers. `doubtful`: Redis
+    went back while the reader stood where it stands, so its line may be another one than the log's, of the same number.
+    """
+    ahead = cursor > summary.lines or (doubtful and cursor == summary.lines)
+    return max(0, summary.lines - 1) if ahead and summary.status.ended else cursor
 
 
 def websocket_frame(text: str) -> bytes:

@@ -28,8 +28,9 @@ const ENDED = new Set(["completed", "completed_with_errors", "failed", "stopped"
 
 /**
  * Follows one sync. Events (`CustomEvent`, see `detail`):
- * `lines` {first, last, lines} · `gap` {first, last, why} · `summary` (the object) · `beat` {time, last} ·
- * `end` {last, summary} · `state` (State). `end` and `complete` come only once every line up to `end.last` was reported.
+ * `lines` {first, last, lines} · `gap` {first, last, why} · `rewind` {last, why}: reported lines after `last` are not
+ * in the log, and their numbers come again · `summary` (the object) · `beat` {time, last} · `end` {last, summary} ·
+ * `state` (State). `end` and `complete` come only once every line up to `end.last` was reported.
  */
 export class Follower extends EventTarget {
   #sync;
@@ -272,7 +273,7 @@ export class Follower extends EventTarget {
     } catch {
       return this.#pollFailed();
     }
-    this.#pollNext(answer.body, this.#cursor > from);
+    this.#pollNext(answer.body, this.#cursor !== from);
   }
 
   #pollNext(body, moved) {
@@ -338,6 +339,8 @@ export class Follower extends EventTarget {
         return this.#takeGap(frame);
       case "summary":
         return this.#emit("summary", frame.summary);
+      case "rewind":
+        return this.#takeRewind(frame);
       case "beat":
         return this.#emit("beat", { time: frame.time, last: frame.last });
       case "end":
@@ -362,6 +365,13 @@ export class Follower extends EventTarget {
     const from = this.#cursor + 1;
     this.#cursor = last;
     this.#emit("gap", { first: from, last, why });
+  }
+
+  /** Redis went back in time: what we have beyond `last` is not in the log, which goes on from there. */
+  #takeRewind({ last, why }) {
+    if (last >= this.#cursor) return;
+    this.#cursor = last;
+    this.#emit("rewind", { last, why });
   }
 
   #takeEnd(frame) {

@@ -51,6 +51,14 @@ export function gapRow({ first, last, why }) {
   return row;
 }
 
+/** The lines above it that came after `last` are struck out: they are no longer in the log. @returns {HTMLElement} */
+export function rewindRow({ last, why }) {
+  const from = thousands(last + 1);
+  const row = part("div", "gap", `The lines from ${from} on that stand above are not in the log${why ? `: ${why}` : ""}`);
+  row.dataset.last = String(last);
+  return row;
+}
+
 function fold(row, length) {
   row.classList.add("folded");
   const button = part("button", "unfold", `Show all ${thousands(length)} characters`);

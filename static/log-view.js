@@ -2,7 +2,7 @@
 // It knows no network and fetches nothing: lines are handed to `append`, in order and each once.
 // It never moves what a person reads: only while it follows does it touch the scroll position.
 
-import { gapRow, lineRow } from "./line.js";
+import { gapRow, lineRow, rewindRow } from "./line.js";
 
 const ROWS_PER_BLOCK = 100; // a block off screen costs the browser nothing (content-visibility)
 const ROWS_PER_FRAME = 1500; // more would make a frame long enough to feel
@@ -18,7 +18,7 @@ export class LogView extends EventTarget {
   #scroller;
   #rows;
   #block = null;
-  #waiting = []; // items not yet drawn: {line} or {gap}
+  #waiting = []; // items not yet drawn: {line}, {gap} or {rewind}
   #drawn = 0; // how many of them are, from the front
   #frame = 0;
   #held = { items: [], lines: 0, errors: 0 };
@@ -73,6 +73,22 @@ export class LogView extends EventTarget {
   /** @param {{first: number, last: number, why: string}} gap */
   gap(gap) {
     this.#put([{ gap }]);
+  }
+
+  /** What somebody has seen stays, struck out, and a row says why. @param {{last: number, why: string}} rewind */
+  rewind(rewind) {
+    const stays = ({ line, gap }) => (line ? line.n : (gap?.last ?? 0)) <= rewind.last;
+    this.#waiting = this.#waiting.slice(this.#drawn).filter(stays);
+    this.#drawn = 0;
+    const held = this.#held.items.filter(stays);
+    this.#held = { items: [], lines: 0, errors: 0 };
+    this.#hold(held);
+    for (const row of this.#rows.querySelectorAll(".line[id]")) {
+      if (Number(row.dataset.n) <= rewind.last) continue;
+      row.removeAttribute("id");
+      row.classList.add("undone");
+    }
+    this.#put([{ rewind }]);
   }
 
   /** Freezes the view, and only the view: what arrives is kept, counted, and drawn in order by `resume`. */
@@ -158,8 +174,8 @@ export class LogView extends EventTarget {
       const room = this.#room();
       const fragment = document.createDocumentFragment();
       for (let i = 0; i < room && this.#drawn < until; i += 1, this.#drawn += 1) {
-        const { line, gap } = this.#waiting[this.#drawn];
-        fragment.append(line ? lineRow(line) : gapRow(gap));
+        const { line, gap, rewind } = this.#waiting[this.#drawn];
+        fragment.append(line ? lineRow(line) : gap ? gapRow(gap) : rewindRow(rewind));
         if (line && line.n > this.#known) lines += 1;
       }
       this.#block.append(fragment);
@@ -185,7 +201,7 @@ export class LogView extends EventTarget {
     while (this.#rows.childElementCount * ROWS_PER_BLOCK > this.#most && this.#rows.childElementCount > 1) {
       const block = this.#rows.firstElementChild;
       const { n, last: gone } = block.lastElementChild.dataset;
-      last = Number(n ?? gone);
+      last = Math.max(last, Number(n ?? gone));
       block.remove();
     }
     if (last) this.dispatchEvent(new CustomEvent("dropped", { detail: { last } }));

@@ -44,6 +44,7 @@ follower.start();
 function wireFollower() {
   follower.addEventListener("lines", ({ detail }) => view.append(detail.lines));
   follower.addEventListener("gap", ({ detail }) => view.gap(detail));
+  follower.addEventListener("rewind", ({ detail }) => view.rewind(detail));
   follower.addEventListener("summary", ({ detail }) => head.show(detail));
   follower.addEventListener("beat", ({ detail }) => head.setClock(detail.time));
   follower.addEventListener("end", ({ detail }) => ended(detail.last));

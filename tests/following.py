@@ -5,24 +5,26 @@ from __future__ import annotations
 import json
 import time
 from contextlib import contextmanager, suppress
-from typing import TYPE_CHECKING, Any
+from datetime import timedelta
+from typing import TYPE_CHECKING, Any, cast
 
 from websockets.exceptions import ConnectionClosedOK
 from websockets.sync.client import connect
 
-from jobs.endings import ending_fields
+from jobs import keys
+from jobs.appender import Appender
+from jobs.endings import end_sync, ending_fields
 from jobs.logwriter import LogWriter
 from jobs.records import Reason, Status, Trigger, rfc3339, utc_now
 from tests.support import ADMIN_TOKEN, service
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
-    from datetime import timedelta
 
     import httpx2
+    import redis
     from websockets.sync.client import ClientConnection
 
-    from jobs.appender import Appender
     from jobs.enqueue import Requests
     from jobs.records import Service
 
@@ -71,6 +73,7 @@ class Reader:
         self.numbers: list[int] = []
         self.texts: list[str] = []
         self.gaps: list[tuple[int, int]] = []
+        self.rewinds: list[int] = []
         self.summaries: list[dict[str, Any]] = []
         self.beats = 0
         self.end: dict[str, Any] | None = None
@@ -94,12 +97,18 @@ class Reader:
                 assert frame["first"] == self.cursor + 1 <= frame["last"]
                 self.gaps.append((frame["first"], frame["last"]))
                 self.cursor = frame["last"]
+            case "rewind":
+                assert frame["last"] < self.cursor
+                keep = sum(n <= frame["last"] for n in self.numbers)
+                del self.numbers[keep:], self.texts[keep:]
+                self.rewinds.append(frame["last"])
+                self.cursor = frame["last"]
             case "summary":
                 self.summaries.append(frame["summary"])
             case "beat":
                 self.beats += 1
             case "end":
-                assert frame["last"] == frame["summary"]["lines"] <= self.cursor
+                assert frame["last"] == frame["summary"]["lines"] == self.cursor
                 self.end = frame
             case other:
                 raise AssertionError(f"a frame of type {other!r}")
@@ -134,3 +143,48 @@ def open_socket(web: httpx2.Client, sync_id: str, after: int = 0, **options: Any
     url = live_url(web, sync_id, after)
     socket: ClientConnection = connect(url, max_size=None, proxy=None, open_timeout=10, **options)
     return socket
+
+
+class Story:
+    """A log that is written ten lines at a time, and that Redis may forget the end of."""
+
+    def __init__(self, client: redis.Redis, sync_id: str) -> None:
+        self.client, self.id = client, sync_id
+        self.appender = Appender(client, live_ttl_ms=60_000)
+        self.attempt = self.appender.claim(sync_id).attempt
+
+    def write(self, last: int, *, first: int = 1) -> None:
+        for begin in range(first, last + 1, 10):
+            numbers = range(begin, min(begin + 9, last) + 1)
+            body = keys.SEPARATOR.join(
+                json.dumps({"n": n, "time": "", "level": "info", "text": f"line {n}"}).encode() for n in numbers
+            )
+            fields = {"status": "running"}
+            count = len(numbers)
+            answer = self.appender.append(
+                self.id, attempt=self.attempt, first=begin, count=count, body=body, fields=fields
+            )
+            assert answer.verdict == "ok"
+
+    def go_back(self, last: int) -> None:
+        """As a Redis that was started again with an older file."""
+        kept = [one for one in cast("Any", self.client.xrange(keys.log(self.id))) if int(one[0].split(b"-")[0]) <= last]
+        with self.client.pipeline() as pipe:
+            pipe.delete(keys.log(self.id))
+            for entry, fields in kept:
+                pipe.xadd(keys.log(self.id), fields, entry)
+            pipe.pexpire(keys.log(self.id), 60_000)
+            pipe.hset(keys.summary(self.id), "last", last)
+            pipe.execute()
+        self.client.publish(keys.live(self.id), "1-0 wake")
+
+    def lose(self) -> None:
+        """The clock ends it."""
+        assert end_sync(
+            self.appender,
+            self.id,
+            status=Status.FAILED,
+            reason=Reason.LOST,
+            text="Lost",
+            retention=timedelta(minutes=1),
+        )

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from datetime import timedelta
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 import msgspec
 import pytest
@@ -353,6 +353,112 @@ def test_a_reader_ahead_of_the_log_is_told_nothing_and_waits(web: httpx2.Client,
         story.info("one")
         story.flush()
         assert [frame["type"] for frame in poll(web, sync_id, after=10).json()["frames"]] == ["summary"]
+
+
+# --- a range --------------------------------------------------------------------------------------------------------
+
+
+def shape(answer: httpx2.Response) -> list[tuple[str, int, int]]:
+    """What the frames of a range are, and from which line to which."""
+    assert answer.status_code == 200, answer.text
+    return [(frame["type"], frame["first"], frame["last"]) for frame in answer.json()["frames"]]
+
+
+@pytest.mark.parametrize(
+    ("first", "last", "told"),
+    [
+        (1, 1, (1, 1)),
+        (400, 600, (400, 600)),
+        (500, 501, (500, 501)),
+        (6000, 9000, (6000, 6234)),
+        (1, 6234, (1, 5000)),
+        (6234, 6234, (6234, 6234)),
+    ],
+)
+def test_a_range_has_its_lines_and_no_other(
+    web: httpx2.Client, logs: Logs, first: int, last: int, told: tuple[int, int]
+) -> None:
+    sync_id = logs.written(6234)
+    answer = poll(web, sync_id, first=first, last=last)
+    assert shape(answer) == [("lines", *told)]
+    [frame] = answer.json()["frames"]
+    assert [line["n"] for line in frame["lines"]] == list(range(told[0], told[1] + 1))
+    assert (answer.json()["last"], answer.json()["status"]) == (6234, "completed")
+
+
+def test_ranges_and_polls_tell_the_same_lines(web: httpx2.Client, logs: Logs) -> None:
+    sync_id = logs.written(300, size=9000)  # more than one answer holds
+    polled, ranged = Reader(sync_id), Reader(sync_id)
+    while not polled.end:
+        polled.poll(web)
+    while ranged.cursor < 300:
+        for frame in poll(web, sync_id, first=ranged.cursor + 1, last=300).json()["frames"]:
+            ranged.take(frame)
+    assert ranged.texts == polled.texts
+    assert ranged.numbers == polled.numbers == list(range(1, 301))
+
+
+def test_a_range_beyond_the_end_is_empty_and_says_where_the_log_stands(web: httpx2.Client, logs: Logs) -> None:
+    answer = poll(web, logs.written(5), first=6, last=10).json()
+    assert answer == {"frames": [], "last": 5, "status": "completed"}
+
+
+def test_what_is_missing_in_a_range_is_a_gap(client: redis.Redis, web: httpx2.Client, logs: Logs) -> None:
+    sync_id = logs.start()
+    with logs.writing(sync_id) as story:
+        for burst in range(3):
+            for n in range(10):
+                story.info(f"{burst} {n}")
+            assert story.flush()
+    ids: list[bytes] = [entry for entry, _ in cast("Any", client.xrange(keys.log(sync_id)))]
+    of = {n: entry for entry in ids for n in range(*span(entry))}
+    client.xdel(keys.log(sync_id), *{of[n] for n in range(11, 21)})
+    assert shape(poll(web, sync_id, first=5, last=25)) == [("lines", 5, 10), ("gap", 11, 20), ("lines", 21, 25)]
+    assert shape(poll(web, sync_id, first=12, last=15)) == [("gap", 12, 15)]
+    client.delete(keys.log(sync_id))
+    assert shape(poll(web, sync_id, first=5, last=31)) == [("gap", 5, 31)]
+
+
+def span(entry: bytes) -> tuple[int, int]:
+    """The lines of an entry, as `range` takes them."""
+    last, _, count = entry.partition(b"-")
+    return int(last) - int(count) + 1, int(last) + 1
+
+
+def test_a_range_that_is_unchanged_is_304(web: httpx2.Client, logs: Logs) -> None:
+    sync_id = logs.written(10)
+    etag = poll(web, sync_id, first=2, last=5).headers["etag"]
+    assert poll(web, sync_id, etag, first=2, last=5).status_code == 304
+    assert poll(web, sync_id, etag, first=2, last=6).status_code == 200
+    assert poll(web, sync_id, etag, after=1, limit=4).status_code == 200
+
+
+@pytest.mark.parametrize(
+    ("query", "name"),
+    [
+        ("first=1", "last"),
+        ("last=1", "first"),
+        ("first=0&last=1", "first"),
+        ("first=5&last=4", "last"),
+        ("first=x&last=4", "first"),
+        ("first=1&last=-4", "last"),
+        ("first=1&last=4&after=0", "after"),
+        ("first=1&last=4&limit=2", "limit"),
+    ],
+)
+def test_a_range_that_is_none_is_400_and_says_why(web: httpx2.Client, logs: Logs, query: str, name: str) -> None:
+    assert name in problem(web.get(f"/api/syncs/{logs.start()}/log?{query}"), 400)["detail"]
+
+
+# --- a reader who is ahead ------------------------------------------------------------------------------------------
+
+
+def test_a_reader_ahead_of_an_ended_log_is_taken_back(web: httpx2.Client, logs: Logs) -> None:
+    sync_id = logs.written(10)
+    reader = Reader(sync_id, 12)
+    reader.poll(web)
+    assert (reader.rewinds, reader.numbers, reader.texts) == ([9], [10], ["The end"])
+    assert reader.end
 
 
 def test_a_service_without_a_schedule_and_one_with_are_told_alike(client: redis.Redis, web: httpx2.Client) -> None:

@@ -13,6 +13,7 @@ from jobs import keys
 from jobs.enqueue import stored_summary
 from jobs.records import Options, Status
 from tests.browser import PATIENCE_MS, Visits, numbers
+from tests.following import Story
 from tests.support import Process, free_port, service, store, until
 
 if TYPE_CHECKING:
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
     from playwright.sync_api import Browser, Page, Route
 
     from tests.browser import OwnSync
+    from tests.following import Logs
 
 KEEP_SOCKETS = """
 window.sockets = [];
@@ -525,3 +527,33 @@ def test_a_long_line_is_folded_until_somebody_opens_it(page: Page, own_sync: Own
     assert opened is not None
     assert opened["height"] > folded["height"] * 2
     expect(row.get_by_role("button")).to_have_count(0)
+
+
+def test_what_is_no_longer_in_the_log_is_struck_out_and_said(client: redis.Redis, page: Page, logs: Logs) -> None:
+    story = Story(client, logs.start())
+    story.write(100)
+    page.goto(f"/syncs/{story.id}")
+    expect(page.locator("#L100")).to_be_visible()
+    story.go_back(80)
+    story.lose()
+    expect(page.locator("#connection")).to_contain_text("81")
+    expect(page.locator(".line.undone")).to_have_count(20)
+    expect(page.locator(".gap")).to_contain_text("The lines from 81 on that stand above are not in the log")
+    expect(page.locator("#L81 .text")).to_have_text("Lost")
+    assert numbers(page) == [*range(1, 101), 81]
+
+
+def test_what_was_held_back_while_paused_is_not_drawn_when_it_is_no_longer_in_the_log(
+    client: redis.Redis, page: Page, logs: Logs
+) -> None:
+    story = Story(client, logs.start())
+    story.write(80)
+    page.goto(f"/syncs/{story.id}")
+    expect(page.locator("#L80")).to_be_visible()
+    page.get_by_role("button", name="Auto-refresh is on").click()
+    story.write(100, first=81)
+    expect(page.locator("#held")).to_have_text("20 new")
+    story.go_back(80)
+    story.lose()
+    expect(page.locator("#L81 .text")).to_have_text("Lost")
+    assert numbers(page) == [*range(1, 82)]

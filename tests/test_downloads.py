@@ -107,3 +107,43 @@ def test_one_who_stops_following_costs_nothing(
         assert "one" in next(answer.iter_text())
     channel = keys.live(sync_id)
     until(lambda: client.pubsub_numsub(channel)[0][1] == 0, "the subscription is given back")
+
+
+@pytest.mark.parametrize("query", ["after=12", "after=12&follow=1"])
+def test_a_reader_ahead_of_an_ended_log_is_told_and_taken_back(
+    web: httpx2.Client, log: tuple[str, LogWriter], config: Settings, query: str
+) -> None:
+    sync_id, writer = log
+    for i in range(9):
+        writer.info(f"line {i}")
+    assert writer.close("info", "over", **ending_fields(Status.COMPLETED, None, config.retention))
+    notice, line = web.get(f"/api/syncs/{sync_id}/log.ndjson?{query}").text.splitlines()
+    assert msgspec.json.decode(notice) == {"type": "rewind", "last": 9}
+    assert msgspec.json.decode(line)["n"] == 10
+    notice, line = web.get(f"/api/syncs/{sync_id}/log.txt?{query}").text.splitlines()
+    assert notice.startswith("… what you have after line 9 is not in this log")
+    assert line.endswith("over")
+
+
+def test_a_gap_is_told_in_its_place(web: httpx2.Client, log: tuple[str, LogWriter], client: redis.Redis) -> None:
+    sync_id, writer = log
+    for i in range(3):
+        writer.info(f"line {i}")
+        assert writer.flush()
+    client.xdel(keys.log(sync_id), "2-1")
+    told = [msgspec.json.decode(one) for one in web.get(f"/api/syncs/{sync_id}/log.ndjson").text.splitlines()]
+    assert [one.get("n") or (one["type"], one["first"], one["last"]) for one in told] == [1, ("gap", 2, 2), 3]
+    lines = web.get(f"/api/syncs/{sync_id}/log.txt").text.splitlines()
+    assert lines[1].startswith("… lines 2 to 2 no longer exist: ")
+
+
+def test_a_large_log_goes_out_in_pieces_and_whole(web: httpx2.Client, log: tuple[str, LogWriter]) -> None:
+    sync_id, writer = log
+    for i in range(4000):
+        writer.info(f"{i} é{chr(0xA0)}\t" + "x" * 500)
+    assert writer.flush()
+    with web.stream("GET", f"/api/syncs/{sync_id}/log.ndjson") as answer:
+        whole = b"".join(answer.iter_raw()).decode()
+    assert numbers(whole) == list(range(1, 4001))
+    text = web.get(f"/api/syncs/{sync_id}/log.txt").text.splitlines()
+    assert [int(line.split()[3]) for line in text] == list(range(4000))

@@ -2,26 +2,20 @@
 
 from __future__ import annotations
 
-import socket as sockets
 import threading
-from contextlib import ExitStack, contextmanager
-from typing import TYPE_CHECKING, Any
+from contextlib import ExitStack
+from typing import TYPE_CHECKING
 
-import httpx2
-import uvicorn
 from hypothesis import given
 from hypothesis import strategies as st
 from websockets.frames import Frame, Opcode
 
-from server import settings as server_settings
-from server.__main__ import configure
 from server.socket import Socket
 from server.wire import websocket_frame
-from tests.following import BEARER, Logs, Reader
+from tests.following import Logs, Reader
+from tests.serving import serving
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
-
     import pytest
 
     from jobs.appender import Appender
@@ -32,23 +26,6 @@ if TYPE_CHECKING:
 @given(text=st.text(max_size=200) | st.sampled_from([125, 126, 65_535, 65_536, 70_000]).map("x".__mul__))
 def test_a_prepared_frame_is_what_a_websocket_library_would_have_sent(text: str) -> None:
     assert websocket_frame(text) == Frame(Opcode.TEXT, text.encode()).serialize(mask=False)
-
-
-@contextmanager
-def serving(environ: dict[str, str], protocol: Any) -> Iterator[httpx2.Client]:
-    """A web server in this process, with the websocket protocol of the test's choice."""
-    config = configure(server_settings.load(environ))
-    config.ws = protocol
-    bound = sockets.create_server(("127.0.0.1", 0))
-    server = uvicorn.Server(config)
-    thread = threading.Thread(target=server.run, kwargs={"sockets": [bound]})
-    thread.start()
-    try:
-        with httpx2.Client(base_url=f"http://127.0.0.1:{bound.getsockname()[1]}", headers=BEARER) as web:
-            yield web
-    finally:
-        server.should_exit = True
-        thread.join(20)
 
 
 def test_with_the_lane_and_without_it_readers_get_the_same(
@@ -70,14 +47,14 @@ def test_with_the_lane_and_without_it_readers_get_the_same(
     logs = Logs(requests, appender, config.retention)
     sync_id = logs.start()
     with ExitStack() as stack:
-        fast = stack.enter_context(serving(environ, Socket))
-        plain = stack.enter_context(serving(environ, "websockets-sansio"))
+        fast = stack.enter_context(serving(environ)).web
+        plain = stack.enter_context(serving(environ, "websockets-sansio")).web
         readers = [(fast, Reader(sync_id)), (plain, Reader(sync_id)), (fast, Reader(sync_id))]
         threads = [threading.Thread(target=reader.watch, args=(web,)) for web, reader in readers]
         with logs.writing(sync_id) as story:
             for thread in threads:
                 thread.start()
-            for n in range(20_000):
+            for n in range(60_000):
                 story.info(f"line {n}")
                 if n % 500 == 0:
                     story.set(pulled=n)
@@ -85,7 +62,7 @@ def test_with_the_lane_and_without_it_readers_get_the_same(
         for thread in threads:
             thread.join(20)
     for _, reader in readers:
-        assert reader.numbers == list(range(1, 20_002))
+        assert reader.numbers == list(range(1, 60_002))
         assert reader.end
         assert reader.summaries[-1] == reader.end["summary"]
     assert readers[0][1].texts == readers[1][1].texts

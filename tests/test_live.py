@@ -11,7 +11,7 @@ import statistics
 import struct
 import threading
 import time
-from contextlib import aclosing, asynccontextmanager, contextmanager, suppress
+from contextlib import ExitStack, aclosing, asynccontextmanager, contextmanager, suppress
 from typing import TYPE_CHECKING, Any, cast
 
 import httpx2
@@ -30,9 +30,10 @@ from server import app, errors, hub, subscriber, wire
 from server import settings as server_settings
 from server.__main__ import configure
 from server.auth import token_hash
-from server.hub import Hub
+from server.hub import Hub, Rider
 from server.store import Store
-from tests.following import BEARER, Logs, Reader, live_url, open_socket
+from tests.following import BEARER, Logs, Reader, Story, live_url, open_socket
+from tests.serving import serving
 from tests.support import ADMIN_TOKEN, Process, free_port, until
 
 if TYPE_CHECKING:
@@ -106,7 +107,7 @@ def test_a_late_viewer_sees_every_line_once(web: httpx2.Client, logs: Logs) -> N
     assert reader.end["last"] == 3501
 
 
-@pytest.mark.parametrize("after", [0, 1, 499, 500, 501, 1233, 1234, 2000])
+@pytest.mark.parametrize("after", [0, 1, 499, 500, 501, 1233, 1234])
 def test_a_viewer_goes_on_right_after_its_cursor(web: httpx2.Client, logs: Logs, after: int) -> None:
     sync_id = logs.written(1234)
     reader = Reader(sync_id, after)
@@ -409,6 +410,83 @@ def test_a_websocket_outlives_a_restart_of_redis(environ: dict[str, str], tmp_pa
         server.stop()
 
 
+# --- Redis goes back in time ----------------------------------------------------------------------------------------
+
+
+@contextmanager
+def watched(client: redis.Redis, web: httpx2.Client, logs: Logs, lines: int) -> Iterator[tuple[Story, Reader, Any]]:
+    """A viewer who saw so many lines live."""
+    sync_id = logs.start()
+    story, reader = Story(client, sync_id), Reader(sync_id)
+    with open_socket(web, sync_id) as socket:
+        reader.hear(socket.recv(timeout=5))
+        until(lambda: subscriptions(client, sync_id), "the server is subscribed")
+        story.write(lines)
+        while reader.cursor < lines:
+            reader.hear(socket.recv(timeout=5))
+        yield story, reader, socket
+
+
+def hear_until_lines_are(reader: Reader, socket: Any, lines: int) -> None:
+    """That is, until the summary counts so many."""
+    while reader.summaries[-1]["lines"] != lines:
+        reader.hear(socket.recv(timeout=7))
+
+
+def test_a_writer_that_sends_again_what_redis_forgot_shows_nothing_twice(
+    client: redis.Redis, web: httpx2.Client, logs: Logs
+) -> None:
+    with watched(client, web, logs, 100) as (story, reader, socket):
+        story.go_back(80)
+        hear_until_lines_are(reader, socket, 80)
+        late = Reader(story.id)
+        late.poll(web)
+        assert late.numbers == list(range(1, 81))
+        story.write(100, first=81)
+        story.write(120, first=101)
+        story.lose()
+        assert reader.listen(socket) == 1000
+    assert reader.texts == [*(f"line {n}" for n in range(1, 121)), "Lost"]
+    assert not reader.rewinds
+    assert not reader.gaps
+
+
+@pytest.mark.parametrize("kept", [80, 90])
+def test_viewers_who_saw_more_than_an_ended_log_holds_are_taken_back(
+    client: redis.Redis, web: httpx2.Client, logs: Logs, kept: int
+) -> None:
+    with watched(client, web, logs, 100) as (story, reader, socket):
+        story.go_back(kept)
+        hear_until_lines_are(reader, socket, kept)
+        story.lose()
+        assert reader.listen(socket) == 1000
+    assert reader.rewinds == [kept]
+    assert reader.texts == [*(f"line {n}" for n in range(1, kept + 1)), "Lost"]
+    assert reader.end
+    late = Reader(story.id, 100)
+    assert late.watch(web) == 1000
+    assert (late.rewinds, late.texts) == ([kept], ["Lost"])
+
+
+def test_a_line_of_another_story_under_the_number_of_the_last_one_seen_is_told(
+    client: redis.Redis, web: httpx2.Client, logs: Logs
+) -> None:
+    with watched(client, web, logs, 81) as (story, reader, socket):
+        story.go_back(80)
+        hear_until_lines_are(reader, socket, 80)
+        story.lose()
+        assert reader.listen(socket) == 1000
+    assert reader.rewinds == [80]
+    assert reader.texts[80:] == ["Lost"]
+
+
+def test_a_made_up_cursor_beyond_an_ended_log_is_taken_back(web: httpx2.Client, logs: Logs) -> None:
+    sync_id = logs.written(1234)
+    reader = Reader(sync_id, 2000)
+    assert reader.watch(web) == 1000
+    assert (reader.rewinds, reader.numbers) == ([1233], [1234])
+
+
 # --- who may, and how it is said ------------------------------------------------------------------------------------
 
 
@@ -627,6 +705,44 @@ def test_an_origin_that_the_settings_allow_may_open_a_websocket(environ: dict[st
         assert refused(web, sync_id, origin="http://ops.example.com") == 4403
 
 
+# --- those who wait -------------------------------------------------------------------------------------------------
+
+
+def test_a_viewer_who_waits_costs_no_task_but_the_one_that_listens(
+    environ: dict[str, str], web: httpx2.Client, logs: Logs, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """And no timer: one beat for all is written by the tail. What its handshake said is forgotten."""
+    del web
+    monkeypatch.setattr(hub, "BEAT_EVERY_S", 0.3)
+    sync_id = logs.start()
+    with logs.writing(sync_id) as story, serving(environ) as one, ExitStack() as stack:
+        story.info("x" * 1000)
+        assert story.flush()
+        viewers = [stack.enter_context(open_socket(one.web, sync_id)) for _ in range(10)]
+        for viewer in viewers:
+            while json.loads(viewer.recv(timeout=5))["type"] != "beat":
+                pass
+        loop = one.connections()[0].loop
+        names = [task.get_name() for task in asyncio.all_tasks(loop)]
+        assert "live-send" not in names
+        assert len(one.server.server_state.tasks) == 10
+        for protocol in one.connections():
+            assert not hasattr(protocol, "request")
+            assert protocol.scope["headers"] == []
+        for viewer in viewers:
+            assert json.loads(viewer.recv(timeout=5))["type"] == "beat"
+
+
+def test_without_a_lane_beats_come_as_well(
+    environ: dict[str, str], web: httpx2.Client, logs: Logs, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    del web
+    monkeypatch.setattr(hub, "BEAT_EVERY_S", 0.2)
+    sync_id = logs.start()
+    with serving(environ, "websockets-sansio") as one, open_socket(one.web, sync_id) as viewer:
+        assert [json.loads(viewer.recv(timeout=5))["type"] for _ in range(4)] == ["summary", "beat", "beat", "beat"]
+
+
 # --- the hub, in this process ---------------------------------------------------------------------------------------
 
 
@@ -647,7 +763,9 @@ async def running_hub(config: settings.Settings) -> AsyncIterator[Hub]:
 
 async def first_frames(one: Hub, sync_id: str, count: int) -> list[dict[str, Any]]:
     frames: list[dict[str, Any]] = []
-    async with asyncio.timeout(10), aclosing(one.follow(sync_id, 0)) as following:
+    woken = asyncio.Event()
+    following = one.follow(sync_id, Rider(0, woken.set), woken)
+    async with asyncio.timeout(10), aclosing(following):
         async for text in following:
             frames.append(json.loads(text))
             if len(frames) == count:

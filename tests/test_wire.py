@@ -40,6 +40,11 @@ def numbers(chunk: wire.Chunk) -> list[int]:
     return [line["n"] for line in json.loads(b"[" + chunk.body + b"]")]
 
 
+def told(cursor: int, chunks: list[wire.Chunk]) -> list[wire.Frame]:
+    """What a reader at `cursor` is told of all that is stored."""
+    return list(wire.frames(SYNC, wire.spans(cursor, max([cursor, *(chunk.last for chunk in chunks)]), chunks)))
+
+
 def spans(frames: list[wire.Frame]) -> list[dict[str, Any]]:
     """The frames parsed, checked to say of themselves what they are."""
     parsed = [json.loads(frame.text) for frame in frames]
@@ -68,7 +73,7 @@ def test_any_reader_of_any_partition_gets_exactly_the_lines_it_lacks(
     partition: tuple[list[bytes], list[wire.Chunk]], cursor: int
 ) -> None:
     log, chunks = partition
-    found = list(wire.frames(SYNC, cursor, chunks))
+    found = told(cursor, chunks)
     got = [line for frame in spans(found) for line in frame["lines"]]
     assert got == [json.loads(line) for line in log[cursor:]]
     assert len(found) == (1 if cursor < len(log) else 0)
@@ -83,7 +88,7 @@ def test_lost_chunks_are_told_as_gaps_and_nothing_is_skipped_in_silence(
     held = {n for chunk in kept for n in range(chunk.first, chunk.last + 1)}
     last = max(held, default=0)
     at = cursor
-    for frame in spans(list(wire.frames(SYNC, cursor, kept))):
+    for frame in spans(told(cursor, kept)):
         span = range(frame["first"], frame["last"] + 1)
         assert frame["first"] == at + 1
         assert all((n in held) == (frame["type"] == "lines") for n in span)
@@ -99,7 +104,7 @@ def test_chunks_that_come_twice_or_overlap_are_told_once(
 ) -> None:
     log, chunks = partition
     whole = wire.Chunk(1, len(log), keys.SEPARATOR.join(log))
-    found = spans(list(wire.frames(SYNC, cursor, [*chunks, chunks[-1], whole])))
+    found = spans(told(cursor, [*chunks, chunks[-1], whole]))
     assert [line["n"] for frame in found for line in frame["lines"]] == list(range(cursor + 1, len(log) + 1))
 
 

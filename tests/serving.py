@@ -1,0 +1,48 @@
+"""A web server inside the test's own process, so that a test can shorten its times and look into it."""
+
+from __future__ import annotations
+
+import socket as sockets
+import threading
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+import httpx2
+import uvicorn
+
+from server import settings
+from server.__main__ import configure
+from server.socket import Socket
+from tests.following import BEARER
+from tests.support import until
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+
+class Serving(NamedTuple):
+    web: httpx2.Client
+    server: uvicorn.Server
+
+    def connections(self) -> list[Any]:
+        """The protocols of those who are connected."""
+        return list(self.server.server_state.connections)
+
+
+@contextmanager
+def serving(environ: dict[str, str], protocol: Any = Socket) -> Iterator[Serving]:
+    """With the websocket protocol of the test's choice."""
+    config = configure(settings.load(environ))
+    config.ws = protocol
+    bound = sockets.create_server(("127.0.0.1", 0))
+    server = uvicorn.Server(config)
+    thread = threading.Thread(target=server.run, kwargs={"sockets": [bound]})
+    thread.start()
+    try:
+        until(lambda: server.started, "the server has started")
+        with httpx2.Client(base_url=f"http://127.0.0.1:{bound.getsockname()[1]}", headers=BEARER) as web:
+            yield Serving(web, server)
+    finally:
+        server.should_exit = True
+        thread.join(20)
+        assert not thread.is_alive()
