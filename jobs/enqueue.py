@@ -25,7 +25,6 @@ from jobs.records import (
     Status,
     Summary,
     Trigger,
-    decode_service,
     new_sync_id,
     rfc3339,
     summary_from_hash,
@@ -41,10 +40,6 @@ QUEUE = "syncs"
 TASK = "jobs.tasks.run_sync"
 GRACE_S = 60
 """RQ's own time limit comes this much after ours: it is the last resort, ours says why."""
-
-
-class ServiceNotFound(Exception):
-    """No service has this id."""
 
 
 class ServiceInactive(Exception):
@@ -91,13 +86,6 @@ class Requests:
         self._ask_to_stop = self._client.register_script(_ASK_TO_STOP)
         # RQ's Queue is not made for threads, and the server calls from a pool of them.
         self._lock = threading.Lock()
-
-    def service(self, service_id: str) -> Service:
-        """Raises `ServiceNotFound` or `Unreadable`."""
-        stored = cast("bytes | None", self._client.hget(keys.SERVICES, service_id))
-        if stored is None:
-            raise ServiceNotFound(service_id)
-        return decode_service(service_id, stored)
 
     def start(self, service: Service, trigger: Trigger) -> Summary:
         """Queue a sync and return its summary. Raises `ServiceInactive` or `AlreadyRunning`."""

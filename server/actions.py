@@ -1,4 +1,5 @@
-"""What a person or a program may do to syncs: one way for the API and the pages. Who may is checked before."""
+"""What a person or a program may do to services and syncs: one way for the API and the pages. Who may is checked
+before."""
 
 from __future__ import annotations
 
@@ -6,8 +7,10 @@ from typing import TYPE_CHECKING
 
 from starlette.concurrency import run_in_threadpool
 
+from jobs.definitions import DefinitionFaulty, read_service
 from jobs.enqueue import AlreadyRunning, NotRunning, Requests, ServiceInactive
-from jobs.records import Summary, Trigger
+from jobs.records import Service, Summary, Trigger
+from jobs.services import ServiceExists, ServiceNotFound, Services
 from server import errors
 
 if TYPE_CHECKING:
@@ -18,9 +21,39 @@ if TYPE_CHECKING:
 class Actions:
     """Raises `errors.ApiError`s."""
 
-    def __init__(self, store: Store, requests: Requests) -> None:
+    def __init__(self, store: Store, requests: Requests, services: Services) -> None:
         self._store = store
         self._requests = requests
+        self._services = services
+
+    async def create(self, definition: object) -> Service:
+        service = _checked(definition)
+        try:
+            await run_in_threadpool(self._services.create, service)
+        except ServiceExists:
+            raise errors.Conflict(
+                f"There is a service {service.id!r} already. Choose another id, or replace it with PUT."
+            ) from None
+        return service
+
+    async def replace(self, service_id: str, definition: object) -> Service:
+        service = _checked(definition)
+        if service.id != service_id:
+            raise errors.DefinitionRefused(
+                f"id: got {service.id!r}, but this is {service_id!r}. An id cannot be changed.",
+                errors=[{"path": "id", "says": f"is {service_id!r} and cannot be changed"}],
+            )
+        try:
+            await run_in_threadpool(self._services.replace, service)
+        except ServiceNotFound:
+            raise _no_service(service_id) from None
+        return service
+
+    async def remove(self, service_id: str) -> None:
+        try:
+            await run_in_threadpool(self._services.remove, service_id)
+        except ServiceNotFound:
+            raise _no_service(service_id) from None
 
     async def start(self, service_id: str) -> Summary:
         service = await self._store.service(service_id)
@@ -42,3 +75,14 @@ class Actions:
         except NotRunning:
             ended = await self._store.summary(summary.id)
             raise errors.Conflict(f"The sync has ended already: it is {ended.status}.") from None
+
+
+def _checked(definition: object) -> Service:
+    try:
+        return read_service(definition)
+    except DefinitionFaulty as faulty:
+        raise errors.DefinitionRefused(str(faulty), errors=[one._asdict() for one in faulty.faults]) from None
+
+
+def _no_service(service_id: str) -> errors.ApiError:
+    return errors.ServiceUnknown(f"There is no service {service_id!r}. GET /api/services lists them.")

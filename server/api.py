@@ -45,8 +45,11 @@ class Api:
         return [
             Route("/healthz", self.healthz),
             Route("/readyz", self.readyz),
-            Route("/api/services", self.services),
-            Route("/api/services/{service}", self.service),
+            Route("/api/services", self.services, methods=["GET"]),
+            Route("/api/services", self.create, methods=["POST"]),
+            Route("/api/services/{service}", self.service, methods=["GET"]),
+            Route("/api/services/{service}", self.replace, methods=["PUT"]),
+            Route("/api/services/{service}", self.remove, methods=["DELETE"]),
             Route("/api/services/{service}/syncs", self.syncs, methods=["GET"]),
             Route("/api/services/{service}/syncs", self.start, methods=["POST"]),
             Route("/api/syncs", self.syncs),
@@ -73,6 +76,24 @@ class Api:
         service = await self._store.service(request.path_params["service"])
         last = await self._store.last_syncs([service])
         return _json(_with_last(service, last.get(service.id)))
+
+    async def create(self, request: Request) -> Response:
+        body = await request.body()
+        await auth.require_change(request, auth.Role.ADMIN)
+        service = await self._actions.create(_decoded(body))
+        return _json(_with_last(service, None), 201, {"Location": f"/api/services/{service.id}"})
+
+    async def replace(self, request: Request) -> Response:
+        body = await request.body()
+        await auth.require_change(request, auth.Role.ADMIN)
+        service = await self._actions.replace(request.path_params["service"], _decoded(body))
+        last = await self._store.last_syncs([service])
+        return _json(_with_last(service, last.get(service.id)))
+
+    async def remove(self, request: Request) -> Response:
+        await auth.require_change(request, auth.Role.ADMIN)
+        await self._actions.remove(request.path_params["service"])
+        return Response(status_code=204)
 
     async def syncs(self, request: Request) -> Response:
         auth.require(request, auth.Role.VIEWER)
@@ -155,6 +176,13 @@ def _asked(query: QueryParams) -> Asked:
             )
     first = params.whole_number(query, "first", default=1, least=1)
     return Asked(first - 1, POLLED_AT_MOST, params.whole_number(query, "last", default=first, least=first))
+
+
+def _decoded(body: bytes) -> Any:  # noqa: ANN401 - JSON
+    try:
+        return msgspec.json.decode(body)
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
+        raise errors.BadRequest(f"The body is not JSON: {error}. Send a service's definition.") from None
 
 
 def _no_options(body: bytes) -> None:

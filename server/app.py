@@ -24,7 +24,9 @@ from starlette.routing import Mount
 from starlette.staticfiles import StaticFiles
 from starlette.templating import Jinja2Templates
 
+from jobs.connect import connect
 from jobs.enqueue import Requests
+from jobs.services import Services
 from server import errors
 from server.actions import Actions
 from server.api import Api
@@ -70,7 +72,8 @@ def create_app(settings: ServerSettings) -> Starlette:
     auth = Auth(client, settings.session_key, settings.allowed_origins)
     store = Store(client, settings.jobs.retention)
     hub = Hub(store)
-    actions = Actions(store, Requests(settings.jobs))
+    blocking = connect(settings.jobs.redis_url)
+    actions = Actions(store, Requests(settings.jobs, blocking), Services(blocking))
     pages = Pages(store, actions, auth, _templates(), retention=settings.jobs.retention)
 
     @asynccontextmanager

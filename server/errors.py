@@ -50,6 +50,12 @@ class SyncNotFound(ApiError):
     status, close_code, title = 404, 4404, "No such sync"
 
 
+class DefinitionRefused(ApiError):
+    """`errors` lists every fault: `{"path": "mapping[2].with[0]", "says": "…"}`."""
+
+    status, close_code, title = 422, 4400, "The definition is wrong"
+
+
 class Conflict(ApiError):
     status, close_code, title = 409, 4400, "Not now"
 

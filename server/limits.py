@@ -1,7 +1,8 @@
-"""How much a client may send: no request of ours has a body of more than a few hundred bytes."""
+"""How much a client may send: a few hundred bytes, but for a service's definition, which may hold tables."""
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING
 
 from starlette.datastructures import Headers
@@ -12,6 +13,8 @@ if TYPE_CHECKING:
     from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 BODY_BYTES = 64 * 1024
+DEFINITION_BYTES = 1024 * 1024
+_DEFINITION = re.compile(r"/api/services(/[^/]+)?")
 
 
 class BodyLimit:
@@ -25,8 +28,9 @@ class BodyLimit:
             await self._app(scope, receive, send)
             return
         length = Headers(scope=scope).get("content-length", "0")
-        if not length.isdigit() or int(length) > BODY_BYTES:
-            await _too_large(scope, receive, send)
+        most = DEFINITION_BYTES if _DEFINITION.fullmatch(scope["path"]) else BODY_BYTES
+        if not length.isdigit() or int(length) > most:
+            await _too_large(most, scope, receive, send)
             return
         received = 0
         answered = False
@@ -35,24 +39,22 @@ class BodyLimit:
             nonlocal received
             message = await receive()
             received += len(message.get("body", b""))
-            if received > BODY_BYTES:
+            if received > most:
                 # To the application this is a client that left; to the client it is a 413.
                 return {"type": "http.disconnect"}
             return message
 
         async def answer(message: Message) -> None:
             nonlocal answered
-            if received <= BODY_BYTES:
+            if received <= most:
                 await send(message)
             elif not answered:
                 answered = True
-                await _too_large(scope, receive, send)
+                await _too_large(most, scope, receive, send)
 
         await self._app(scope, counted, answer)
 
 
-async def _too_large(scope: Scope, receive: Receive, send: Send) -> None:
+async def _too_large(most: int, scope: Scope, receive: Receive, send: Send) -> None:
     large = errors.TooLarge
-    await errors.problem(large.status, large.title, f"A body may have {BODY_BYTES // 1024} KiB here.")(
-        scope, receive, send
-    )
+    await errors.problem(large.status, large.title, f"A body may have {most // 1024:,} KiB here.")(scope, receive, send)

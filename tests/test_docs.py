@@ -44,8 +44,9 @@ def test_each_route_stands_in_the_reference(environ: dict[str, str]) -> None:
     for route in routes(environ):
         assert isinstance(route, Route | Mount | WebSocketRoute)
         assert f"{route.path}`" in REFERENCE or f"{route.path}?" in REFERENCE, route.path
-        if isinstance(route, Route) and route.path.startswith("/api") and "POST" in (route.methods or ()):
-            assert f"`POST {route.path}`" in REFERENCE
+        if isinstance(route, Route) and route.path.startswith("/api"):
+            for method in {"POST", "PUT", "DELETE"} & (route.methods or set()):
+                assert f"`{method} {route.path}`" in REFERENCE
 
 
 def paragraph(begins: str) -> str:

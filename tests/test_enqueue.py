@@ -23,12 +23,11 @@ from jobs.enqueue import (
     NotRunning,
     Requests,
     ServiceInactive,
-    ServiceNotFound,
     stored_summary,
 )
 from jobs.records import Options, Reason, Status, Trigger, new_sync_id, utc_now
 from server import wire
-from tests.support import service, store
+from tests.support import service
 
 if TYPE_CHECKING:
     import redis
@@ -59,13 +58,6 @@ def end(appender: Appender, sync_id: str) -> bool:
 
 def fetch(client: redis.Redis, sync_id: str) -> Job:
     return Job.fetch(sync_id, connection=client, serializer="json")
-
-
-def test_a_stored_service_is_found_and_another_is_not(client: redis.Redis, requests: Requests) -> None:
-    store(client, service())
-    assert requests.service("orders") == service()
-    with pytest.raises(ServiceNotFound, match="ghost"):
-        requests.service("ghost")
 
 
 def test_an_inactive_service_is_refused_and_leaves_nothing(client: redis.Redis, requests: Requests) -> None:
