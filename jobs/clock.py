@@ -1,7 +1,7 @@
 """The clock process: starts what is due, ends what is dead, trims the lists. Any number of them may run.
 
 Every second it looks which services are due and claims each start in Redis, so that two clocks never start one
-twice. Every five seconds it looks for syncs whose writer has been silent and whose job RQ no longer vouches for.
+twice. Every four seconds it looks for syncs whose writer has been silent and whose job RQ no longer vouches for.
 """
 
 from __future__ import annotations
@@ -31,7 +31,8 @@ if TYPE_CHECKING:
     import redis
 
 TICK_S = 1.0
-REAP_EVERY = timedelta(seconds=5)
+REAP_EVERY = timedelta(seconds=4)
+"""With the silence before it: at most 25 s from a worker's death to its sync's ending."""
 TRIM_EVERY = timedelta(minutes=1)
 CATCH_UP = timedelta(seconds=90)
 """A start that was missed by less than this (the clock was restarted) is made up for; an older one is not."""

@@ -40,7 +40,7 @@ SPOOL_BYTES = 64 * 1024 * 1024
 """What may wait for Redis; lines over that are dropped, and the log says how many."""
 QUEUE_ITEMS = 200_000
 """What the flusher has not taken yet, at most: it takes while it waits for Redis, so this is a burst."""
-BACKOFF_S = (0.05, 2.0)
+BACKOFF_S = (0.05, 0.5)
 CLOSE_S = 30.0
 """How long `close` waits for a Redis that is away before it leaves the ending to others."""
 

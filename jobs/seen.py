@@ -98,6 +98,6 @@ def _patiently() -> Retrying:
     return Retrying(
         retry=retry_if_exception_type(RedisError),
         stop=stop_after_delay(30),
-        wait=wait_exponential_jitter(multiplier=0.1, max=3),
+        wait=wait_exponential_jitter(multiplier=0.1, max=0.5, jitter=0.2),
         reraise=True,
     )

@@ -6,6 +6,7 @@ import logging
 import os
 import socket
 import sys
+from typing import TYPE_CHECKING
 
 import uvicorn
 
@@ -14,6 +15,9 @@ from jobs.settings import SettingsError
 from server.app import create_app
 from server.settings import ServerSettings, load
 from server.socket import Http, Socket
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
 
 CLIENT_MESSAGE_BYTES = 16 * 1024
 PING_EVERY_S = 60.0
@@ -48,6 +52,15 @@ def configure(settings: ServerSettings) -> uvicorn.Config:
     )
 
 
+class Server(uvicorn.Server):
+    """uvicorn ends websockets when it stops; answers that follow a log would have it wait, and then complain."""
+
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        dismiss: Callable[[], None] = self.config.app.state.dismiss  # type: ignore[union-attr]
+        dismiss()
+        await super().shutdown(sockets)
+
+
 def main() -> None:
     logging.basicConfig(format="%(levelname)s %(name)s: %(message)s", level=logging.WARNING)
     try:
@@ -58,7 +71,7 @@ def main() -> None:
     except (SettingsError, RedisOutOfReach) as error:
         sys.exit(str(error))
     print(f"Synctail listens at http://{settings.host}:{settings.port}", flush=True)  # noqa: T201
-    uvicorn.Server(configure(settings)).run(sockets=[bound])
+    Server(configure(settings)).run(sockets=[bound])
 
 
 if __name__ == "__main__":

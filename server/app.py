@@ -94,7 +94,7 @@ def create_app(settings: ServerSettings) -> Starlette:
     def on_error(request: Request, error: Exception) -> Response:
         return _answer(pages, request, error)
 
-    return _App(
+    app = _App(
         routes=[
             *pages.routes(),
             *Api(store, actions).routes(),
@@ -115,6 +115,8 @@ def create_app(settings: ServerSettings) -> Starlette:
         },
         lifespan=lifespan,
     )
+    app.state.dismiss = hub.dismiss
+    return app
 
 
 async def _in_background(hub: Hub, auth: Auth) -> None:

@@ -79,6 +79,13 @@ class RedisAway(ApiError):
         super().__init__(detail, **extra)
 
 
+class Restarting(ApiError):
+    status, close_code, title = 503, 1012, "The server is restarting"
+
+    def __init__(self) -> None:
+        super().__init__("This server stops. Come back with the number of your last line.")
+
+
 def problem(status: int, title: str, detail: str, extra: Mapping[str, object] | None = None) -> Response:
     """A problem document."""
     headers = {}

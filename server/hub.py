@@ -310,6 +310,11 @@ class Hub:
             self._group = group
             group.create_task(self._subscriber.run(), name="subscriber")
 
+    def dismiss(self) -> None:
+        """The process is about to stop: all who follow are told, and leave."""
+        for tail in list(self._tails.values()):
+            tail.fail(errors.Restarting())
+
     # --- viewers ------------------------------------------------------------------------------------------------
 
     @contextmanager
@@ -415,8 +420,11 @@ class Hub:
                     tail.fail(errors.RedisAway())
                     return
             heed_cancellation()
-            # The summary at most twice a second, however many messages come; a hole in the lines cannot wait.
-            if not await _within(tail.hole, SUMMARY_EVERY_S) and not await _within(tail.wake, CHECK_EVERY_S):
+            # The summary at most twice a second, however many messages come; a hole in the lines cannot wait, and a
+            # Redis that is away is tried again as soon.
+            if await _within(tail.hole, SUMMARY_EVERY_S) or away_since:
+                continue
+            if not await _within(tail.wake, CHECK_EVERY_S):
                 tail.stale = True
 
     async def _refresh(self, tail: Tail) -> None:

@@ -23,7 +23,10 @@ if TYPE_CHECKING:
 PING_EVERY_S = 5.0
 SILENT_S = 12.0
 """A connection that has said nothing for so long, pings notwithstanding, is dead although it looks open."""
-BACKOFF_S = (0.1, 5.0)
+BACKOFF_S = (0.1, 0.5)
+"""Logs are to be live again within two seconds after Redis is."""
+STOOD_S = 5.0
+"""A connection that lasted so long was a good one, and its end is worth a word."""
 
 _log = logging.getLogger("synctail.subscriber")
 
@@ -73,7 +76,7 @@ class Subscriber:
             except (RedisError, OSError) as error:
                 if self._answered:  # Redis is not away, only the connection was lost
                     delay = BACKOFF_S[0]
-                if time.monotonic() - began > longest:
+                if time.monotonic() - began > STOOD_S:
                     said = False
                 if not said:
                     _log.warning("The subscription to Redis broke and is made again: %s", error)

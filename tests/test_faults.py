@@ -7,7 +7,6 @@ import os
 import signal
 import socket
 import time
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import httpx2
@@ -20,13 +19,14 @@ from jobs import keys
 from jobs.connect import connect
 from jobs.endings import ending_fields
 from jobs.logwriter import LogWriter
-from jobs.records import Reason, Status, Trigger
+from jobs.records import Status, Trigger
 from tests.following import BEARER, Logs, Reader, live_url, open_socket
 from tests.support import Process, free_port, service, store, until
-from tests.test_run import ended, hanging, lines_of, running
+from tests.test_run import hanging
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+    from pathlib import Path
 
     import redis
 
@@ -149,21 +149,6 @@ def test_three_hundred_readers_of_one_old_log_all_get_all_of_it(
         return await asyncio.gather(*(read() for _ in range(300)))
 
     assert asyncio.run(read_all()) == [(5001, 1000)] * 300
-
-
-def test_a_sync_goes_with_its_worker_and_says_so(
-    client: redis.Redis, requests: Requests, own_worker: Process, hanging: str
-) -> None:
-    orders = service(url=hanging)
-    store(client, orders)
-    sync_id = requests.start(orders, Trigger.MANUAL).id
-    running(client, sync_id)
-    [horse] = own_worker.children()
-    own_worker.process.kill()
-    summary = ended(client, sync_id, seconds=5)
-    assert (summary.status, summary.reason) == (Status.FAILED, Reason.KILLED)
-    assert "its worker was shut down" in lines_of(client, sync_id)[-1]["text"]
-    until(lambda: not Path(f"/proc/{horse}/exe").exists(), "it is gone")
 
 
 def test_a_session_that_was_signed_out_is_over_wherever_its_cookie_is(web: httpx2.Client) -> None:

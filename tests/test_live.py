@@ -360,28 +360,6 @@ def test_a_line_of_a_quiet_log_arrives_at_once(web: httpx2.Client, logs: Logs) -
 # --- Redis breaks ---------------------------------------------------------------------------------------------------
 
 
-def test_a_subscription_killed_twenty_times_costs_no_line(client: redis.Redis, web: httpx2.Client, logs: Logs) -> None:
-    sync_id = logs.start()
-    readers = [Reader(sync_id) for _ in range(3)]
-    threads = [threading.Thread(target=reader.watch, args=(web,)) for reader in readers]
-    killed = 0
-    with logs.writing(sync_id) as story:
-        for thread in threads:
-            thread.start()
-        until(lambda: subscriptions(client, sync_id), "the server is subscribed")
-        with in_background(write_slowly, story, 6000, seconds=4) as writer:
-            while killed < 20:
-                until(lambda: subscriptions(client, sync_id), "the server is subscribed again", seconds=5)
-                killed += client.client_kill_filter(_type="pubsub")
-            assert writer.is_alive()
-    for thread in threads:
-        thread.join(15)
-    assert killed >= 20
-    for reader in readers:
-        assert reader.end
-        assert reader.numbers == list(range(1, 6002))
-
-
 def test_a_websocket_outlives_a_restart_of_redis(environ: dict[str, str], tmp_path: Path) -> None:
     server = valkey.start(tmp_path)
     own = {**environ, "REDIS_URL": server.url, "PORT": str(free_port())}
