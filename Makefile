@@ -38,11 +38,10 @@ check: .venv/.ready-to-test
 	@$(BIN)/mypy
 	@$(BIN)/lint-imports
 
+# "make bench QUICK=1" only shows that everything works.
 bench: .venv/.ready-to-test
 	@bench/install-peers.sh
-	@$(BIN)/python -m bench.writer
-	@$(BIN)/python -m bench.fanout --rate 1000 --rounds 5
-	@$(BIN)/python -m bench.fanout --rate 10000 --rounds 5 --modes '10 ms'
+	@$(BIN)/python -m bench $(if $(QUICK),--quick)
 
 lock: $(UV_STAMP)
 	@$(UV) pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-header pyproject.toml \

@@ -1,127 +1,111 @@
-"""One log and many viewers, next to the peers: in turn, several rounds, medians.
+"""One log and many viewers, or many logs and a few viewers of each, next to the peers: in turn, medians.
 
-    .venv/bin/python -m bench.fanout --viewers 100 --rate 1000 --seconds 8 --rounds 3
+    .venv/bin/python -m bench.fanout --viewers 100 --rate 1000
+    .venv/bin/python -m bench.fanout --logs 200 --viewers 5 --rate 20 --peers synctail,centrifuge
 
-Columns: CPU of the server processes (user and system) for each line delivered to each viewer, latency from a line's
-making to its arrival, and what the viewers' process used of its core: near 100% it is the limit, and the row does not
-count.
+Columns: CPU of the processes that serve viewers (user and system) for each line delivered to each viewer, and how many
+times Synctail's that is; latency from a line's making to its arrival; what publisher, viewers and Redis used of their
+core, as near 100% they are the limit, and the row does not count. Faults are lines missing, double or out of order.
 `by line`: a message for each line, as most users of the peers send; `10 ms`: the lines of 10 ms in one message.
 """
 
 from __future__ import annotations
 
-import argparse
-import json
 import os
-import statistics
-import subprocess
-import sys
 import tempfile
 import time
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from bench import peers
+from bench import pace, peers, processes, report
+from bench.load import Load
 
 if TYPE_CHECKING:
-    from bench.peers import Peer
+    import argparse
 
-CLIENT_CORE = "1"
-TICK_S = 0.01
-PADDING = "x" * 60
+    from bench.pace import Mode
+    from bench.report import Reading
 
-
-def cpu_s(pids: list[int]) -> float:
-    total = 0
-    for pid in pids:
-        fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
-        total += int(fields[11]) + int(fields[12])
-    return total / os.sysconf("SC_CLK_TCK")
+LATE_S = 10.0
+"""How long a server that falls behind may take after the last line was published."""
 
 
-def run(name: str, mode: str, viewers: int, rate: int, seconds: float) -> dict[str, float]:
+def measure(name: str, mode: Mode, *, logs: int = 1, viewers: int, rate: float, seconds: float) -> Reading:
+    """One run of one server, started and stopped for it."""
     with tempfile.TemporaryDirectory() as folder:
-        peer = peers.start(name, Path(folder))
+        peer = peers.start(name, Path(folder), logs)
         try:
             return _measure(peer, mode, viewers, rate, seconds)
         finally:
             peer.stop()
 
 
-def _measure(peer: Peer, mode: str, viewers: int, rate: int, seconds: float) -> dict[str, float]:
-    total = int(rate * seconds)
-    command = [sys.executable, "-m", "bench.load", peer.url, "--viewers", str(viewers), "--total", str(total)]
-    command += ["--hello", peer.hello, "--token", peer.token, "--seconds", str(seconds + 20)]
-    load = subprocess.Popen(["taskset", "-c", CLIENT_CORE, *command], stdout=subprocess.PIPE, text=True)
-    assert load.stdout  # noqa: S101
-    assert load.stdout.readline() == "ready\n"  # noqa: S101
-    before, began = cpu_s(peer.pids), time.monotonic()
-    _publish(peer, mode, rate, total)
-    result: dict[str, float] = json.loads(load.stdout.readline())
-    took = time.monotonic() - began
-    used = cpu_s(peer.pids) - before
-    load.wait()
-    return {**result, "us_per_line": used / max(1, result["lines"]) * 1e6, "viewers_core": result["cpu_s"] / took}
+def _measure(peer: peers.Peer, mode: Mode, viewers: int, rate: float, seconds: float) -> Reading:
+    total = max(1, int(rate * seconds))
+    with Load(peer.watches, viewers=viewers, total=total, seconds=seconds + LATE_S) as load:
+        clients = [os.getpid(), load.pid, *peer.helpers]
+        before, clients_before, began = processes.cpu_s(peer.pids), processes.cpu_s(clients), time.monotonic()
+        pace.publish(peer, mode, rate=rate, total=total, logs=len(peer.watches))
+        result = load.result()
+        took = time.monotonic() - began
+        used, clients_used = processes.cpu_s(peer.pids) - before, processes.cpu_s(clients) - clients_before
+    return {
+        **result,
+        "us_per_line": used / max(1, result["lines"]) * 1e6,
+        "server_core": used / took,
+        "viewers_core": clients_used / took,
+        "behind_s": took - total / rate,
+    }
 
 
-def _publish(peer: Peer, mode: str, rate: int, total: int) -> None:
-    """Lines at an even pace: each tick the ones that are due, so that a late tick is made up for."""
-    began = time.monotonic()
-    done = 0
-    while done < total:
-        due = min(total, int((time.monotonic() - began) * rate))
-        # Synctail numbers its lines itself; for the others the number is part of what is published.
-        if peer.name == "synctail":
-            made = [f"{PADDING} @{time.monotonic_ns()}@".encode() for _ in range(done, due)]
-        else:
-            made = [_line(n) for n in range(done + 1, due + 1)]
-        if made and mode == "by line" and peer.name != "synctail":
-            for line in made:
-                peer.publish([line])
-        elif made:
-            peer.publish(made)
-        done = due
-        time.sleep(TICK_S)
-
-
-def _line(n: int) -> bytes:
-    moment = "2026-01-31T09:30:00.125Z"
-    return f'{{"n":{n},"time":"{moment}","level":"info","text":"{PADDING} @{time.monotonic_ns()}@"}}'.encode()
+def arguments() -> argparse.Namespace:
+    parser = report.parser(__doc__)
+    parser.add_argument("--logs", type=int, default=1)
+    parser.add_argument("--viewers", type=int, default=100, help="of each log")
+    parser.add_argument("--rate", type=float, default=1000, help="lines per second into each log")
+    parser.add_argument("--seconds", type=float, default=5)
+    parser.add_argument("--peers", default=",".join(peers.NAMES))
+    parser.add_argument("--modes", default="by line,10 ms")
+    return parser.parse_args()
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--viewers", type=int, default=100)
-    parser.add_argument("--rate", type=int, default=1000, help="lines per second")
-    parser.add_argument("--seconds", type=float, default=8)
-    parser.add_argument("--rounds", type=int, default=3)
-    parser.add_argument("--peers", default=",".join(peers.NAMES))
-    parser.add_argument("--modes", default="10 ms,by line")
-    arguments = parser.parse_args()
-    names = arguments.peers.split(",")
-    rows: dict[tuple[str, str], list[dict[str, float]]] = {}
-    for number in range(arguments.rounds):
-        for name in names:
-            for mode in ["as it is"] if name == "synctail" else arguments.modes.split(","):
-                print(f"round {number + 1}: {name}, {mode} …", file=sys.stderr, flush=True)
-                result = run(name, mode, arguments.viewers, arguments.rate, arguments.seconds)
-                rows.setdefault((name, mode), []).append(result)
-    print(f"{arguments.viewers} viewers, {arguments.rate:,} lines/s, medians of {arguments.rounds} rounds\n")
-    print("| server | messages | CPU per delivered line | p50 | p99 | viewers' core | faults |")
-    print("| --- | --- | --- | --- | --- | --- | --- |")
-    for (name, mode), results in rows.items():
-        middle = {key: statistics.median(result[key] for result in results) for key in results[0]}
-        faults = sum(result["faults"] for result in results)
-        cells = [
-            name,
-            mode,
-            f"{middle['us_per_line']:.3f} µs",
-            f"{middle['p50_ms']:.1f} ms",
-            f"{middle['p99_ms']:.1f} ms",
-            f"{middle['viewers_core']:.0%}",
-            f"{faults:.0f}",
-        ]
-        print(f"| {' | '.join(cells)} |")
+    options = arguments()
+    processes.on_the_clients_core()
+    cases = [(name, mode) for name in options.peers.split(",") for mode in pace.modes(name, options.modes)]
+    how = {"logs": options.logs, "viewers": options.viewers, "rate": options.rate, "seconds": options.seconds}
+    found = report.in_turn(options.rounds, cases, lambda case: measure(*case, **how))
+    many = f"{options.logs} logs, {options.viewers} viewers each" if options.logs > 1 else f"{options.viewers} viewers"
+    report.headline(f"{many}, {options.rate:,g} lines per second{' each' if options.logs > 1 else ''}")
+    ours = found.get(("synctail", "as it is"), {}).get("us_per_line", 0)
+    head = [
+        "server",
+        "messages",
+        "CPU per delivered line",
+        f"{report.TIMES} Synctail",
+        "p50",
+        "p99",
+        "viewers' core",
+        "counts",
+    ]
+    report.table(head, [_row(name, mode, row, ours) for (name, mode), row in _cheapest_first(found)])
+
+
+def _cheapest_first(found: dict[tuple[str, Mode], Reading]) -> list[tuple[tuple[str, Mode], Reading]]:
+    return sorted(found.items(), key=lambda item: item[1]["us_per_line"])
+
+
+def _row(name: str, mode: Mode, row: Reading, ours: float) -> list[str]:
+    return [
+        peers.TITLES[name],
+        mode,
+        f"{row['us_per_line']:.3f} µs",
+        report.times(row["us_per_line"], ours),
+        f"{row['p50_ms']:.1f} ms",
+        f"{row['p99_ms']:.1f} ms",
+        f"{row['viewers_core']:.0%}",
+        report.verdict(row),
+    ]
 
 
 if __name__ == "__main__":

@@ -1,116 +1,166 @@
-"""The viewers: one process, picows (C) so that it is not the limit. Counts missing, double and disordered lines.
+"""The viewers as a process of their own, on picows (C) and uvloop, so that they are not the limit.
 
-Prints one JSON object: lines received by all viewers, faults, and latency percentiles in ms. A line carries its number
-and the moment it was made: `{"n":7,…"text":"… @<ns>@"}`. Of every tenth viewer each line's latency is taken; of the
-others only the numbers at both ends of each message are looked at, which costs next to nothing.
+Reads a plan, one line of JSON, from its standard input. Prints `ready` when all viewers are subscribed; one JSON object
+when all of them have their last line, or time is up; and leaves when its input ends. `Load` is the bench's end of it.
 """
 
 from __future__ import annotations
 
-import argparse
 import asyncio
 import json
-import re
+import socket
+import subprocess
 import sys
 import time
-from typing import cast
+from typing import TYPE_CHECKING, Any, Self
 
-from picows import WSFrame, WSListener, WSMsgType, WSTransport, ws_connect
+import uvloop
+from picows import WSListener, ws_connect
 
-NUMBER = re.compile(rb'\{"n":(\d+),')
-MADE = re.compile(rb"@(\d+)@")
+from bench import processes
+from bench.viewer import Crowd, Viewer
 
+if TYPE_CHECKING:
+    from collections.abc import Sequence
 
-class Viewer(WSListener):
-    """One viewer. `hello` is sent once connected, for servers that want to be asked."""
+    from bench.peers import Watch
 
-    def __init__(self, index: int, hello: bytes, shared: Shared) -> None:
-        self.exact = index % 10 == 0
-        self.hello = hello
-        self.shared = shared
-        self.last = 0
-        self.lines = 0
-        self.faults = 0
-
-    def on_ws_connected(self, transport: WSTransport) -> None:
-        self.transport = transport
-        if self.hello:
-            transport.send(WSMsgType.TEXT, self.hello)
-        self.shared.connected += 1
-
-    def on_ws_frame(self, transport: WSTransport, frame: WSFrame) -> None:
-        if frame.msg_type == WSMsgType.PING:
-            transport.send_pong(frame.get_payload_as_bytes())
-            return
-        if frame.msg_type not in (WSMsgType.TEXT, WSMsgType.BINARY):
-            return
-        data = frame.get_payload_as_bytes()
-        if b"PING\r\n" in data[:8]:
-            transport.send(WSMsgType.BINARY, b"PONG\r\n")
-            return
-        begin = data.find(b'{"n":')
-        if begin < 0:
-            return
-        end = data.rfind(b'{"n":')
-        first, last = int(data[begin + 5 : data.index(b",", begin)]), int(data[end + 5 : data.index(b",", end)])
-        if self.exact:
-            self.look(data)
-        elif first != self.last + 1:
-            self.faults += 1
-        self.lines += last - first + 1
-        self.last = last
-
-    def look(self, data: bytes) -> None:
-        now = time.monotonic_ns()
-        expected = self.last + 1
-        for number in NUMBER.findall(data):
-            if int(number) != expected:
-                self.faults += 1
-            expected = int(number) + 1
-        self.shared.latencies.extend(now - int(made) for made in MADE.findall(data))
+CONNECTING_AT_ONCE = 20
+SMALL_BUFFER_BYTES = 8 * 1024
 
 
-class Shared:
-    def __init__(self) -> None:
-        self.connected = 0
-        self.latencies: list[int] = []
+class Load:
+    """`viewers` of each watch, until each has line `total`. Every `stall_every`th stops reading at once.
 
+    Of every `exact_every`th viewer each line is looked at, and its latency taken, from line `count_from` on.
+    """
 
-async def main(url: str, viewers: int, total: int, hello: str, token: str, seconds: float) -> None:
-    shared = Shared()
-    headers = {"Authorization": f"Bearer {token}"} if token else {}
-    watching: list[Viewer] = []
-    for index in range(viewers):
-        _, listener = await ws_connect(
-            lambda index=index: Viewer(index, hello.encode().decode("unicode_escape").encode(), shared),
-            url,
-            extra_headers=headers,
+    def __init__(
+        self,
+        watches: Sequence[Watch],
+        *,
+        viewers: int,
+        total: int,
+        seconds: float,
+        exact_every: int = 10,
+        count_from: int = 1,
+        stall_every: int = 0,
+    ) -> None:
+        plan = {
+            "watches": [watch._asdict() for watch in watches],
+            "viewers": viewers,
+            "total": total,
+            "seconds": seconds,
+            "exact_every": exact_every,
+            "count_from": count_from,
+            "stall_every": stall_every,
+        }
+        command = ["taskset", "-c", str(processes.CLIENT_CORE), sys.executable, "-m", "bench.load"]
+        self._process = subprocess.Popen(
+            command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, cwd=processes.ROOT
         )
-        watching.append(cast("Viewer", listener))
+        self.pid = self._process.pid
+        self._say(json.dumps(plan))
+        if self._hear() != "ready":
+            self.close()
+            raise ConnectionError("the viewers could not subscribe")
+
+    def result(self) -> dict[str, float]:
+        """Waits for it. `lines` of all viewers, `faults`, `p50_ms`, `p99_ms`, `worst_ms`.
+
+        `late`: how many viewers did not have the last line when time was up.
+        """
+        found: dict[str, float] = json.loads(self._hear())
+        return found
+
+    def close(self) -> None:
+        self._process.communicate()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def _say(self, line: str) -> None:
+        assert self._process.stdin  # noqa: S101
+        self._process.stdin.write(line + "\n")
+        self._process.stdin.flush()
+
+    def _hear(self) -> str:
+        assert self._process.stdout  # noqa: S101
+        return self._process.stdout.readline().rstrip("\n")
+
+
+async def main() -> None:
+    plan = json.loads(sys.stdin.readline())
+    crowd = Crowd(plan["total"], plan["count_from"])
+    readers, stalled = await connect_all(plan, crowd)
+    if not await _until(lambda: crowd.welcomed == len(readers) + len(stalled), 30):
+        sys.exit(f"{crowd.welcomed} viewers of {len(readers) + len(stalled)} were subscribed")
+    for viewer in stalled:
+        viewer.transport.underlying_transport.pause_reading()
     print("ready", flush=True)
-    deadline = time.monotonic() + seconds
-    while time.monotonic() < deadline and any(viewer.last < total for viewer in watching):  # noqa: ASYNC110
-        await asyncio.sleep(0.05)
-    latencies = sorted(shared.latencies) or [0]
-    result = {
-        "lines": sum(viewer.lines for viewer in watching),
-        "faults": sum(viewer.faults for viewer in watching) + sum(viewer.last < total for viewer in watching),
-        "p50_ms": latencies[len(latencies) // 2] / 1e6,
-        "p99_ms": latencies[int(len(latencies) * 0.99)] / 1e6,
-        "cpu_s": time.process_time(),
-    }
-    print(json.dumps(result), flush=True)
-    for viewer in watching:
+    await _until(lambda: crowd.done >= len(readers), plan["seconds"])
+    print(json.dumps(summary(crowd, readers)), flush=True)
+    await asyncio.to_thread(sys.stdin.read)
+    for viewer in readers + stalled:
         viewer.transport.disconnect()
 
 
+async def connect_all(plan: dict[str, Any], crowd: Crowd) -> tuple[list[Viewer], list[Viewer]]:
+    """Those that read, and those that will not."""
+    readers: list[Viewer] = []
+    stalled: list[Viewer] = []
+    door = asyncio.Semaphore(CONNECTING_AT_ONCE)
+
+    async def one(index: int, watch: dict[str, str]) -> None:
+        stalls = bool(plan["stall_every"]) and index % plan["stall_every"] == 1
+        exact = index % plan["exact_every"] == 0
+        async with door:
+            viewer = await connect(watch, crowd, exact=exact, small=stalls)
+        (stalled if stalls else readers).append(viewer)
+
+    async with asyncio.TaskGroup() as group:
+        for index in range(len(plan["watches"]) * plan["viewers"]):
+            group.create_task(one(index, plan["watches"][index % len(plan["watches"])]))
+    return readers, stalled
+
+
+async def connect(watch: dict[str, str], crowd: Crowd, *, exact: bool, small: bool = False) -> Viewer:
+    viewer = Viewer(crowd, hello=watch["hello"].encode(), welcome=watch["welcome"].encode(), exact=exact)
+    headers = {"Authorization": f"Bearer {watch['token']}"} if watch["token"] else {}
+
+    def listener() -> WSListener:
+        return viewer
+
+    transport, _ = await ws_connect(listener, watch["url"], extra_headers=headers, websocket_handshake_timeout=30)
+    if small:  # else the kernel takes some megabytes before the server notices anything
+        raw = transport.underlying_transport.get_extra_info("socket")
+        raw.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, SMALL_BUFFER_BYTES)
+    return viewer
+
+
+def summary(crowd: Crowd, readers: list[Viewer]) -> dict[str, float]:
+    latencies = sorted(crowd.latencies) or [0]
+    return {
+        "lines": sum(viewer.lines for viewer in readers),
+        "faults": sum(viewer.faults for viewer in readers),
+        "late": sum(viewer.last < crowd.total for viewer in readers),
+        "p50_ms": latencies[len(latencies) // 2] / 1e6,
+        "p99_ms": latencies[int(len(latencies) * 0.99)] / 1e6,
+        "worst_ms": latencies[-1] / 1e6,
+    }
+
+
+async def _until(condition: Any, seconds: float) -> bool:  # noqa: ANN401
+    deadline = time.monotonic() + seconds
+    while not condition():
+        if time.monotonic() > deadline:
+            return False
+        await asyncio.sleep(0.02)
+    return True
+
+
 if __name__ == "__main__":
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("url")
-    parser.add_argument("--viewers", type=int, required=True)
-    parser.add_argument("--total", type=int, required=True, help="the number of the last line")
-    parser.add_argument("--hello", default="")
-    parser.add_argument("--token", default="")
-    parser.add_argument("--seconds", type=float, default=60, help="give up after so long")
-    arguments = parser.parse_args()
-    sys.exit(asyncio.run(main(**vars(arguments))))
+    uvloop.run(main())

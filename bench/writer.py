@@ -1,23 +1,27 @@
 """How fast a job can log, what `log.info` costs it, and what a kept log costs Redis.
 
-    .venv/bin/python -m bench.writer --lines 200000 --rounds 5
+    .venv/bin/python -m bench.writer --lines 200000
 
 Each round measures, in turn: `logging.FileHandler` (the call alone), `log.info` (the call alone), the same lines until
-Redis has acknowledged the last one, and one XADD per line from a plain client.
+Redis has acknowledged the last one, and one XADD per line from a plain client. Then logs of realistic lines (see
+`realistic.py`) at several rates, as more arrive at once the more is compressed together: once each, as memory is no
+matter of chance.
 """
 
 from __future__ import annotations
 
-import argparse
 import logging
-import statistics
+import os
 import tempfile
+import threading
 import time
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, cast
 
-from bench.peers import bench_service
-from demo import valkey
+import msgspec
+
+from bench import processes, realistic, redis, report
+from bench.peers.synctail import bench_service
 from jobs import keys
 from jobs.appender import Appender
 from jobs.connect import connect
@@ -27,10 +31,35 @@ from jobs.records import Trigger
 from jobs.settings import load
 
 if TYPE_CHECKING:
-    import redis
+    import argparse
 
+    from redis import Redis
+
+    from bench.report import Reading
+    from demo.valkey import Server
 
 TEXT = "Pushed SO-%d, one of the records of a sync that is worth watching"
+BURST = 1000
+RATES = (10_000, 1000, 100, 10)
+"""Lines per second: a sync that pushes in bulk, two usual ones, and one that waits for its systems."""
+TICK_S = 0.01
+
+
+class Logs:
+    """New logs on one server."""
+
+    def __init__(self, server: Server) -> None:
+        settings = load({"REDIS_URL": server.url})
+        self.client: Redis = connect(server.url)
+        self._requests = Requests(settings, self.client)
+        self._appender = Appender(self.client, live_ttl_ms=settings.retention_ms)
+
+    def new(self) -> tuple[str, LogWriter]:
+        sync_id = self._requests.start(bench_service(), Trigger.MANUAL).id
+        return sync_id, LogWriter(self._appender, sync_id, self._appender.claim(sync_id))
+
+    def memory_bytes(self, sync_id: str) -> int:
+        return cast("int", self.client.memory_usage(keys.log(sync_id), samples=0))
 
 
 def file_handler(folder: Path, lines: int) -> float:
@@ -47,29 +76,28 @@ def file_handler(folder: Path, lines: int) -> float:
     return took / lines * 1e6
 
 
-def log_writer(client: redis.Redis, requests: Requests, appender: Appender, lines: int) -> dict[str, float]:
-    client.flushall()
-    sync_id = requests.start(bench_service(), Trigger.MANUAL).id
-    log = LogWriter(appender, sync_id, appender.claim(sync_id))
+def log_writer(logs: Logs, lines: int) -> tuple[float, float]:
+    """µs per call, and lines per second until the last was acknowledged. Raises `ConnectionError` if it was not."""
+    logs.client.flushall()
+    _, log = logs.new()
     calls = 0.0
     began = time.perf_counter()
     # In bursts, as a sync logs: between them the job waits for its systems, and the flusher works.
-    for start in range(0, lines, 1000):
+    for start in range(0, lines, BURST):
         burst = time.perf_counter()
-        for n in range(start, start + 1000):
+        for n in range(start, start + BURST):
             text = TEXT % n
             log.info(text, phase="push")
         calls += time.perf_counter() - burst
-    log.flush(120)
+    written = log.flush(120)
     took = time.perf_counter() - began
-    line = '{"n":%d,"time":"2026-01-31T09:30:00.125Z","level":"info","text":"%s","phase":"push"}\n'
-    body = sum(len(line % (n, TEXT % n)) for n in range(lines))
-    stored = client.memory_usage(keys.log(sync_id), samples=0)
     log.close("info", "over", status="completed")
-    return {"call": calls / lines * 1e6, "rate": lines / took, "memory": (stored or 0) / body}
+    if not written:
+        raise ConnectionError("the log was not acknowledged in time")
+    return calls / lines * 1e6, lines / took
 
 
-def one_xadd_per_line(client: redis.Redis, lines: int) -> float:
+def one_xadd_per_line(client: Redis, lines: int) -> float:
     """Lines per second."""
     client.flushall()
     began = time.perf_counter()
@@ -78,31 +106,96 @@ def one_xadd_per_line(client: redis.Redis, lines: int) -> float:
     return lines / (time.perf_counter() - began)
 
 
-def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+def one_round(folder: Path, logs: Logs, lines: int) -> Reading:
+    handler = file_handler(folder, lines)
+    call, rate = log_writer(logs, lines)
+    return {"handler": handler, "call": call, "rate": rate, "xadd": one_xadd_per_line(logs.client, lines // 10)}
+
+
+def kept(logs: Logs, rate: int, seconds: float, found: dict[int, tuple[int, int, int]]) -> None:
+    """Lines, bytes in Redis and bytes as NDJSON of a log that came at that rate."""
+    sync_id, log = logs.new()
+    count = max(1, int(rate * seconds))
+    source = realistic.lines(count, seed=rate)
+    began, done, ndjson = time.monotonic(), 0, 0
+    while done < count:
+        due = min(count, int((time.monotonic() - began) * rate))
+        for _ in range(due - done):
+            done += 1
+            line = next(source)
+            realistic.log(log, line)
+            ndjson += _ndjson_bytes(done, line)
+        time.sleep(TICK_S)
+    log.flush(60)
+    found[rate] = done, logs.memory_bytes(sync_id), ndjson
+    log.close("info", "over", status="completed")
+
+
+def _ndjson_bytes(n: int, line: realistic.Line) -> int:
+    about = {name: value for name, value in line._asdict().items() if value is not None}
+    return len(msgspec.json.encode({"n": n, "time": "2026-01-31T09:30:00.125Z", **about})) + 1
+
+
+def kept_at_all_rates(logs: Logs, seconds: float) -> dict[int, tuple[int, int, int]]:
+    """At the same time, as each mostly waits for its next line."""
+    found: dict[int, tuple[int, int, int]] = {}
+    threads = [threading.Thread(target=kept, args=(logs, rate, seconds, found)) for rate in RATES]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    return {rate: found[rate] for rate in RATES}
+
+
+def arguments() -> argparse.Namespace:
+    parser = report.parser(__doc__)
     parser.add_argument("--lines", type=int, default=200_000)
-    parser.add_argument("--rounds", type=int, default=5)
-    arguments = parser.parse_args()
-    found: dict[str, list[float]] = {}
+    parser.add_argument("--seconds", type=float, default=30, help="how long the logs are whose memory is looked at")
+    return parser.parse_args()
+
+
+def main() -> None:
+    options = arguments()
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
-        server = valkey.start(folder)
-        settings = load({"REDIS_URL": server.url})
-        client = connect(server.url)
-        requests, appender = Requests(settings, client), Appender(client, live_ttl_ms=settings.retention_ms)
-        for _ in range(arguments.rounds):
-            found.setdefault("logging.FileHandler, µs per call", []).append(file_handler(folder, arguments.lines))
-            written = log_writer(client, requests, appender, arguments.lines)
-            found.setdefault("log.info, µs per call", []).append(written["call"])
-            found.setdefault("written and acknowledged, lines/s", []).append(written["rate"])
-            xadds = one_xadd_per_line(client, arguments.lines // 10)
-            found.setdefault("one XADD per line, lines/s", []).append(xadds)
-            found.setdefault("Redis memory of the log, part of its NDJSON", []).append(written["memory"])
-        client.close()
-        server.stop()
-    print(f"{arguments.lines:,} lines, medians of {arguments.rounds} rounds\n\n| measure | |\n| --- | --- |")
-    for measure, values in found.items():
-        print(f"| {measure} | {statistics.median(values):,.2f} |")
+        # The writer on one core, Valkey on the other: in production they are two machines.
+        server = redis.start(folder)
+        os.sched_setaffinity(server.process.pid, {processes.SERVER_CORE})
+        processes.on_the_clients_core()
+        logs = Logs(server)
+        try:
+            found = report.in_turn(options.rounds, ["writer"], lambda _: one_round(folder, logs, options.lines))
+            memory = kept_at_all_rates(logs, options.seconds)
+        finally:
+            logs.client.close()
+            server.stop()
+    report.headline(f"Writing {options.lines:,} lines")
+    row = found["writer"]
+    report.table(
+        ["measure", ""],
+        [
+            ["`logging.FileHandler`, per call", f"{row['handler']:.1f} µs"],
+            ["`log.info`, per call", f"{row['call']:.1f} µs ({report.times(row['call'], row['handler'])})"],
+            ["one XADD per line", f"{row['xadd']:,.0f} lines/s"],
+            [
+                "written and acknowledged",
+                f"{row['rate']:,.0f} lines/s ({row['rate'] / row['xadd']:.1f} {report.TIMES})",
+            ],
+        ],
+    )
+    report.table(
+        ["realistic lines, at", "lines", "as NDJSON", "in Redis", "part of its NDJSON"],
+        [
+            [
+                f"{rate:,} per second",
+                f"{lines:,}",
+                f"{ndjson / 1024:,.0f} KiB",
+                f"{stored / 1024:,.0f} KiB",
+                report.times(stored, ndjson),
+            ]
+            for rate, (lines, stored, ndjson) in memory.items()
+        ],
+    )
 
 
 if __name__ == "__main__":

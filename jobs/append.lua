@@ -47,7 +47,9 @@ redis.call('PEXPIRE', KEYS[1], ARGV[6])
 redis.call('PEXPIRE', KEYS[2], ARGV[6])
 
 if count > 0 and #body <= tonumber(ARGV[9]) then
-  redis.call('PUBLISH', ARGV[8], string.format('%d-%d %s\n', first, last, ARGV[4]) .. body)
+  -- '+': more of the summary has changed than the number of its last line.
+  local changed = #ARGV > 9 and ' +' or ''
+  redis.call('PUBLISH', ARGV[8], string.format('%d-%d %s%s\n', first, last, ARGV[4], changed) .. body)
 elseif count > 0 or #ARGV > 9 then
   redis.call('PUBLISH', ARGV[8], string.format('%d-%d wake', first, last))
 end

@@ -6,8 +6,9 @@
 |                     |         | `beat`, `stop`)                                         | end; refreshed till then |
 | `sync:{ID}:log`     | stream  | chunks: entry `<last line>-<number of lines>`, with the | as its summary           |
 |                     |         | body in one field, `json` or `zstd`                     |                          |
-| `sync:{ID}:live`    | channel | `<first>-<last> json|zstd\\n<body>`, or                 |                          |
-|                     |         | `<first>-<last> wake` where the body is large           |                          |
+| `sync:{ID}:live`    | channel | `<first>-<last> json|zstd[ +]\\n<body>`, `+` where the   |                          |
+|                     |         | summary changed; `<first>-<last> wake` where the body   |                          |
+|                     |         | is large, or only the summary changed                   |                          |
 | `syncs`             | zset    | ids of all syncs by the time they were asked for (ms)   | trimmed by the clock     |
 | `service:ID:syncs`  | zset    | the same for one service                                | trimmed by the clock     |
 | `service:ID:turn`   | string  | the sync that has the service's turn (no overlap)       | 30 days                  |

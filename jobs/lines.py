@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from jobs.masks import Masker
 
 TEXT_LIMIT_BYTES = 16 * 1024
-COMPRESS_FROM_BYTES = 2 * 1024
+COMPRESS_FROM_BYTES = 512
 
 NAME_LIMIT_BYTES = 1024
 """Of a phase or a record's name: they are to be seen in one glance."""

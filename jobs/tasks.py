@@ -20,7 +20,7 @@ from jobs.interrupts import Interrupted, Interrupts, Why
 from jobs.logcap import LogLimit
 from jobs.loghandler import captured
 from jobs.logwriter import LogWriter
-from jobs.records import Level, Reason, Service, Status, Summary, rfc3339, utc_now
+from jobs.records import FileDestination, Level, Reason, Service, SqlDestination, Status, Summary, rfc3339, utc_now
 from jobs.seen import Seen
 from jobs.services import ServiceNotFound, Services
 from jobs.settings import Settings, load
@@ -68,7 +68,8 @@ def _passwords(service: Service | None) -> list[str]:
     """Those that stand in the addresses of a service, where they should not, and must not get into the log."""
     if service is None:
         return []
-    addresses = [one.url for one in (service.source, service.destination) if hasattr(one, "url")]
+    destination = service.destination
+    addresses = [service.source.url, *([destination.url] if isinstance(destination, SqlDestination) else [])]
     found: list[str] = []
     for address in addresses:
         with suppress(ValueError):
@@ -135,9 +136,10 @@ class _Run:
         self._log.set(status=Status.RUNNING.value, started_at=rfc3339(utc_now()))
         if self._service is None:
             return Ending(Status.FAILED, Reason.ERROR, f"Failed: the service {self._summary.service!r} was removed")
+        source, destination = self._service.source, self._service.destination
         self._log.info(
-            f"Sync of {self._service.name!r} started ({self._summary.trigger.value}): "
-            f"{self._service.source.place} to {self._service.destination.place}"
+            f"Sync of {self._service.name!r} started ({self._summary.trigger.value}): {source.url} to "
+            f"{destination.path if isinstance(destination, FileDestination) else destination.table}"
         )
         context = Context(
             log=self._log,

@@ -12,6 +12,7 @@ from collections import deque
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Protocol
 
+import msgspec
 import zstandard
 from redis.exceptions import RedisError
 
@@ -99,6 +100,8 @@ class Tail:
         self.hole = asyncio.Event()
         self.stale = True
         """The stream has, or may have, lines that did not come by pub/sub."""
+        self.summary_stale = True
+        """The same of the summary, but for the number of its last line."""
         self._resting: set[Rider] = set()
         self._frames: deque[wire.Frame] = deque()
         self._bytes = 0
@@ -141,6 +144,11 @@ class Tail:
         self.summary, self.summary_text, self._shown_at = summary, text, now
         self._ride_summary()
         return True
+
+    def count(self) -> bool:
+        """As `show`, for a summary in which nothing has changed but the number of lines: that is known here."""
+        assert self.summary  # noqa: S101
+        return self.show(msgspec.structs.replace(self.summary, lines=self._received))
 
     def take(self, chunk: wire.Chunk) -> bool:
         """A chunk, from pub/sub or the stream: old → dropped, overlapping → cut, next → taken, a hole → False."""
@@ -401,7 +409,7 @@ class Hub:
             tail.wake.clear()
             tail.hole.clear()
             try:
-                await self._refresh(tail)
+                await self._look(tail)
                 away_since = 0.0
             except errors.ApiError as error:
                 tail.fail(error)
@@ -411,7 +419,7 @@ class Hub:
                 tail.fail(errors.ApiError(f"The log of this sync cannot be read: {error}"))
                 return
             except RedisError as error:
-                tail.stale = True
+                tail.stale = tail.summary_stale = True
                 now = asyncio.get_running_loop().time()
                 if not away_since:
                     _log.warning("Redis is away: %s", error)
@@ -427,8 +435,15 @@ class Hub:
             if not await _within(tail.wake, CHECK_EVERY_S):
                 tail.stale = True
 
+    async def _look(self, tail: Tail) -> None:
+        if tail.stale or tail.summary_stale:
+            await self._refresh(tail)
+        elif not tail.count():
+            tail.wake.set()
+
     async def _refresh(self, tail: Tail) -> None:
         received = tail.received
+        tail.summary_stale = False
         # The summary first: the lines that it counts are then in the stream for sure.
         summary = await self._store.summary(tail.sync_id)
         if tail.summary is None:
@@ -439,6 +454,7 @@ class Hub:
         if summary.status.ended:
             tail.publish()
         if not tail.show(summary):
+            tail.summary_stale = True
             tail.wake.set()
 
     async def _read_on(self, tail: Tail, summary: Summary) -> None:
@@ -472,6 +488,7 @@ class Hub:
         if missing:
             tail.stale = True
             tail.hole.set()
+        tail.summary_stale = tail.summary_stale or wire.tells_of_summary(message)
         tail.wake.set()
 
 

@@ -70,11 +70,17 @@ def chunk_from_entry(entry_id: bytes, fields: dict[bytes, bytes]) -> Chunk:
 def chunk_from_message(message: bytes) -> Chunk | None:
     """A chunk from a pub/sub message; None where it only says that something is new."""
     head, _, body = message.partition(b"\n")
-    span, _, encoding = head.partition(b" ")
+    span, encoding, *_ = head.split(b" ")
     if encoding not in (b"json", b"zstd"):
         return None
     first, _, last = span.partition(b"-")
     return Chunk(int(first), int(last), unpack(encoding, body))
+
+
+def tells_of_summary(message: bytes) -> bool:
+    """Has more of the summary changed than the number of the last line, as far as the message can tell?"""
+    head, body, _ = message.partition(b"\n")
+    return not body or head.endswith(b" +")
 
 
 def last_of_message(message: bytes) -> int:

@@ -241,6 +241,7 @@ export class Follower extends EventTarget {
     if (this.#failures >= TRIES_BEFORE_POLLING || (late && !proven)) return void this.#poll();
     // A restarting server takes a moment, and all its readers come back together: spread them further.
     const wait = this.#backoff() * (code === 1012 ? 1 + 4 * this.#random() : 1);
+    if (code === 1012) this.#without = performance.now() + wait; // the wait is ours, and no sign that sockets fail
     this.#retry(wait, () => this.#open());
   }
 

@@ -1,0 +1,67 @@
+"""Whether the load generator is the limit: the viewers against a raw broadcaster, far beyond what else is measured.
+
+    .venv/bin/python -m bench.headroom
+
+Viewers keep up when all lines arrive, in time, and their core has room left. `by line` is bounded by the core itself,
+at some 100,000 messages a second for viewers and broadcaster alike: there the row says how far it goes.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from bench import fanout, processes, report
+
+if TYPE_CHECKING:
+    from bench.pace import Mode
+
+CASES: list[tuple[Mode, int, float]] = [
+    ("10 ms", 10_000, 1),
+    ("10 ms", 20_000, 2),
+    ("10 ms", 30_000, 3),
+    ("by line", 1000, 1),
+]
+"""Messages, lines per second, and how many times the highest rate that is measured that is."""
+
+
+def main() -> None:
+    parser = report.parser(__doc__)
+    parser.add_argument("--viewers", type=int, default=100)
+    parser.add_argument("--seconds", type=float, default=4)
+    options = parser.parse_args()
+    processes.on_the_clients_core()
+
+    def measure(case: tuple[Mode, int, float]) -> report.Reading:
+        mode, rate, _ = case
+        return fanout.measure("picows", mode, viewers=options.viewers, rate=rate, seconds=options.seconds)
+
+    found = report.in_turn(options.rounds, CASES, measure)
+    report.headline(f"The load against picows, raw, {options.viewers} viewers")
+    head = [
+        "messages",
+        "lines per second",
+        "of what is measured",
+        "p99",
+        "broadcaster's core",
+        "viewers' core",
+        "keep up",
+    ]
+    report.table(
+        head,
+        [
+            [
+                mode,
+                f"{rate:,}",
+                f"{share:g} {report.TIMES}",
+                f"{row['p99_ms']:.1f} ms",
+                f"{row['server_core']:.0%}",
+                f"{row['viewers_core']:.0%}",
+                report.verdict(row),
+            ]
+            for (mode, rate, share), row in found.items()
+        ],
+    )
+
+
+if __name__ == "__main__":
+    main()

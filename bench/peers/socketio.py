@@ -1,0 +1,58 @@
+"""Socket.IO with `@socket.io/redis-streams-adapter` (see `socketio.js`), published to by the adapter's stream.
+
+That is what its emitters for other processes do: one XADD for each message, of which Node then serves the viewers.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+from typing import TYPE_CHECKING
+
+from bench import processes, redis
+from bench.peers import Watch
+from jobs.connect import connect
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from pathlib import Path
+
+MODULES = processes.INSTALLED / "socketio" / "node_modules"
+BROADCAST = "3"
+KEPT = 100_000
+
+
+class SocketIO:
+    name = "socketio"
+    stamps = False
+    numbers = False
+
+    def __init__(self, folder: Path, logs: int = 1) -> None:
+        if not shutil.which("node") or not MODULES.exists():
+            raise FileNotFoundError("Node.js and bench/install-peers.sh")
+        port = processes.free_port()
+        self.valkey, redis_port = redis.start_on_port(folder)
+        program = str(processes.ROOT / "bench" / "peers" / "socketio.js")
+        command = ["node", program, f"redis://127.0.0.1:{redis_port}", str(port)]
+        self.process = processes.pinned(*command, env={**os.environ, "NODE_PATH": str(MODULES)})
+        processes.wait_for_port(port, self.process)
+        self.pids = [self.process.pid]
+        self.helpers = [self.valkey.process.pid]
+        url = f"ws://127.0.0.1:{port}/socket.io/?EIO=4&transport=websocket"
+        self.watches = [Watch(f"{url}&log={log}", "40", "40{") for log in range(logs)]
+        self.redis = connect(self.valkey.url)
+
+    def publish(self, lines: Sequence[bytes], log: int = 0) -> None:
+        body = lines[0] if len(lines) == 1 else b"[" + b",".join(lines) + b"]"
+        packet = b'{"type":2,"data":["lines",%s],"nsp":"/"}' % body
+        data = b'{"opts":{"rooms":["log%d"],"except":[],"flags":{}},"packet":%s}' % (log, packet)
+        entry = {"uid": "bench", "nsp": "/", "type": BROADCAST, "data": data}
+        self.redis.xadd("socket.io", entry, maxlen=KEPT, approximate=True)  # type: ignore[arg-type] # bytes are as good
+
+    def flush(self) -> None:
+        pass
+
+    def stop(self) -> None:
+        self.redis.close()
+        processes.stop(self.process)
+        self.valkey.stop()

@@ -1,0 +1,105 @@
+"""Synctail, the whole way: a job's writer, Valkey, the web process.
+
+One log is written by a `LogWriter`, which numbers its lines itself; of many logs see `many_jobs.py`.
+"""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from typing import TYPE_CHECKING
+
+from bench import processes, redis
+from bench.peers import Watch
+from bench.peers.many_jobs import ManyJobs
+from jobs.appender import Appender
+from jobs.connect import connect
+from jobs.enqueue import Requests
+from jobs.logwriter import LogWriter
+from jobs.records import FileDestination, HttpSource, Options, Service, Trigger
+from jobs.settings import load
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from pathlib import Path
+
+SELF_WRITTEN = 20
+"""Up to so many logs are written by a `LogWriter` each."""
+TOKEN = "st_the-token-of-the-bench"  # noqa: S105
+
+
+def bench_service() -> Service:
+    """A service whose syncs are written by the bench, and run by nobody."""
+    return Service(
+        id="bench",
+        name="Bench",
+        source=HttpSource(url="http://127.0.0.1/"),
+        destination=FileDestination(path="bench"),
+        options=Options(overlap=True),
+    )
+
+
+class Synctail:
+    name = "synctail"
+    stamps = False
+
+    def __init__(self, folder: Path, logs: int = 1) -> None:
+        self.folder = folder
+        self.port = processes.free_port()
+        self.valkey = redis.start(folder)
+        self.environ = {
+            "REDIS_URL": self.valkey.url,
+            "SYNCTAIL_DATA": str(folder),
+            "SYNCTAIL_ADMIN_TOKEN": TOKEN,
+            "PORT": str(self.port),
+            "PATH": "/usr/bin:/bin",
+        }
+        self.start_web()
+        self.helpers = [self.valkey.process.pid]
+        settings = load(self.environ)
+        self.client = connect(self.valkey.url)
+        self.requests = Requests(settings, self.client)
+        self.appender = Appender(self.client, live_ttl_ms=settings.retention_ms)
+        self.ids = [self.requests.start(bench_service(), Trigger.MANUAL).id for _ in range(logs)]
+        self.logs: list[LogWriter] = []
+        self.many: ManyJobs | None = None
+        if logs > SELF_WRITTEN:
+            self.many = ManyJobs(self.client, self.appender, self.ids)
+        else:
+            self.logs = [LogWriter(self.appender, sync_id, self.appender.claim(sync_id)) for sync_id in self.ids]
+        self.numbers = self.many is None
+
+    @property
+    def watches(self) -> list[Watch]:
+        return [self.watch(sync_id) for sync_id in self.ids]
+
+    def watch(self, sync_id: str, after: int = 0) -> Watch:
+        # The summary comes first, from a tail that is subscribed.
+        url = f"ws://127.0.0.1:{self.port}/api/syncs/{sync_id}/live?after={after}"
+        return Watch(url, welcome='{"type"', token=TOKEN)
+
+    def start_web(self) -> None:
+        command = [sys.executable, "-m", "server"]
+        self.process = processes.pinned(*command, cwd=processes.ROOT, env=self.environ, stdout=subprocess.DEVNULL)
+        processes.wait_for_port(self.port, self.process)
+        self.pids = [self.process.pid]
+
+    def publish(self, lines: Sequence[bytes], log: int = 0) -> None:
+        if self.many:
+            self.many.add(list(lines), log)
+            return
+        info = self.logs[log].info
+        for line in lines:
+            info(line.decode())
+
+    def flush(self) -> None:
+        """What was published in this tick goes out; a `LogWriter` needs nobody for that."""
+        if self.many:
+            self.many.send()
+
+    def stop(self) -> None:
+        for log in self.logs:
+            log.close("info", "over", status="completed")
+        self.client.close()
+        processes.stop(self.process)
+        self.valkey.stop()

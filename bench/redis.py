@@ -1,0 +1,23 @@
+"""A Valkey of the bench's own, as `make run` has one; it writes what it has to say into its folder."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from bench import processes
+from demo import valkey
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+
+def start(folder: Path) -> valkey.Server:
+    """On a unix socket only."""
+    return valkey.start(folder, extra=["--logfile", str(folder / "valkey.log")])
+
+
+def start_on_port(folder: Path) -> tuple[valkey.Server, int]:
+    """For peers that know no unix sockets."""
+    port = processes.free_port()
+    extra = ["--logfile", str(folder / "valkey.log"), "--port", str(port), "--bind", "127.0.0.1"]
+    return valkey.start(folder, extra=extra), port
