@@ -30,8 +30,12 @@ if TYPE_CHECKING:
 CHECK_EVERY_S = 5.0
 """Whatever pub/sub says, the stream is read this often."""
 SUMMARY_EVERY_S = 0.5
-PUBLISH_EVERY_S = 0.05
-"""A busy log's lines gather for so long and go out as one frame; a quiet log's go out at once."""
+PUBLISH_EVERY_S = (0.05, 0.1)
+"""A busy log's lines gather for so long and go out as one frame; longer, the more this process has to write. A quiet
+log's go out at once."""
+EASY_WRITES_PER_S = 5000
+"""Frames to viewers, that is: each costs the same few microseconds, whatever is in it."""
+PACE_S = 0.25
 BEAT_EVERY_S = 10.0
 TAIL_BYTES = 256 * 1024
 CONFIRM_S = 2.0
@@ -47,6 +51,25 @@ class Lane(Protocol):
 
     def write(self, frame: bytes) -> bool:
         """Hand over a whole websocket frame. False: it cannot be taken now, and nothing of it was."""
+
+
+class Pace:
+    """How long lines gather, by what the process wrote to all its viewers in the last moments."""
+
+    def __init__(self) -> None:
+        self.seconds = PUBLISH_EVERY_S[0]
+        self._writes = 0
+        self._since = 0.0
+
+    def wrote(self, frames: int, now: float) -> None:
+        self._writes += frames
+        passed = now - self._since
+        if passed >= PACE_S:
+            shortest, longest = PUBLISH_EVERY_S
+            # Halfway there: a longer time means fewer writes, and the two would swing around each other.
+            wanted = min(longest, max(shortest, shortest * self._writes / passed / EASY_WRITES_PER_S))
+            self.seconds = (self.seconds + wanted) / 2
+            self._writes, self._since = 0, now
 
 
 class Rider:
@@ -87,8 +110,9 @@ class Tail:
     `last` is always the end of a frame, so that a viewer who has read up to it goes on with shared frames.
     """
 
-    def __init__(self, sync_id: str) -> None:
+    def __init__(self, sync_id: str, pace: Pace) -> None:
         self.sync_id = sync_id
+        self._pace = pace
         self.summary: Summary | None = None
         self.summary_text = ""
         self.last = 0
@@ -235,6 +259,7 @@ class Tail:
             return
         encoded, late = wire.websocket_frame(frame.text), []
         self._spoke_at = self._published_at
+        self._pace.wrote(len(self._resting), self._published_at)
         for rider in self._resting:
             if rider.cursor + 1 == frame.first and rider.write(encoded):
                 rider.cursor = frame.last
@@ -283,7 +308,7 @@ class Tail:
     def _add(self, chunk: wire.Chunk) -> None:
         self._fresh.append(chunk)
         self._received = chunk.last
-        due = self._published_at + PUBLISH_EVERY_S
+        due = self._published_at + self._pace.seconds
         if self._loop.time() >= due:
             self.publish()
         elif not self._timer:
@@ -309,6 +334,7 @@ class Hub:
         self._tails: dict[str, Tail] = {}
         self._by_channel: dict[str, Tail] = {}
         self._keepers: dict[str, asyncio.Task[None]] = {}
+        self._pace = Pace()
         self._subscriber = Subscriber(store.pool, self)
         self._group: asyncio.TaskGroup | None = None
 
@@ -331,7 +357,7 @@ class Hub:
         tail = self._tails.get(sync_id)
         if tail is None:
             assert self._group, "the hub is not running"  # noqa: S101
-            tail = self._tails[sync_id] = self._by_channel[keys.live(sync_id)] = Tail(sync_id)
+            tail = self._tails[sync_id] = self._by_channel[keys.live(sync_id)] = Tail(sync_id, self._pace)
             self._keepers[sync_id] = self._group.create_task(self._keep(tail), name=f"tail-{sync_id}")
         tail.riders.add(rider)
         try:

@@ -109,7 +109,9 @@ entries = st.builds(
 @given(st.integers(1, 10**7), st.lists(entries, min_size=1, max_size=8), st.booleans())
 @settings(deadline=None)
 def test_lines_encoded_together_are_what_they_are_one_by_one(
-    first: int, given: list[lines.Entry], has_secrets: bool
+    first: int,
+    given: list[lines.Entry],
+    has_secrets: bool,  # noqa: FBT001
 ) -> None:
     mask = masker(["s3cret-value"] if has_secrets else [])
 
