@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple, Union, get_args, get_origin
 import msgspec
 from msgspec import Struct
 
-from jobs import filters, mapping
+from jobs import filters, mapping, script
 from jobs.records import Service
 
 if TYPE_CHECKING:
@@ -51,6 +51,8 @@ def _meaning_faults(service: Service) -> Iterator[Fault]:
         if fault:
             member, says = fault
             yield Fault(f"filters[{index}].{member}", says)
+    if service.script and (problem := script.check(service.script.code)):
+        yield Fault("script.code", problem)
     for path, says in mapping.faults(service.mapping, service.lookups):
         yield Fault(f"mapping{path}", says)
 

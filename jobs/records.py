@@ -203,6 +203,14 @@ class Filter(Struct, frozen=True, forbid_unknown_fields=True):
     value: Any = None
 
 
+class ScriptText(Struct, frozen=True, forbid_unknown_fields=True):
+    """A function `handle(records, log)` that returns records: see `jobs.script`. `timeout_s` is for each batch."""
+
+    code: str
+    language: Literal["python"] = "python"
+    timeout_s: Annotated[float, Meta(gt=0, le=3600)] = 30
+
+
 class MappedField(Struct, frozen=True, forbid_unknown_fields=True):
     """One member of what is pushed. `from` is JMESPath, empty for the whole record; `with` the functions it goes
     through, each a list of the function's name and its arguments."""
@@ -277,6 +285,7 @@ class Service(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     notes: str = ""
     source: HttpSource
     filters: list[Filter] = []
+    script: ScriptText | None = None
     mapping: list[MappedField] = []
     lookups: dict[str, dict[str, Any]] = {}
     """Tables by name, for the function `lookup`."""

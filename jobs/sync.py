@@ -1,4 +1,4 @@
-"""One sync's way: pull a page, filter it, skip what an earlier sync pushed, map and push the rest, count.
+"""One sync's way: pull a page, filter it, skip what an earlier sync pushed; script, map and push the rest; count.
 
 Knows no RQ and no endings.
 """
@@ -7,13 +7,15 @@ from __future__ import annotations
 
 import time
 from collections import Counter
+from contextlib import ExitStack
 from dataclasses import asdict, dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from jobs.connectors import Context, Destination, Page, Record, open_destination, open_source, reference
 from jobs.filters import Filters
 from jobs.mapping import Mapper, MappingFault
 from jobs.records import Phase, Service, utc_now
+from jobs.script import Script
 
 if TYPE_CHECKING:
     from jobs.logwriter import LogWriter
@@ -38,6 +40,13 @@ class Counts:
         return ", ".join(f"{count:,} {name}" for name, count in asdict(self).items())
 
 
+class Pair(NamedTuple):
+    """A record as it was pulled, and what the script made of it."""
+
+    pulled: Record
+    made: Record
+
+
 class Sync:
     def __init__(self, service: Service, context: Context, seen: Seen) -> None:
         self._service = service
@@ -46,6 +55,7 @@ class Sync:
         self._log: LogWriter = context.log
         self._filters = Filters(service.filters, utc_now())
         self._mapper = Mapper(service.mapping, service.lookups)
+        self._script: Script | None = None
         self._key = service.source.key
         self.counts = Counts()
 
@@ -53,10 +63,11 @@ class Sync:
         """Raises `ConnectorError` when a system fails, `TooManyErrors` when too many records do."""
         started = time.monotonic()
         self._log.set(phase=Phase.PULL.value)
-        with (
-            open_source(self._service, self._context) as source,
-            open_destination(self._service, self._context) as destination,
-        ):
+        with ExitStack() as stack:
+            source = stack.enter_context(open_source(self._service, self._context))
+            destination = stack.enter_context(open_destination(self._service, self._context))
+            if self._service.script:
+                self._script = stack.enter_context(Script(self._service.script, self._log, key=self._key))
             for number, page in enumerate(source.pages(), 1):
                 self._one_page(number, page, destination)
         took = time.monotonic() - started
@@ -73,7 +84,7 @@ class Sync:
         )
         fresh = self._unseen(self._wanted(page.records))
         if fresh:
-            self._push(fresh, destination)
+            self._push(self._scripted(fresh), destination)
         self._write_counts(page.total, phase=Phase.PUSH if fresh else Phase.PULL)
         limit = self._service.options.max_failed
         if limit is not None and self.counts.failed > limit:
@@ -106,7 +117,18 @@ class Sync:
             self._log.info(f"{skipped:,} records skipped: an earlier sync pushed them", phase=Phase.FILTER.value)
         return fresh
 
-    def _push(self, records: list[Record], destination: Destination) -> None:
+    def _scripted(self, records: list[Record]) -> list[Pair]:
+        """What the script made of them: what it dropped is filtered, and where it broke all have failed."""
+        if self._script is None:
+            return [Pair(record, record) for record in records]
+        self._log.set(phase=Phase.SCRIPT.value)
+        outcome = self._script.run(records)
+        if outcome.fault:
+            self.counts.failed += len(records)
+        self.counts.filtered += len(outcome.dropped)
+        return [Pair(pulled, made) for pulled, made in outcome.kept]
+
+    def _push(self, records: list[Pair], destination: Destination) -> None:
         pushed: list[Record] = []
         pulled, mapped = self._mapped(records)
         if not mapped:
@@ -127,13 +149,13 @@ class Sync:
             if self._service.skips_seen:
                 self._seen.add(pushed)
 
-    def _mapped(self, records: list[Record]) -> tuple[list[Record], list[Record]]:
+    def _mapped(self, records: list[Pair]) -> tuple[list[Record], list[Record]]:
         """Records as they were pulled and, side by side, as they are pushed; those that cannot be mapped fail."""
         pulled: list[Record] = []
         mapped: list[Record] = []
-        for record in records:
+        for record, made in records:
             try:
-                mapped.append(self._mapper.map(record))
+                mapped.append(self._mapper.map(made))
                 pulled.append(record)
             except MappingFault as fault:
                 self.counts.failed += 1

@@ -24,6 +24,7 @@ from jobs.endings import end_sync
 from jobs.enqueue import QUEUE
 from jobs.leash import die_with_parent
 from jobs.records import Reason, Status
+from jobs.script import hide_environment
 from jobs.settings import Settings, SettingsError, load
 
 if TYPE_CHECKING:
@@ -121,6 +122,7 @@ def main() -> None:
         job_monitoring_interval=MONITOR_S,
         work_horse_killed_handler=KilledHandler(settings, client),
     )
+    hide_environment()
     # A sync that was forked a moment ago has no handler yet: there, and here, the wish to stop must not kill.
     signal.signal(signal.SIGUSR1, signal.SIG_IGN)
     print("Worker ready", flush=True)  # noqa: T201

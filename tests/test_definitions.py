@@ -76,6 +76,14 @@ def test_faults_of_expressions_and_functions_have_paths_too() -> None:
     }
 
 
+def test_a_script_that_cannot_run_is_told() -> None:
+    assert "line 1" in told(script={"code": "def handle(records, log)"})["script.code"]
+    assert "handle(records, log)" in told(script={"code": "x = 1"})["script.code"]
+    assert told(script={"code": "def handle(records, log): return records", "timeout_s": 0}) == {
+        "script.timeout_s": "Expected `float` > 0.0"
+    }
+
+
 def test_what_only_the_whole_can_say_is_told_at_the_whole() -> None:
     assert "takes five cron fields" in told(trigger={"schedule": "now and then"})["trigger"]
     assert "takes a name such as" in told(trigger={"timezone": "Mars"})["trigger"]

@@ -23,6 +23,7 @@ from jobs.records import (
     MappedField,
     Options,
     Reason,
+    ScriptText,
     SqlDestination,
     Status,
     Summary,
@@ -181,6 +182,38 @@ def test_records_are_filtered_and_mapped_and_the_counts_say_so(
     assert {line["record"] for line in refused} == {one["id"] for one in from_germany} - {one["id"] for one in named}
     assert all(line["text"].endswith("score: required: there is no value") for line in refused)
     assert any("records filtered: " in line["text"] and "not country = DE" in line["text"] for line in lines)
+
+
+def test_a_script_changes_and_drops_records_and_its_words_are_in_the_log(
+    client: redis.Redis, requests: Requests, worker: Process, shop: str, shop_auth: Any, files: Path
+) -> None:
+    del worker
+    code = """
+def handle(records, log):
+    log(f"{len(records)} came")
+    print("printed")
+    if records[0]["id"].endswith("0101"):
+        raise ValueError("not these")
+    return [{**one, "name": one["name"].upper()} for one in records if one["country"] == "DE"]
+"""
+    scripted = service(
+        "scripted",
+        url=f"{shop}/customers",
+        records="customers",
+        auth=shop_auth,
+        script=ScriptText(code),
+        mapping=[MappedField("name", "name")],
+    )
+    store(client, scripted)
+    summary = ended(client, requests.start(scripted, Trigger.MANUAL).id)
+    assert (summary.pulled, summary.failed) == (500, 100)
+    assert summary.pushed + summary.filtered == 400
+    written = [json.loads(line)["name"] for line in (files / "scripted.ndjson").read_text().splitlines()]
+    assert len(written) == summary.pushed > 0
+    assert all(name == name.upper() for name in written)
+    said = [line["text"] for line in lines_of(client, summary.id) if line.get("phase") == "script"]
+    assert said.count("100 came") == said.count("printed") == 5
+    assert any("ValueError: not these (line 6 of the script)" in text for text in said)
 
 
 def test_a_log_that_is_full_stops_neither_the_sync_nor_its_counts(
