@@ -60,7 +60,10 @@ def _meaning_faults(service: Service) -> Iterator[Fault]:
 def _faults(given: object, wanted: Any, path: str) -> Iterator[Fault]:  # noqa: ANN401 - a type
     choices = [one for one in get_args(wanted) if isinstance(one, type) and issubclass(one, Struct)]
     if get_origin(wanted) in (Union, UnionType) and choices and not (given is None and type(None) in get_args(wanted)):
-        yield from _choice_faults(given, choices, path)
+        if len(choices) == 1:
+            yield from _struct_faults(given, choices[0], path)
+        else:
+            yield from _choice_faults(given, choices, path)
     elif isinstance(wanted, type) and issubclass(wanted, Struct):
         yield from _struct_faults(given, wanted, path)
     elif get_origin(wanted) is list and isinstance(given, list):
