@@ -5,10 +5,13 @@
 - `enqueue`: ask for a sync. The only way to start one.
 - `worker`, `tasks`: RQ's process and what it calls; `interrupts`: how a running sync is interrupted; `leash`: a sync's
   process goes with its worker.
-- `sync`: pull, skip what was `seen`, push, count.
+- `services`: the stored definitions; `definitions` checks one whole.
+- `sync`: pull, filter (`filters`), skip what was `seen`, `script` (with `script_child`, what runs in its process), map
+  (`mapping`, with the functions of `transforms` and what their `arguments` may be), push, count.
 - `connectors/`: one file for each kind of system a sync reads from or writes to.
 - `logwriter`: the only writer of a sync's log and summary, over `lines` (what the bytes are), `masks` (what must not
-  be in them) and `appender` (the scripts that write); `loghandler` brings `logging` into it.
+  be in them) and `appender` (the scripts that write); `logcap` says where a log is full; `loghandler` brings
+  `logging` and prints into it.
 - `endings`: a true last line for a sync whose own process can no longer write it.
 - `clock`: starts what is due, and ends what is dead.
 """
