@@ -504,8 +504,13 @@ class Hub:
 
     def received(self, channel: str, message: bytes) -> None:
         tail = self._by_channel.get(channel)
-        if tail is None or tail.summary is None:
-            return  # not begun: the first reading comes after the confirmation, so it will hold this
+        if tail is None:
+            return
+        if tail.summary is None:
+            # The first reading of lines comes after this and will hold them; that of the summary may be under way.
+            tail.summary_stale = True
+            tail.wake.set()
+            return
         try:
             chunk = wire.chunk_from_message(message)
             missing = tail.received < wire.last_of_message(message) if chunk is None else not tail.take(chunk)

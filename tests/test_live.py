@@ -44,6 +44,7 @@ if TYPE_CHECKING:
     from websockets.sync.client import ClientConnection
 
     from jobs.logwriter import LogWriter
+    from jobs.records import Summary
 
 UNKNOWN = "7ZZZZZZZZZZZZZZZZZZZZZZZZZ"
 EXPIRED = "01ARZ3NDEKTSV4RRFFQ69G5FAV"
@@ -726,9 +727,9 @@ def test_without_a_lane_beats_come_as_well(
 
 
 @asynccontextmanager
-async def running_hub(config: settings.Settings) -> AsyncIterator[Hub]:
+async def running_hub(config: settings.Settings, store: type[Store] = Store) -> AsyncIterator[Hub]:
     redis_client = app._redis(config.redis_url)
-    one = Hub(Store(redis_client, config.retention))
+    one = Hub(store(redis_client, config.retention))
     task = asyncio.create_task(one.run())
     await asyncio.sleep(0)
     try:
@@ -764,6 +765,39 @@ def test_a_reader_that_comes_back_at_once_need_not_wait(config: settings.Setting
             return time.monotonic() - began
 
     assert asyncio.run(come_back()) < hub.CONFIRM_S / 2
+
+
+def test_an_ending_in_the_moment_of_the_first_look_is_told_at_once(
+    config: settings.Settings, logs: Logs, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It comes by pub/sub while the answer that does not know of it is still on its way."""
+    heard = asyncio.Event()
+    received = Hub.received
+
+    def hear(one: Hub, channel: str, message: bytes) -> None:
+        received(one, channel, message)
+        heard.set()
+
+    monkeypatch.setattr(Hub, "received", hear)
+    sync_id = logs.start()
+    with logs.writing(sync_id) as story:
+
+        class EndsMeanwhile(Store):
+            async def summary(self, sync_id: str) -> Summary:
+                found = await super().summary(sync_id)
+                if not heard.is_set():
+                    await asyncio.to_thread(logs.end, story)
+                    await heard.wait()
+                return found
+
+        async def listen() -> float:
+            began = time.monotonic()
+            async with running_hub(config, EndsMeanwhile) as one:
+                frames = await first_frames(one, sync_id, 4)
+            assert [frame["type"] for frame in frames] == ["summary", "lines", "summary", "end"]
+            return time.monotonic() - began
+
+        assert asyncio.run(listen()) < hub.CHECK_EVERY_S / 2
 
 
 def test_silence_is_broken_by_a_beat(config: settings.Settings, logs: Logs, monkeypatch: pytest.MonkeyPatch) -> None:
