@@ -9,6 +9,12 @@
 | `sync:{ID}:live`    | channel | `<first>-<last> json|zstd[ +]\\n<body>`, `+` where the   |                          |
 |                     |         | summary changed; `<first>-<last> wake` where the body   |                          |
 |                     |         | is large, or only the summary changed                   |                          |
+| `sync:{ID}:run`     | string  | what this sync does otherwise than its service (JSON)   | as its summary           |
+| `sync:{ID}:given`   | list    | batches of records that it works on in place of its     | as its summary           |
+|                     |         | source's (JSON, zstd): posted, or failed in another     |                          |
+| `sync:{ID}:failed`  | list    | batches of the records that failed, as they were pulled | as its summary           |
+| `sync:{ID}:payloads` | hash   | payload number to its description (JSON)                | as its summary           |
+| `sync:{ID}:payload:N` | list  | the pieces of one payload, each compressed by itself    | as its summary           |
 | `syncs`             | zset    | ids of all syncs by the time they were asked for (ms)   | trimmed by the clock     |
 | `service:ID:syncs`  | zset    | the same for one service                                | trimmed by the clock     |
 | `service:ID:turn`   | string  | the sync that has the service's turn (no overlap)       | 30 days                  |
@@ -54,6 +60,26 @@ def log(sync_id: str) -> str:
 
 def live(sync_id: str) -> str:
     return f"sync:{{{sync_id}}}:live"
+
+
+def run(sync_id: str) -> str:
+    return f"sync:{{{sync_id}}}:run"
+
+
+def given(sync_id: str) -> str:
+    return f"sync:{{{sync_id}}}:given"
+
+
+def failed(sync_id: str) -> str:
+    return f"sync:{{{sync_id}}}:failed"
+
+
+def payloads(sync_id: str) -> str:
+    return f"sync:{{{sync_id}}}:payloads"
+
+
+def payload(sync_id: str, number: int) -> str:
+    return f"sync:{{{sync_id}}}:payload:{number}"
 
 
 def service_syncs(service_id: str) -> str:

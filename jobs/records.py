@@ -98,6 +98,8 @@ class Summary(Struct, frozen=True, kw_only=True):
     progress: float | None = None
     expires_at: str | None = None
     retry_of: str | None = None
+    retried_by: str | None = None
+    """The newest retry of this sync."""
 
     @property
     def pending(self) -> int:
@@ -117,6 +119,26 @@ def summary_from_hash(stored: Mapping[bytes, bytes]) -> Summary:
     return msgspec.convert(fields, Summary, strict=False)
 
 
+# --- a payload --------------------------------------------------------------------------------------------------
+
+PayloadKind = Literal["pull", "script", "push"]
+
+
+class Payload(Struct, frozen=True, kw_only=True):
+    """A stored file of a sync: what was pulled, what the script returned, what was pushed.
+
+    `n` counts 1, 2, 3 … within its sync; `bytes` is the size of what is served, not of what is kept (compressed).
+    `expires_at` is null while the sync runs: a payload lives for the retention after its sync has completed.
+    """
+
+    n: int
+    kind: PayloadKind
+    name: str
+    type: str
+    bytes: int
+    expires_at: str | None = None
+
+
 # --- a line -----------------------------------------------------------------------------------------------------
 
 
@@ -130,6 +152,8 @@ class Line(Struct, frozen=True, omit_defaults=True):
     phase: str | UnsetType = UNSET
     record: str | UnsetType = UNSET
     fields: dict[str, Any] | UnsetType = UNSET
+    payload: dict[str, Any] | UnsetType = UNSET
+    """`n`, `kind`, `name` and `bytes` of a `Payload`."""
 
 
 # --- a service --------------------------------------------------------------------------------------------------
@@ -276,6 +300,22 @@ class Options(Struct, frozen=True, forbid_unknown_fields=True):
     unseen_only: bool = True
 
 
+class Stored(Struct, frozen=True, forbid_unknown_fields=True):
+    """Which payload files a sync keeps."""
+
+    pull: bool = False
+    script: bool = False
+    push: bool = False
+
+
+class Run(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, omit_defaults=True):
+    """What one sync does otherwise than its service says; null: as the service says."""
+
+    filters: list[Filter] | None = None
+    page_size: Annotated[int, Meta(ge=1, le=10_000)] | None = None
+    store: Stored | None = None
+
+
 class Service(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """A configured flow of records from a source to a destination."""
 
@@ -291,6 +331,7 @@ class Service(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """Tables by name, for the function `lookup`."""
     destination: SqlDestination | FileDestination
     trigger: Schedule = Schedule()
+    store: Stored = Stored()
     options: Options = Options()
 
     @property
