@@ -82,7 +82,7 @@ NAMED = 100
 
 _TICK_S = 0.05
 """How soon a sync that is interrupted lets go of its script."""
-_GRACE_S = 0.3
+_GRACE_S = 1.0
 """After its time a script has so long to say where it is."""
 _END_S = 5.0
 _PIECE = 1 << 18
