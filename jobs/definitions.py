@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple, Union, get_args, get_origin
 import msgspec
 from msgspec import Struct
 
-from jobs import filters, mapping, script
+from jobs import endpoints, filters, mapping, script
 from jobs.records import Service
 
 if TYPE_CHECKING:
@@ -46,6 +46,10 @@ def read_service(given: object) -> Service:
 
 def _meaning_faults(service: Service) -> Iterator[Fault]:
     """What its parts say of expressions, functions and tables."""
+    for member, says in endpoints.source_faults(service.source):
+        yield Fault(f"source.{member}", says)
+    for member, says in endpoints.destination_faults(service.destination):
+        yield Fault(f"destination.{member}", says)
     for index, one in enumerate(service.filters):
         fault = filters.fault(one)
         if fault:

@@ -4,9 +4,7 @@ from __future__ import annotations
 
 import logging
 import os
-from contextlib import suppress
 from typing import TYPE_CHECKING, NamedTuple
-from urllib.parse import unquote, urlsplit
 
 from redis.exceptions import RedisError
 
@@ -15,12 +13,13 @@ from jobs.appender import Appender, Claim, SyncEnded
 from jobs.connect import connect
 from jobs.connectors import ConnectorError, Context
 from jobs.endings import ending_fields
+from jobs.endpoints import passwords
 from jobs.enqueue import stored_summary
 from jobs.interrupts import Interrupted, Interrupts, Why
 from jobs.logcap import LogLimit
 from jobs.loghandler import captured
 from jobs.logwriter import LogWriter
-from jobs.records import FileDestination, Level, Reason, Service, SqlDestination, Status, Summary, rfc3339, utc_now
+from jobs.records import Level, Reason, Service, Status, Summary, rfc3339, utc_now
 from jobs.seen import Seen
 from jobs.services import ServiceNotFound, Services
 from jobs.settings import Settings, load
@@ -64,20 +63,6 @@ def run_sync(sync_id: str) -> None:
     _Run(settings, client, appender, claim, summary, service).run()
 
 
-def _passwords(service: Service | None) -> list[str]:
-    """Those that stand in the addresses of a service, where they should not, and must not get into the log."""
-    if service is None:
-        return []
-    destination = service.destination
-    addresses = [service.source.url, *([destination.url] if isinstance(destination, SqlDestination) else [])]
-    found: list[str] = []
-    for address in addresses:
-        with suppress(ValueError):
-            password = urlsplit(address).password
-            found.extend([password, unquote(password)] if password else [])
-    return found
-
-
 class _Run:
     def __init__(
         self,
@@ -97,7 +82,7 @@ class _Run:
             appender,
             summary.id,
             claim,
-            secrets=[*settings.secrets.values(), *_passwords(service)],
+            secrets=[*settings.secrets.values(), *passwords(service)],
             limit=LogLimit(settings.log_lines, settings.log_bytes),
             interrupt=self._interrupts.ask,
         )
@@ -138,8 +123,8 @@ class _Run:
             return Ending(Status.FAILED, Reason.ERROR, f"Failed: the service {self._summary.service!r} was removed")
         source, destination = self._service.source, self._service.destination
         self._log.info(
-            f"Sync of {self._service.name!r} started ({self._summary.trigger.value}): {source.url} to "
-            f"{destination.path if isinstance(destination, FileDestination) else destination.table}"
+            f"Sync of {self._service.name!r} started ({self._summary.trigger.value}): {source.place} to "
+            f"{destination.place}"
         )
         context = Context(
             log=self._log,
@@ -147,6 +132,7 @@ class _Run:
             files=self._settings.files,
             page_size=self._service.options.page_size,
             max_attempts=self._service.options.max_attempts,
+            sync_id=self._summary.id,
         )
         counts = Sync(self._service, context, Seen(self._client, self._service)).run()
         if counts.failed:

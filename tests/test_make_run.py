@@ -368,8 +368,8 @@ def test_after_a_change_of_the_shops_port_the_stored_services_use_the_new_one(tm
             ready(run)
             with connect(valkey.url(tmp_path)) as client:
                 for stored in cast("dict[bytes, bytes]", client.hgetall(keys.SERVICES)).values():
-                    url = msgspec.json.decode(stored, type=Service).source.url
-                    assert url.startswith(f"http://127.0.0.1:{shop_port}/")
+                    place = msgspec.json.decode(stored, type=Service).source.place
+                    assert place.startswith(f"127.0.0.1:{shop_port}/")
             run.process.send_signal(signal.SIGINT)
             assert run.ends(seconds=LEAVES_WITHIN_SECONDS) == 0, run.output
             assert "overcommit" not in run.output
