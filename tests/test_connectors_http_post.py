@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 import time
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 import pytest
 
@@ -15,7 +15,7 @@ from tests.connecting import Answer, Asked, Log, Site, context
 from tests.support import free_port, until
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Generator, Iterator, Sequence
 
 
 @pytest.fixture
@@ -185,7 +185,7 @@ def test_who_leaves_early_waits_for_nobody(site: Site) -> None:
 
     site.replies = reply
     with HttpWriter(to(site, concurrency=3), context()) as writer:
-        outcomes = writer.push(orders(10))
+        outcomes = cast("Generator[Outcome, None, None]", writer.push(orders(10)))
         assert next(outcomes).refused is None
         until(lambda: len(site.asked) >= 3, "three are sent")
         outcomes.close()

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import threading
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 import pytest
 
@@ -17,7 +17,7 @@ from tests.support import until
 from tests.systems import DATABASE_PASSWORD
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Generator, Sequence
 
     from tests.systems import Postgres
 
@@ -227,7 +227,7 @@ def test_rows_are_fetched_as_they_are_read(db: Postgres) -> None:
     """The server keeps the rest: a million rows do not arrive at once, and nothing waits for the last."""
     query = "SELECT n AS id, repeat('x', 1000) AS text FROM generate_series(1, 1000000) AS n"
     with SqlReader(SqlSource(url=db.url, query=query), context(page_size=10)) as reader:
-        pages = reader.pages()
+        pages = cast("Generator[Page, None, None]", reader.pages())
         assert [record["id"] for record in next(pages).records] == list(range(1, 11))
         assert [record["id"] for record in next(pages).records] == list(range(11, 21))
         pages.close()

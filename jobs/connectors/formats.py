@@ -164,7 +164,7 @@ class _Text:
             return
         found = _ESCAPED.search(text)
         if found:
-            line += text.count("\n", 0, found.start()) if text.count("\n") > 1 else 0
+            line += text.count("\n", 0, found.start())
             raise Broken(
                 f"line {line}: the byte 0x{ord(found[0]) - 0xDC00:02x} is not {self._encoding}. Correct 'encoding'"
             )
@@ -268,6 +268,8 @@ class _Json:
         self._decode = json.JSONDecoder().raw_decode
         self._buffer = ""
         self._at = 0
+        self._start = 0
+        """Where the value that was read last begins."""
         self._before = 0
         self._ended = False
 
@@ -302,10 +304,9 @@ class _Json:
             return
         while True:
             self._peek()
-            self._drop()  # now, so that the record's place stands until it is cut out
-            line, start = self._line(), self._at
+            line = self._line()
             record = _object(self._value(), line)
-            yield _Item(record, self._at - start, self._buffer[start : self._at])
+            yield _Item(record, self._at - self._start, self._buffer[self._start : self._at])
             if self._peek() == "]":
                 self._take("]")
                 return
@@ -348,7 +349,6 @@ class _Json:
 
     def _value(self) -> Any:  # noqa: ANN401 - JSON
         self._peek()
-        self._drop()
         while True:
             try:
                 value, end = self._decode(self._buffer, self._at)
@@ -361,12 +361,13 @@ class _Json:
             else:
                 # A number that ends with the buffer may go on.
                 if end < len(self._buffer) or not self._fill():
-                    self._at = end
+                    self._start, self._at = self._at, end
                     return value
 
     def _fill(self) -> bool:
         if self._ended:
             return False
+        self._drop()
         if len(self._buffer) - self._at > RECORD_BYTES:
             raise self._broken(f"what begins here is larger than {_mib(RECORD_BYTES)}, or never ends")
         # As much again: a large value is tried a few times, not once for each chunk.

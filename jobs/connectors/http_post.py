@@ -54,6 +54,8 @@ class HttpWriter:
         what = "this destination"
         plain = FIELD.sub("x", destination.url)
         self._client = HttpClient(plain, destination.auth, context, what=what, connections=concurrency)
+        self._lock = threading.Lock()
+        self._sending = 0
         self._over = threading.Event()
         self._pace = Pace(destination.rate_per_s, sleep=self._sleep)
         self._context = context
@@ -64,10 +66,13 @@ class HttpWriter:
         return self
 
     def __exit__(self, *_: object) -> None:
-        # Who still waits for an answer is not waited for: closing the client breaks its connection.
-        self._over.set()
+        # Who still waits for an answer is not waited for: the last one out closes the client.
+        with self._lock:
+            self._over.set()
+            sending = self._sending
         self._threads.shutdown(wait=False, cancel_futures=True)
-        self._client.close()
+        if not sending:
+            self._client.close()
 
     def push(self, records: Sequence[Record]) -> Iterator[Outcome]:
         batch = self._destination.batch or 1
@@ -100,10 +105,20 @@ class HttpWriter:
     # --- in the threads -------------------------------------------------------------------------------------------
 
     def _send(self, records: Sequence[Record]) -> list[Outcome]:
+        with self._lock:
+            if self._over.is_set():
+                raise _Over
+            self._sending += 1
         try:
             return self._sent(records)
         except httpx2.InvalidURL as error:
             return [Outcome(record, f"its address cannot be used: {error}") for record in records]
+        finally:
+            with self._lock:
+                self._sending -= 1
+                last = self._over.is_set() and not self._sending
+            if last:
+                self._client.close()
 
     def _sent(self, records: Sequence[Record]) -> list[Outcome]:
         single = self._destination.batch is None

@@ -83,7 +83,9 @@ class Server:
         raise Transient(f"the connection was lost ({_said(error)})") from None
 
     def _client(self) -> SFTPClient:
-        if self._sftp is None or not self.is_open():
+        if self._sftp is not None and not self.is_open():
+            self._lose(ConnectionError("it was closed"))
+        if self._sftp is None:
             self.close()
             self._sftp = self._connect()
         return self._sftp
