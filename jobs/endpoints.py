@@ -187,8 +187,6 @@ def _sql_address(url: str, password: Secret | None) -> Iterator[tuple[str, str]]
     user = authority.rpartition("@")[0]
     if ":" in user or re.search(r"[?&]password=", rest):
         yield "url", 'holds a password; name it: "password": {"secret": …}'
-    elif scheme in ("postgresql", "postgresql+psycopg2"):
-        yield "url", "is for a driver that is not installed; write postgresql+psycopg://…"
     if password and scheme.startswith("sqlite"):
         yield "password", "a SQLite file has none"
 
