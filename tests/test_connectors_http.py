@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from jobs.connectors import ConnectorError, NotSignedIn, Page, Unreachable
+from jobs.connectors import ConnectorError, NotSignedIn, Page, Unreachable, http_client
 from jobs.connectors.http import HttpReader
 from jobs.connectors.http_client import ANSWER_BYTES
 from jobs.records import BasicAuth, BearerAuth, HeaderAuth, HttpSource, Paging, Secret
@@ -442,8 +442,9 @@ def test_a_server_that_says_nothing_is_given_up(site: Site) -> None:
     release.set()
 
 
-def test_a_server_that_drips_is_given_up() -> None:
+def test_a_server_that_drips_is_given_up(monkeypatch: pytest.MonkeyPatch) -> None:
     """A byte now and then is no silence."""
+    monkeypatch.setattr(http_client, "LONGEST_S", 0.3)
     with socket.create_server(("127.0.0.1", 0)) as listener:
         over = threading.Event()
 
@@ -457,8 +458,8 @@ def test_a_server_that_drips_is_given_up() -> None:
         thread = threading.Thread(target=drip)
         thread.start()
         url = f"http://127.0.0.1:{listener.getsockname()[1]}/"
-        with pytest.raises(Unreachable, match="the answer took longer than 1 s"):
-            pages(HttpSource(url=url), attempts=1, patience_s=0.1)
+        with pytest.raises(Unreachable, match="the answer took longer than 0.3 s"):
+            pages(HttpSource(url=url), attempts=1)
         over.set()
         thread.join(5)
 

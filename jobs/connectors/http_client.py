@@ -12,6 +12,7 @@ import time
 import zlib
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
+from functools import cache
 from typing import TYPE_CHECKING, NamedTuple
 
 import httpx2
@@ -21,6 +22,7 @@ from jobs.connectors.retries import Transient
 from jobs.records import BasicAuth, BearerAuth, HeaderAuth
 
 if TYPE_CHECKING:
+    import ssl
     from collections.abc import Iterator, Mapping
 
     from jobs.records import HttpAuth
@@ -74,6 +76,7 @@ class HttpClient:
         try:
             self._client = httpx2.Client(
                 timeout=context.patience_s,
+                verify=_tls(),
                 headers=_headers(auth, context),
                 limits=httpx2.Limits(max_connections=connections, max_keepalive_connections=connections),
             )
@@ -119,7 +122,7 @@ class HttpClient:
                     f"{answer.url} answered with more than {limit // 1024 // 1024} MiB. Ask for smaller pages."
                 )
             if time.monotonic() > until:
-                raise Transient(f"the answer took longer than {self._longest_s:.0f} s")
+                raise Transient(f"the answer took longer than {self._longest_s:g} s")
         found = Answer(answer.url, answer.status_code, answer.reason_phrase, answer.headers, bytes(body))
         if found.status in (408, 425, 429) or found.status >= 500:  # noqa: PLR2004
             raise Transient(found.status_line, _retry_after(answer.headers), answered=True)
@@ -128,6 +131,12 @@ class HttpClient:
                 f"{found.url} answered {found.status_line}{found.words()}. Check the credentials of {self._what}."
             )
         return found
+
+
+@cache
+def _tls() -> ssl.SSLContext:
+    """Made once: it reads all the certificates there are."""
+    return httpx2.create_ssl_context()
 
 
 def _unpacked(answer: httpx2.Response) -> Iterator[bytes]:
@@ -146,6 +155,8 @@ def _unpacked(answer: httpx2.Response) -> Iterator[bytes]:
                 yield unpacker.decompress(rest, _CHUNK)
                 rest = unpacker.unconsumed_tail
         yield unpacker.flush()
+        if not unpacker.eof:
+            raise Transient("the answer breaks off")
     except zlib.error as error:
         raise Transient(f"the answer is no gzip: {error}") from None
 

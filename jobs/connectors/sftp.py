@@ -21,7 +21,7 @@ from jobs.connectors.ssh import Server
 from jobs.records import Phase
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
 
     from paramiko import SFTPAttributes, SFTPClient, SFTPFile
 
@@ -182,12 +182,21 @@ class _RemoteFile(io.RawIOBase):
         if self._from is not None and _found(self._found.path, file.stat()) != self._found:
             raise ConnectorError(f"{self._found.path!r} has changed while it was read. Run the sync again.")
         self._from, self._file = sftp, file
+        # `readv` asks from a thread of its own. What goes wrong there, the reader of the answers sees too; the thread
+        # would only print it.
+        asks = file._prefetch_thread  # noqa: SLF001
+        file._prefetch_thread = lambda *parts: _quietly(asks, *parts)  # noqa: SLF001
 
     def close(self) -> None:
         if not self.closed and self._from is not None:
             with suppress(OSError, EOFError):
                 self._file.close()
         super().close()
+
+
+def _quietly(act: Callable[..., None], *given: object) -> None:
+    with suppress(Exception):
+        act(*given)
 
 
 class NewRemoteFile:

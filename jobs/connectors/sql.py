@@ -40,7 +40,11 @@ class SqlWriter:
         self._statements: dict[frozenset[str], Executable] = {}
 
     def __enter__(self) -> Self:
-        self._columns = self._read_columns()
+        try:
+            self._columns = self._read_columns()
+        except BaseException:
+            self._engine.dispose()
+            raise
         # A column of a list type takes a list; any other takes its JSON.
         self._lists = {name for name, found in self._columns.items() if isinstance(found["type"], ARRAY)}
         return self

@@ -87,23 +87,29 @@ class SqlReader:
     def _connect(self) -> Connection:
         def connect() -> Connection:
             try:
-                connection = self._engine.connect()
-                if self._engine.dialect.name == "sqlite":
-                    connection.execute(text("PRAGMA query_only = ON"))
-                elif self._engine.dialect.name == "postgresql":
-                    connection.execution_options(postgresql_readonly=True)
+                return self._readonly(self._engine.connect())
             except DBAPIError as error:
                 if meaning(error) == "transient":
                     raise Transient(reason(error)) from None
                 raise failure(error) from None
             except (SQLAlchemyError, TypeError, ValueError) as error:
                 raise Unreachable(f"The database cannot be reached: {reason(error)}") from None
-            return connection
 
         try:
             return self._retries(connect)
         except Transient as error:
             raise Unreachable(f"The database cannot be reached: {error}") from None
+
+    def _readonly(self, connection: Connection) -> Connection:
+        try:
+            if self._engine.dialect.name == "sqlite":
+                connection.execute(text("PRAGMA query_only = ON"))
+            elif self._engine.dialect.name == "postgresql":
+                connection.execution_options(postgresql_readonly=True)
+        except BaseException:
+            connection.close()
+            raise
+        return connection
 
     def _total(self, connection: Connection) -> int:
         rows = self._execute(connection, select(func.count()).select_from(table(self._source.table)))
