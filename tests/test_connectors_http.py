@@ -458,7 +458,7 @@ def test_a_server_that_drips_is_given_up(monkeypatch: pytest.MonkeyPatch) -> Non
         thread = threading.Thread(target=drip)
         thread.start()
         url = f"http://127.0.0.1:{listener.getsockname()[1]}/"
-        with pytest.raises(Unreachable, match="the answer took longer than 0.3 s"):
+        with pytest.raises(Unreachable, match=r"the answer took longer than 0\.3 s"):
             pages(HttpSource(url=url), attempts=1)
         over.set()
         thread.join(5)
