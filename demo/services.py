@@ -84,6 +84,8 @@ def readdress(client: redis.Redis, services: tuple[Service, ...], *, shop_url: s
             continue
         with suppress(msgspec.DecodeError):  # one that people broke is theirs to mend
             service = msgspec.json.decode(stored, type=Service)
+            if not isinstance(service.source, HttpSource):
+                continue
             url = _ANY_PORT.sub(f"{shop_url}/", service.source.url)
             if url != service.source.url:
                 source = msgspec.structs.replace(service.source, url=url)
