@@ -136,7 +136,7 @@ class Requests:
     def post(self, service: Service, records: Sequence[bytes]) -> Summary:
         """A sync of these records, each as JSON. Where it may not run yet it waits for those before it: what was
         posted is never refused because a sync runs. Raises `ServiceInactive` or `TooManyWait`."""
-        if cast("int", self._client.llen(keys.service_waiting(service.id))) >= WAITING_CAP:
+        if service.active and cast("int", self._client.llen(keys.service_waiting(service.id))) >= WAITING_CAP:
             raise TooManyWait(service.id)
         summary = self._begin(service, _Asked(Trigger.INBOUND, Run(), len(records), packed(records)))
         waiting = keys.service_waiting(service.id)
