@@ -188,9 +188,10 @@ class _Run:
         """Nothing came where there was always something: the source may have changed, or the way to it."""
         before = [one.pulled for one in completed_before(self._client, self._summary)]
         if len(before) >= FEW and all(before):
+            usual = f"{min(before):,}" + (f" to {max(before):,}" if max(before) > min(before) else "")
             self._log.warning(
-                f"Nothing was pulled, and the last {len(before)} syncs of this service pulled {min(before):,} to "
-                f"{max(before):,} records each. Is the source what it was?",
+                f"Nothing was pulled, and the last {len(before)} syncs of this service pulled {usual} each. "
+                "Is the source what it was?",
                 phase=Phase.PULL.value,
             )
 
