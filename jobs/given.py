@@ -105,7 +105,7 @@ class Given:
             at_ms, records = self._batch(number)
             count += len(records)
             for start in range(0, len(records), self._page_size):
-                yield Page(records[start : start + self._page_size], self.total, at_ms)
+                yield Page(records[start : start + self._page_size], self.total, pulled_at_ms=at_ms)
         if count != self.total:
             raise ConnectorError(
                 f"Of the {self.total:,} records that this sync was given, {self.total - count:,} are no longer kept. "

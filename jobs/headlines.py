@@ -41,9 +41,9 @@ def headlines(service: Service, run: Run, summary: Summary, given: int | None) -
 def described(end: object) -> str:
     """A source or a destination: its kind, and where it is. The log masks passwords that an address holds."""
     kind = str(end.__struct_config__.tag)  # type: ignore[attr-defined]
-    where = [str(value) for name in ("table", "url", "path") if (value := getattr(end, name, ""))]
+    where = next((str(value) for name in ("place", "table", "path", "url") if (value := getattr(end, name, ""))), "")
     mode = getattr(end, "mode", "")
-    return f"{kind} {' at '.join(where)}".strip() + (f" ({mode})" if mode else "")
+    return f"{kind} {where}".strip() + (f" ({mode})" if mode else "")
 
 
 def _given(count: int, *, failed_before: bool) -> str:

@@ -104,7 +104,7 @@ def test_only_what_failed_is_tried_again_as_it_was_pulled(
     assert cast("Summary", stored_summary(client, first.id)).retried_by == again.id
     said = texts(client, again.id)
     assert said[0] == f"Sync of 'Things' started as a retry of {first.id}"
-    assert said[1].startswith("From 12 records that failed before, as pulled then, to sql things at sqlite:")
+    assert said[1].startswith("From 12 records that failed before, as pulled then, to sql ")
     assert "In this run only: nothing is filtered: the records passed the filters before" in said
 
 

@@ -85,7 +85,7 @@ class Way:
 
     def pages(self) -> Iterator[Page]:
         total = sum(map(len, self.records))
-        yield from (Page(page, total, 1) for page in self.records)
+        yield from (Page(page, total, pulled_at_ms=1) for page in self.records)
 
     def push(self, records: Sequence[Record]) -> Iterator[Outcome]:
         for record in records:
