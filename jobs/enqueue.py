@@ -103,11 +103,11 @@ end
 
 
 class _Asked(NamedTuple):
-    """`count` records, in `batches`, are given to the sync in place of its source's; None: none are."""
+    """`given` records, in `batches`, are given to the sync in place of its source's; None: none are."""
 
     trigger: Trigger
     run: Run
-    count: int | None = None
+    given: int | None = None
     batches: Iterable[bytes] = ()
     retry_of: str | None = None
 
@@ -136,7 +136,7 @@ class Requests:
     def post(self, service: Service, records: Sequence[bytes]) -> Summary:
         """A sync of these records, each as JSON. Where it may not run yet it waits for those before it: what was
         posted is never refused because a sync runs. Raises `ServiceInactive` or `TooManyWait`."""
-        if service.active and cast("int", self._client.llen(keys.service_waiting(service.id))) >= WAITING_CAP:
+        if service.active and self._client.llen(keys.service_waiting(service.id)) >= WAITING_CAP:
             raise TooManyWait(service.id)
         summary = self._begin(service, _Asked(Trigger.INBOUND, Run(), len(records), packed(records)))
         waiting = keys.service_waiting(service.id)
@@ -243,8 +243,8 @@ class Requests:
     def _store(self, summary: Summary, asked: _Asked) -> None:
         """First what it works on, then the summary: who finds a summary finds all of it."""
         stored = {k: v for k, v in msgspec.to_builtins(summary).items() if v is not None and k != "lines"}
-        if asked.count is not None:
-            stored["given"] = asked.count
+        if asked.given is not None:
+            stored["given"] = asked.given
         ttl_ms, given = self._appender.live_ttl_ms, keys.given(summary.id)
         for batch in asked.batches:
             with self._client.pipeline() as pipe:
@@ -267,7 +267,7 @@ class Requests:
                 int(place): holder.decode()
                 for place, holder in cast("dict[bytes, bytes]", self._client.hgetall(turns)).items()
             }
-            live = {place: holder for place, holder in sorted(holders.items()) if self._is_open(holder)}
+            live = self._live(holders)
             if sync_id in live.values():
                 return
             if len(live) >= service.options.at_once:
@@ -278,8 +278,18 @@ class Requests:
             if self._take_over(keys=[turns], args=[place, holders.get(place, ""), sync_id, ttl_ms]):
                 return
 
-    def _is_open(self, sync_id: str) -> bool:
-        return self._client.hget(keys.summary(sync_id), "status") in (b"queued", b"running")
+    def _live(self, holders: dict[int, str]) -> dict[int, str]:
+        """Those that have not ended, by their places."""
+        ordered = sorted(holders.items())
+        with self._client.pipeline(transaction=False) as pipe:
+            for _, holder in ordered:
+                pipe.hget(keys.summary(holder), "status")
+            statuses = pipe.execute()
+        return {
+            place: holder
+            for (place, holder), status in zip(ordered, statuses, strict=True)
+            if status in (b"queued", b"running")
+        }
 
     def _count_failed(self, service: Service, sync: Summary) -> int:
         """How many records failed, all of them kept. Raises `NoRetry`."""
@@ -298,7 +308,7 @@ class Requests:
         return sync.failed
 
     def _batches(self, key: str) -> Iterator[bytes]:
-        for start in range(0, cast("int", self._client.llen(key)), BATCHES_AT_ONCE):
+        for start in range(0, self._client.llen(key), BATCHES_AT_ONCE):
             yield from cast("list[bytes]", self._client.lrange(key, start, start + BATCHES_AT_ONCE - 1))
 
     def _list(self, summary: Summary) -> None:

@@ -115,7 +115,7 @@ class Given:
     def _batches(self) -> int:
         for attempt in patiently():
             with attempt:
-                found = cast("int", self._client.llen(self._key))
+                found = self._client.llen(self._key)
         return found
 
     def _batch(self, number: int) -> tuple[int, list[Record]]:

@@ -304,7 +304,7 @@ class Options(Struct, frozen=True, forbid_unknown_fields=True):
     page_size: Annotated[int, Meta(ge=1, le=10_000)] = 100
     max_attempts: Annotated[int, Meta(ge=1, le=20)] = 4
     overlap: bool = False
-    concurrency: Annotated[int, Meta(ge=1, le=100)] = 4
+    concurrency: Annotated[int, Meta(ge=1, le=1000)] = 4
     max_failed: Annotated[int, Meta(ge=0)] | None = None
     timeout_s: Positive = 3600
     unseen_only: bool = True

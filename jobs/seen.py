@@ -72,7 +72,7 @@ class Seen:
             return []
         for attempt in patiently():
             with attempt:
-                times = cast("list[float | None]", self._client.zmscore(self._times_key, cast("list[str]", names)))
+                times = self._client.zmscore(self._times_key, cast("list[str]", names))
         return [at is not None and pulled_at_ms < at < until_ms for at in times]
 
     def add(self, records: Sequence[dict[str, Any]]) -> None:

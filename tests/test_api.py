@@ -82,7 +82,7 @@ def test_services_come_by_name_each_with_its_last_sync(client: redis.Redis, web:
     assert [one["id"] for one in services] == ["c", "a", "b"]
     assert [one["last_sync"] and one["last_sync"]["id"] for one in services] == [None, newest, None]
     one = web.get("/api/services/a").json()
-    assert one == services[1]
+    assert one == {**services[1], "missed": []}
     assert one["last_sync"]["lines"] == 5
     assert one["source"]["kind"] == "http"
 
@@ -218,7 +218,7 @@ def test_a_second_sync_is_refused_with_the_id_of_the_first(client: redis.Redis, 
     document = problem(web.post("/api/services/orders/syncs"), 409)
     assert document["sync"] == sync_id
     assert ids(web.get("/api/syncs")) == [sync_id]
-    store(client, service(options=Options(overlap=True)))
+    store(client, service(options=Options(overlap=True, concurrency=1000)))
     assert web.post("/api/services/orders/syncs").status_code == 202
 
 
@@ -291,7 +291,10 @@ def test_paging_through_many_syncs_shows_each_once_and_the_newest_first(
     client: redis.Redis, web: httpx2.Client, requests: Requests, logs: Logs
 ) -> None:
     del logs
-    orders, other = service(options=Options(overlap=True)), service("other", options=Options(overlap=True))
+    orders, other = (
+        service(options=Options(overlap=True, concurrency=1000)),
+        service("other", options=Options(overlap=True)),
+    )
     store(client, orders, other)
     started = [requests.start(orders, Trigger.MANUAL).id for _ in range(120)]
     elsewhere = requests.start(other, Trigger.MANUAL).id
@@ -313,7 +316,7 @@ def test_paging_through_many_syncs_shows_each_once_and_the_newest_first(
 def test_lists_are_narrowed_by_status_and_by_a_part_of_the_id(
     client: redis.Redis, web: httpx2.Client, logs: Logs
 ) -> None:
-    overlapping = service(options=Options(overlap=True))
+    overlapping = service(options=Options(overlap=True, concurrency=1000))
     store(client, overlapping)
     ended, queued = logs.written(1, of=overlapping), logs.start(overlapping)
     assert ids(web.get("/api/syncs?status=queued")) == [queued]

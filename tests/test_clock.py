@@ -56,7 +56,7 @@ def forget_job(client: redis.Redis, sync_id: str) -> None:
 
 
 def queued(requests: Requests, one: Service | None = None) -> str:
-    return requests.start(one or service(options=Options(overlap=True)), Trigger.MANUAL).id
+    return requests.start(one or service(options=Options(overlap=True, concurrency=1000)), Trigger.MANUAL).id
 
 
 def running(requests: Requests, appender: Appender) -> str:
@@ -84,7 +84,7 @@ def lost(client: redis.Redis, sync_id: str) -> bool:
 
 
 def test_two_clocks_start_a_due_service_once(client: redis.Redis, config: Settings) -> None:
-    store(client, service(trigger=HOURLY, options=Options(overlap=True)))
+    store(client, service(trigger=HOURLY, options=Options(overlap=True, concurrency=1000)))
     once = threading.Barrier(2)
 
     def look(_: int) -> None:
@@ -100,7 +100,7 @@ def test_two_clocks_start_a_due_service_once(client: redis.Redis, config: Settin
 
 
 def test_each_due_moment_starts_a_sync(client: redis.Redis, clock: Clock) -> None:
-    store(client, service(trigger=HOURLY, options=Options(overlap=True)))
+    store(client, service(trigger=HOURLY, options=Options(overlap=True, concurrency=1000)))
     for hour in range(3):
         clock.start_due(NOON + timedelta(hours=hour))
     assert len(syncs(client)) == 3

@@ -22,7 +22,7 @@ from demo.services import demo_services, readdress, store_if_none
 from demo.shop import birth
 from jobs import keys
 from jobs.connect import connect
-from jobs.records import Service
+from jobs.records import HttpSource, Service
 from tests.support import Process, free_port, until
 
 if TYPE_CHECKING:
@@ -368,8 +368,9 @@ def test_after_a_change_of_the_shops_port_the_stored_services_use_the_new_one(tm
             ready(run)
             with connect(valkey.url(tmp_path)) as client:
                 for stored in cast("dict[bytes, bytes]", client.hgetall(keys.SERVICES)).values():
-                    url = msgspec.json.decode(stored, type=Service).source.url
-                    assert url.startswith(f"http://127.0.0.1:{shop_port}/")
+                    source = msgspec.json.decode(stored, type=Service).source
+                    if isinstance(source, HttpSource):
+                        assert source.url.startswith(f"http://127.0.0.1:{shop_port}/")
             run.process.send_signal(signal.SIGINT)
             assert run.ends(seconds=LEAVES_WITHIN_SECONDS) == 0, run.output
             assert "overcommit" not in run.output

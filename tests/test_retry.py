@@ -7,8 +7,10 @@ from contextlib import closing, contextmanager
 from typing import TYPE_CHECKING, Any, cast
 
 import pytest
+from redis.exceptions import RedisError
 
 from jobs import given, keys
+from jobs.connectors import ConnectorError
 from jobs.enqueue import NoRetry, stored_run, stored_summary
 from jobs.given import Failures, Given, packed, unpacked
 from jobs.records import (
@@ -204,7 +206,8 @@ def test_what_cannot_be_tried_again_is_refused_with_a_sentence(
 ) -> None:
     one = service(destination=FileDestination(path="a", mode="append"))
     sync_id = logs.written(2, of=one)
-    client.hset(keys.summary(sync_id), mapping={"pulled": 5, "pushed": 5 - changes.get("failed", 0), **changes})
+    stored: Any = {"pulled": 5, "pushed": 5 - changes.get("failed", 0), **changes}
+    client.hset(keys.summary(sync_id), mapping=stored)
     before = set(cast("list[bytes]", client.keys("*")))
     with pytest.raises(NoRetry, match=says):
         requests.retry(one, cast("Summary", stored_summary(client, sync_id)), "failed")
@@ -256,7 +259,7 @@ def test_a_batch_whose_reply_was_lost_is_kept_once(
             send(**more)
             if lost:
                 lost.clear()
-                raise given.RedisError("the reply was lost")
+                raise RedisError("the reply was lost")
 
         monkeypatch.setattr(failures, "_script", losing)
         failures.add({"id": 1})
@@ -274,7 +277,7 @@ def test_given_records_come_in_pages_and_in_their_order(client: redis.Redis) -> 
     assert {(page.total, page.pulled_at_ms) for page in pages} == {(1203, 7)}
     assert max(len(page.records) for page in pages) == 200
     client.rpop(keys.given("X"))
-    with pytest.raises(given.ConnectorError, match=r"Of the 1,203 records .* 203 are no longer kept"):
+    with pytest.raises(ConnectorError, match=r"Of the 1,203 records .* 203 are no longer kept"):
         list(Given(client, "X", total=1203, page_size=200).pages())
 
 
