@@ -116,7 +116,7 @@ class Sync:
         self._write_counts(page.total, Phase.FILTER)
         of = f" of {page.total:,}" if page.total is not None else ""
         self._log.info(
-            f"Page {number}: {len(page.records):,} records pulled in {_took(pulled_in_s)}, "
+            f"Page {number}: {_records(len(page.records))} pulled in {_took(pulled_in_s)}, "
             f"{self.counts.pulled:,}{of} so far",
             phase=Phase.PULL.value,
         )
@@ -147,25 +147,25 @@ class Sync:
         if stopped:
             self.counts.filtered += stopped.total()
             why = "; ".join(f"{count:,} not {words}" for words, count in stopped.most_common())
-            self._log.info(f"{stopped.total():,} records filtered: {why}", phase=Phase.FILTER.value)
+            self._log.info(f"{_records(stopped.total())} filtered: {why}", phase=Phase.FILTER.value)
         return wanted
 
     def _unseen(self, records: list[Record], pulled_at_ms: int) -> list[Record]:
         if not self._service.skips_seen or not records:
             return records
-        fresh = self._left(records, self._seen.known(records), "an earlier sync pushed them")
+        fresh = self._left(records, self._seen.known(records), "pushed by an earlier sync")
         if pulled_at_ms:
             # An older form must not replace a newer one that came by while it lay here.
             began_ms = int(self._began.timestamp() * 1000)
             overtaken = self._seen.overtaken(fresh, pulled_at_ms, began_ms)
-            fresh = self._left(fresh, overtaken, "a later sync pushed a newer form of them")
+            fresh = self._left(fresh, overtaken, "a later sync pushed a newer form")
         return fresh
 
     def _left(self, records: list[Record], skip: Sequence[bool], why: str) -> list[Record]:
         left = [record for record, skipped in zip(records, skip, strict=True) if not skipped]
         if count := len(records) - len(left):
             self.counts.skipped += count
-            self._log.info(f"{count:,} records skipped: {why}", phase=Phase.FILTER.value)
+            self._log.info(f"{_records(count)} skipped: {why}", phase=Phase.FILTER.value)
         return left
 
     def _scripted(self, records: list[Record]) -> list[Pair]:
@@ -231,6 +231,10 @@ class Sync:
         progress = round(min(1.0, self.counts.done / total), 4) if total else None
         now = {"phase": phase.value} if phase else {}
         self._log.set(**asdict(self.counts), progress=progress, **now)
+
+
+def _records(count: int) -> str:
+    return "1 record" if count == 1 else f"{count:,} records"
 
 
 def _took(seconds: float) -> str:

@@ -120,8 +120,8 @@ class Api:
 
     async def start(self, request: Request) -> Response:
         body = await request.body()  # first: what was read once can be read again, by whoever looks for a form
-        await auth.require_change(request, auth.Role.OPERATOR)
-        given = _optional(request, body, "Send none, or what this sync shall do otherwise.")
+        who = await auth.require_change(request, auth.Role.OPERATOR)
+        given = _optional(request, who, body, "Send none, or what this sync shall do otherwise.")
         summary = await self._actions.start(request.path_params["service"], checked_run(given))
         return _started(summary)
 
@@ -136,8 +136,8 @@ class Api:
 
     async def retry(self, request: Request) -> Response:
         body = await request.body()
-        await auth.require_change(request, auth.Role.OPERATOR)
-        given = _optional(request, body, 'Send none, or {"only": "failed"}.')
+        who = await auth.require_change(request, auth.Role.OPERATOR)
+        given = _optional(request, who, body, 'Send none, or {"only": "failed"}.')
         try:
             asked = msgspec.convert(given, _Retry)
         except msgspec.ValidationError as error:
@@ -202,9 +202,10 @@ def _decoded(body: bytes, instead: str = "Send a service's definition.") -> Any:
         raise errors.BadRequest(f"The body is not JSON: {error}. {instead}") from None
 
 
-def _optional(request: Request, body: bytes, instead: str) -> Any:  # noqa: ANN401 - JSON
-    """What the body says; without one, or with a form's, an empty object."""
-    form = request.headers.get("content-type", "").startswith("application/x-www-form")
+def _optional(request: Request, who: auth.Principal, body: bytes, instead: str) -> Any:  # noqa: ANN401 - JSON
+    """What the body says; without one, or with that of a browser's form, an empty object. Of a program it is JSON,
+    whatever it calls it: curl calls all it sends a form."""
+    form = bool(who.csrf) and request.headers.get("content-type", "").startswith("application/x-www-form")
     return _decoded(body, instead) if body.strip() and not form else {}
 
 

@@ -128,7 +128,8 @@ def test_a_sync_is_started_with_filters_pages_and_files_of_its_own(
         "page_size": 500,
         "store": {"pull": True, "script": False, "push": True},
     }
-    answer = web.post("/api/services/orders/syncs", json=run, headers=OPERATOR)
+    as_curl = {**OPERATOR, "Content-Type": "application/x-www-form-urlencoded"}
+    answer = web.post("/api/services/orders/syncs", content=msgspec.json.encode(run), headers=as_curl)
     assert answer.status_code == 202, answer.text
     key = keys.run(answer.json()["id"])
     assert msgspec.to_builtins(stored_run(client, answer.json()["id"])) == run

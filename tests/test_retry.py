@@ -142,7 +142,7 @@ def test_an_older_form_does_not_replace_a_newer_one_that_came_by_meanwhile(
     again = ended(client, requests.retry(one, first, "failed").id)
     assert (again.pulled, again.pushed, again.skipped) == (2, 1, 1)
     assert (rows(table)[1], rows(table)[2]) == (99, 2)
-    assert "1 records skipped: a later sync pushed a newer form of them" in texts(client, again.id)
+    assert "1 record skipped: a later sync pushed a newer form" in texts(client, again.id)
 
 
 def test_records_without_a_key_and_of_any_kind_are_tried_again(

@@ -148,7 +148,7 @@ def test_each_page_says_what_became_of_it_and_how_long_it_took() -> None:
     assert [text.split(" in ")[0] for text in said] == [
         "Page 1: 3 records pulled",
         "Page 1 done",
-        "Page 2: 1 records pulled",
+        "Page 2: 1 record pulled",
         "Page 2 done",
     ]
     assert said[1].endswith(" ms: 1 pushed, 1 filtered, 1 failed")
