@@ -98,7 +98,7 @@ class Sync:
             self._failures.say_what_is_not_kept()
         took_s = time.monotonic() - began
         self._log.info(
-            f"All {self.counts.pulled:,} records are accounted for: {self.counts}; "
+            f"Everything is accounted for: {self.counts}; "
             f"{took_s:.1f} s, {self.counts.pulled / max(took_s, 0.001):,.0f} records per second"
         )
         return self.counts

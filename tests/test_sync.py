@@ -154,6 +154,6 @@ def test_each_page_says_what_became_of_it_and_how_long_it_took() -> None:
     assert said[1].endswith(" ms: 1 pushed, 1 filtered, 1 failed")
     assert said[2].endswith(" ms, 4 of 4 so far")
     assert way.log.texts[-1].startswith(
-        "All 4 records are accounted for: 4 pulled, 1 pushed, 1 skipped, 1 filtered, 1 failed; 0.0 s, "
+        "Everything is accounted for: 4 pulled, 1 pushed, 1 skipped, 1 filtered, 1 failed; 0.0 s, "
     )
     assert way.log.texts[-1].endswith(" records per second")
