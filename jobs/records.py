@@ -201,6 +201,14 @@ class HttpSource(Struct, frozen=True, forbid_unknown_fields=True, tag_field="kin
     auth: BearerAuth | BasicAuth | HeaderAuth | None = None
 
 
+class InboundSource(Struct, frozen=True, forbid_unknown_fields=True, tag_field="kind", tag="inbound"):
+    """What is posted to `/api/inbound/{service}`. `records`: JMESPath to the list in the body; empty: it is the list,
+    or one record."""
+
+    records: str = ""
+    key: str = "id"
+
+
 class SqlDestination(Struct, frozen=True, forbid_unknown_fields=True, tag_field="kind", tag="sql"):
     """Rows of an existing table. `upsert` replaces the row that has the same key; `insert` refuses a second one."""
 
@@ -289,15 +297,22 @@ def _is_schedule(text: str) -> bool:
 
 
 class Options(Struct, frozen=True, forbid_unknown_fields=True):
-    """`overlap`: may a sync start while another one of the service runs? `max_failed`: end the sync as failed when
-    more records than this failed; null: never. `unseen_only`: skip records that an earlier sync already pushed."""
+    """`overlap`: may a sync start while another one of the service runs? Then `concurrency` says how many may run at
+    once. `max_failed`: end the sync as failed when more records than this failed; null: never. `unseen_only`: skip
+    records that an earlier sync already pushed."""
 
     page_size: Annotated[int, Meta(ge=1, le=10_000)] = 100
     max_attempts: Annotated[int, Meta(ge=1, le=20)] = 4
     overlap: bool = False
+    concurrency: Annotated[int, Meta(ge=1, le=1000)] = 4
     max_failed: Annotated[int, Meta(ge=0)] | None = None
     timeout_s: Positive = 3600
     unseen_only: bool = True
+
+    @property
+    def at_once(self) -> int:
+        """How many syncs of the service may run at the same time."""
+        return self.concurrency if self.overlap else 1
 
 
 class Stored(Struct, frozen=True, forbid_unknown_fields=True):
@@ -315,6 +330,24 @@ class Run(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, omit_de
     page_size: Annotated[int, Meta(ge=1, le=10_000)] | None = None
     store: Stored | None = None
 
+    def applied_to(self, service: Service) -> Service:
+        """The service as this one sync has it."""
+        changes: dict[str, Any] = {}
+        if self.filters is not None:
+            changes["filters"] = self.filters
+        if self.page_size is not None:
+            changes["options"] = msgspec.structs.replace(service.options, page_size=self.page_size)
+        if self.store is not None:
+            changes["store"] = self.store
+        return msgspec.structs.replace(service, **changes)
+
+
+class Missed(Struct, frozen=True, kw_only=True):
+    """A scheduled start that was left out: when it was due, and a sentence."""
+
+    due_at: str
+    because: str
+
 
 class Service(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """A configured flow of records from a source to a destination."""
@@ -323,7 +356,7 @@ class Service(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     name: str
     active: bool = True
     notes: str = ""
-    source: HttpSource
+    source: HttpSource | InboundSource
     filters: list[Filter] = []
     script: ScriptText | None = None
     mapping: list[MappedField] = []
@@ -335,10 +368,14 @@ class Service(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     options: Options = Options()
 
     @property
+    def makes_anew(self) -> bool:
+        """Does each sync put its own records in place of all that were there?"""
+        return getattr(self.destination, "mode", "") == "replace"
+
+    @property
     def skips_seen(self) -> bool:
         """Does a sync leave out what an earlier one pushed? Never where the destination is made anew each time."""
-        replaced = isinstance(self.destination, FileDestination) and self.destination.mode == "replace"
-        return self.options.unseen_only and not replaced
+        return self.options.unseen_only and not self.makes_anew
 
 
 class Unreadable(ValueError):

@@ -34,6 +34,7 @@ from server.auth import Auth, AuthMiddleware
 from server.downloads import Downloads
 from server.headers import SecurityHeaders
 from server.hub import Hub
+from server.inbound import Inbound
 from server.limits import BodyLimit
 from server.live import Live
 from server.pages import FILTERS, Pages
@@ -98,6 +99,7 @@ def create_app(settings: ServerSettings) -> Starlette:
         routes=[
             *pages.routes(),
             *Api(store, actions).routes(),
+            *Inbound(store, actions).routes(),
             *Downloads(store, hub, auth).routes(),
             *Live(hub, auth).routes(),
             Mount("/static", _Static(directory=ROOT / "static")),

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 
 import msgspec
 
-from jobs.records import FileDestination, HttpSource, Service, SqlDestination
+from jobs.records import FileDestination, HttpSource, InboundSource, Service, SqlDestination
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
@@ -29,10 +29,12 @@ class ConnectorError(Exception):
 
 
 class Page(NamedTuple):
-    """Records as they came, in order. `total`: how many there will be in all, where the system says so."""
+    """Records as they came, in order. `total`: how many there will be in all, where the system says so.
+    `pulled_at_ms`: Unix time, where they were pulled by an earlier sync."""
 
     records: list[Record]
     total: int | None = None
+    pulled_at_ms: int = 0
 
 
 class Outcome(NamedTuple):
@@ -75,6 +77,8 @@ def open_source(service: Service, context: Context) -> AbstractContextManager[So
             from jobs.connectors.http import HttpReader  # noqa: PLC0415 - a sync loads only the connectors it uses
 
             return HttpReader(service.source, context)
+        case InboundSource():
+            raise ConnectorError(f"There is nothing to pull: records are posted to /api/inbound/{service.id}.")
 
 
 def open_destination(service: Service, context: Context) -> AbstractContextManager[Destination]:
