@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 import time
 from datetime import timedelta
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, Any, Self, cast
 
 import msgspec
 import zstandard
@@ -128,6 +128,24 @@ class Given:
             return unpacked(stored)
         except (ValueError, RecursionError, zstandard.ZstdError) as error:
             raise ConnectorError(f"The records that this sync was given cannot be read: {error}.") from None
+
+
+class Posted:
+    """The source of a service that takes posted records, where there are none: nothing can be pulled."""
+
+    def __init__(self, service_id: str) -> None:
+        self._address = f"/api/inbound/{service_id}"
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None: ...
+
+    def pages(self) -> Iterator[Page]:
+        raise ConnectorError(f"There is nothing to pull: records are posted to {self._address}.")
+
+    def check(self) -> str:
+        return f"records are posted to {self._address}"
 
 
 class Failures:

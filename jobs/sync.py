@@ -103,7 +103,7 @@ class Sync:
         )
         return self.counts
 
-    def _all_pages(self, source: Source, destination: Destination) -> None:
+    def _all_pages(self, source: Given | Source, destination: Destination) -> None:
         asked = time.monotonic()
         for number, page in enumerate(source.pages(), 1):
             self._one_page(number, page, destination, time.monotonic() - asked)

@@ -78,7 +78,9 @@ def open_source(service: Service, context: Context) -> AbstractContextManager[So
 
             return HttpReader(service.source, context)
         case InboundSource():
-            raise ConnectorError(f"There is nothing to pull: records are posted to /api/inbound/{service.id}.")
+            from jobs.given import Posted  # noqa: PLC0415
+
+            return Posted(service.id)
 
 
 def open_destination(service: Service, context: Context) -> AbstractContextManager[Destination]:
