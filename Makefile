@@ -30,6 +30,7 @@ run: .venv/.ready-to-run
 
 test: check
 	@tests/install-browser.sh
+	@tests/install-systems.sh
 	@$(BIN)/pytest -n auto --dist loadfile
 
 check: .venv/.ready-to-test

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple, Union, get_args, get_origin
 import msgspec
 from msgspec import Struct
 
-from jobs import filters, mapping, script
+from jobs import endpoints, filters, mapping, script
 from jobs.records import InboundSource, Run, Service
 
 if TYPE_CHECKING:
@@ -60,14 +60,13 @@ def read_run(given: object) -> Run:
 
 def _meaning_faults(service: Service) -> Iterator[Fault]:
     """What its parts say of expressions, functions and tables."""
+    for member, says in endpoints.source_faults(service.source):
+        yield Fault(f"source.{member}", says)
+    for member, says in endpoints.destination_faults(service.destination):
+        yield Fault(f"destination.{member}", says)
     yield from _filter_faults(service.filters)
-    if isinstance(service.source, InboundSource):
-        if service.source.records and (problem := filters.expression_fault(service.source.records)):
-            yield Fault("source.records", problem)
-        if service.trigger.schedule:
-            yield Fault(
-                "trigger.schedule", "does not go with an inbound source, whose syncs start when records are posted"
-            )
+    if isinstance(service.source, InboundSource) and service.trigger.schedule:
+        yield Fault("trigger.schedule", "does not go with an inbound source, whose syncs start when records are posted")
     if service.script and (problem := script.check(service.script.code)):
         yield Fault("script.code", problem)
     for path, says in mapping.faults(service.mapping, service.lookups):

@@ -23,6 +23,8 @@
 | `service:ID:waiting` | list   | posted syncs that wait for a place, the oldest first    | 30 days                  |
 | `service:ID:missed` | list    | the last scheduled starts that were left out (JSON)     | 7 days                   |
 | `service:ID:due:S`  | string  | the claim on the start that was due at S (Unix time)    | one hour                 |
+| `service:ID:check`  | string  | what the last check of its connections found (JSON)     | one hour                 |
+| `service:ID:check:asked` | string | when the check that is under way was asked for       | one minute               |
 | `service:ID:seen`   | hash    | a record's key to its newest fingerprint (digests)      | 30 days, and a cap       |
 | `service:ID:seen:times` | zset | the same keys by the time they were pushed (ms)        | 30 days, and a cap       |
 | `services`          | hash    | service id to definition (JSON)                         | until removed            |
@@ -48,6 +50,8 @@ TURN_TTL = timedelta(days=30)
 MISSED_TTL = timedelta(days=7)
 MISSED_CAP = 10
 DUE_TTL = timedelta(hours=1)
+CHECK_TTL = timedelta(hours=1)
+CHECK_ASKED_TTL = timedelta(minutes=1)
 
 SEPARATOR = b",\n"
 """Between the lines of a chunk's body. JSON text has no raw newline, so it occurs nowhere else."""
@@ -111,6 +115,14 @@ def service_missed(service_id: str) -> str:
 
 def service_due(service_id: str, due_epoch_s: int) -> str:
     return f"service:{service_id}:due:{due_epoch_s}"
+
+
+def service_check(service_id: str) -> str:
+    return f"service:{service_id}:check"
+
+
+def service_check_asked(service_id: str) -> str:
+    return f"service:{service_id}:check:asked"
 
 
 def service_seen(service_id: str) -> str:

@@ -184,21 +184,94 @@ class HeaderAuth(Struct, frozen=True, forbid_unknown_fields=True, tag_field="kin
 
 
 class Paging(Struct, frozen=True, forbid_unknown_fields=True):
-    """`link`: follow `Link: <…>; rel="next"` (RFC 8288). `none`: one answer holds everything."""
+    """How one page leads to the next.
 
-    style: Literal["link", "none"] = "link"
-    param: str = "limit"
-    """The query parameter that carries the page's size."""
+    `link`: follow `Link: <…>; rel="next"` (RFC 8288), or the address that the answer holds at `next`. `page`: count
+    `param` up from `first`, until a page is empty, `next` finds nothing or the total is reached. `cursor`: put what
+    the answer holds at `next` into `param`, until there is nothing. `none`: one answer holds everything.
+    """
+
+    style: Literal["link", "page", "cursor", "none"] = "link"
+    param: str | None = None
+    """The query parameter of the page's number (default `page`) or of the cursor (default `cursor`). With `link`, that
+    of the page's size: so it was called before there was `size_param`."""
+    size: Annotated[int, Meta(ge=1, le=10_000)] | None = None
+    """Records on a page; null: the service's `page_size`."""
+    size_param: str | None = None
+    """The query parameter that carries the size (default `limit`); empty: none does."""
+    next: str = ""
+    """JMESPath into the answer."""
+    total: str = ""
+    """JMESPath to the number of all records; empty: the header `X-Total-Count`, where there is one."""
+    first: Annotated[int, Meta(ge=0)] = 1
+
+    @property
+    def size_name(self) -> str:
+        if self.size_param is not None:
+            return self.size_param
+        return self.param if self.style == "link" and self.param else "limit"
+
+    @property
+    def param_name(self) -> str:
+        return self.param or self.style
+
+
+HttpUrl = Annotated[str, Meta(pattern=r"^https?://")]
+HttpAuth = BearerAuth | BasicAuth | HeaderAuth
+PerSecond = Annotated[float, Meta(gt=0, le=10_000)]
+Text = Annotated[str, Meta(min_length=1)]
+Port = Annotated[int, Meta(ge=1, le=65535)]
 
 
 class HttpSource(Struct, frozen=True, forbid_unknown_fields=True, tag_field="kind", tag="http"):
-    """JSON over HTTP. `records` names the member of the answer that holds the list; empty: the answer is the list."""
+    """JSON over HTTP. `records` names the member of the answer that holds the list, or is JMESPath to it; empty: the
+    answer is the list. `rate_per_s`: requests a second, at most."""
 
-    url: Annotated[str, Meta(pattern=r"^https?://")]
+    url: HttpUrl
     records: str = ""
     key: str = "id"
     paging: Paging = Paging()
-    auth: BearerAuth | BasicAuth | HeaderAuth | None = None
+    auth: HttpAuth | None = None
+    rate_per_s: PerSecond | None = None
+
+    @property
+    def place(self) -> str:
+        return _place(self.url)
+
+
+class HttpDestination(Struct, frozen=True, forbid_unknown_fields=True, tag_field="kind", tag="http"):
+    """Each record is sent by itself, or `batch` of them as a list, in the member `records` where that is named.
+
+    `url` may name fields of the record, in JMESPath: `/orders/{id}`. `idempotency` adds an `Idempotency-Key`, the same
+    for each attempt of one sync at one record."""
+
+    url: HttpUrl
+    method: Literal["POST", "PUT", "PATCH"] = "POST"
+    batch: Annotated[int, Meta(ge=2, le=10_000)] | None = None
+    records: str = ""
+    auth: HttpAuth | None = None
+    concurrency: Annotated[int, Meta(ge=1, le=32)] = 4
+    rate_per_s: PerSecond | None = None
+    idempotency: bool = False
+
+    @property
+    def place(self) -> str:
+        return _place(self.url)
+
+
+class SqlSource(Struct, frozen=True, forbid_unknown_fields=True, tag_field="kind", tag="sql"):
+    """The rows of a `table`, or of a `query` with `:name` for each of its `params`. Only reads."""
+
+    url: str
+    table: str = ""
+    query: str = ""
+    params: dict[str, Any] = {}
+    key: str = "id"
+    password: Secret | None = None
+
+    @property
+    def place(self) -> str:
+        return f"table {self.table}" if self.table else "a query"
 
 
 class InboundSource(Struct, frozen=True, forbid_unknown_fields=True, tag_field="kind", tag="inbound"):
@@ -208,6 +281,10 @@ class InboundSource(Struct, frozen=True, forbid_unknown_fields=True, tag_field="
     records: str = ""
     key: str = "id"
 
+    @property
+    def place(self) -> str:
+        return "what is posted"
+
 
 class SqlDestination(Struct, frozen=True, forbid_unknown_fields=True, tag_field="kind", tag="sql"):
     """Rows of an existing table. `upsert` replaces the row that has the same key; `insert` refuses a second one."""
@@ -216,15 +293,113 @@ class SqlDestination(Struct, frozen=True, forbid_unknown_fields=True, tag_field=
     table: str
     key: str = "id"
     mode: Literal["insert", "upsert"] = "upsert"
+    password: Secret | None = None
+
+    @property
+    def place(self) -> str:
+        return f"table {self.table}"
 
 
-class FileDestination(Struct, frozen=True, forbid_unknown_fields=True, tag_field="kind", tag="file"):
-    """An NDJSON file below `SYNCTAIL_FILES`. `replace`: the file is this sync's records, complete or not at all;
-    `append`: they are added to what is there."""
+FileFormat = Literal["csv", "json", "ndjson", "xml"]
+
+
+class Layout(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """How records stand in a file. `format`: null: what the path ends with, or else NDJSON.
+
+    `records`: of JSON, the member that holds the list (`data.orders` for one within another; empty: the file is the
+    list); of XML to be written, the outermost element. `element`: of XML, a record's. `columns`: of CSV, its fields in
+    their order; a file to be read then has no header.
+    """
+
+    format: FileFormat | None = None
+    records: str = ""
+    element: str = "record"
+    encoding: str = "utf-8"
+    delimiter: Annotated[str, Meta(min_length=1, max_length=1)] = ","
+    columns: list[Text] = []
+
+    @property
+    def file_format(self) -> FileFormat:
+        path: str = getattr(self, "path", "")
+        return self.format or _ENDINGS.get(path.rpartition(".")[2].lower(), "ndjson")
+
+
+_ENDINGS: dict[str, FileFormat] = {"csv": "csv", "json": "json", "ndjson": "ndjson", "jsonl": "ndjson", "xml": "xml"}
+
+
+class FileSource(Layout, frozen=True, forbid_unknown_fields=True, tag_field="kind", tag="file"):
+    """Files below `SYNCTAIL_FILES`. `path` may hold `*`, `?`, `[…]` and `**`; they are read in order of their names.
+
+    `after`: what becomes of them when the sync has completed; `move_to`: into which folder, next to each."""
+
+    path: Text
+    key: str = "id"
+    after: Literal["keep", "delete", "move"] = "keep"
+    move_to: Text = "done"
+
+    @property
+    def place(self) -> str:
+        return self.path
+
+
+class FileDestination(Layout, frozen=True, forbid_unknown_fields=True, tag_field="kind", tag="file"):
+    """A file below `SYNCTAIL_FILES`. `replace`: the file is this sync's records, complete or not at all; `append`: they
+    are added to what is there (CSV and NDJSON). `{time}` in the path is the time of the sync: each has its own file."""
 
     path: str
-    format: Literal["ndjson"] = "ndjson"
     mode: Literal["replace", "append"] = "replace"
+
+    @property
+    def place(self) -> str:
+        return self.path
+
+
+class Sftp(Layout, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """A server, the files there, and how to sign in: a private key (and its `passphrase`), a password, or both.
+
+    `host_key`: what the server must show, as in known_hosts (`ssh-ed25519 AAAA…`) or as a fingerprint (`SHA256:…`);
+    empty: what the worker's own known_hosts says."""
+
+    host: Text
+    user: Text
+    port: Port = 22
+    password: Secret | None = None
+    private_key: Secret | None = None
+    passphrase: Secret | None = None
+    host_key: str = ""
+
+
+class SftpSource(Sftp, frozen=True, kw_only=True, forbid_unknown_fields=True, tag_field="kind", tag="sftp"):
+    """Files of a server. `path` may hold `*`, `?` and `[…]` in its last part. `after` and `move_to` as of `file`."""
+
+    path: Text
+    key: str = "id"
+    after: Literal["keep", "delete", "move"] = "keep"
+    move_to: Text = "done"
+
+    @property
+    def place(self) -> str:
+        return f"{self.host}:{self.path}"
+
+
+class SftpDestination(Sftp, frozen=True, kw_only=True, forbid_unknown_fields=True, tag_field="kind", tag="sftp"):
+    """A file of a server, complete or as it was before. `{time}` in the path is the time of the sync."""
+
+    path: Text
+
+    @property
+    def place(self) -> str:
+        return f"{self.host}:{self.path}"
+
+
+AnySource = HttpSource | SqlSource | FileSource | SftpSource | InboundSource
+AnyDestination = HttpDestination | SqlDestination | FileDestination | SftpDestination
+
+
+def _place(url: str) -> str:
+    """Without scheme, query and user, which may hold what is nobody's business."""
+    rest = url.rpartition("://")[2].partition("?")[0]
+    return rest.rpartition("@")[2]
 
 
 class Filter(Struct, frozen=True, forbid_unknown_fields=True):
@@ -356,13 +531,13 @@ class Service(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     name: str
     active: bool = True
     notes: str = ""
-    source: HttpSource | InboundSource
+    source: AnySource
     filters: list[Filter] = []
     script: ScriptText | None = None
     mapping: list[MappedField] = []
     lookups: dict[str, dict[str, Any]] = {}
     """Tables by name, for the function `lookup`."""
-    destination: SqlDestination | FileDestination
+    destination: AnyDestination
     trigger: Schedule = Schedule()
     store: Stored = Stored()
     options: Options = Options()
@@ -370,12 +545,35 @@ class Service(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     @property
     def makes_anew(self) -> bool:
         """Does each sync put its own records in place of all that were there?"""
-        return getattr(self.destination, "mode", "") == "replace"
+        match self.destination:
+            case FileDestination(path=path, mode="replace") | SftpDestination(path=path):
+                return "{time}" not in path
+            case _:
+                return False
 
     @property
     def skips_seen(self) -> bool:
         """Does a sync leave out what an earlier one pushed? Never where the destination is made anew each time."""
         return self.options.unseen_only and not self.makes_anew
+
+
+class Checked(Struct, frozen=True):
+    """How one end of a service was found. `reason`: what was seen, or what to do."""
+
+    state: Literal["operational", "unreachable", "authentication failed", "misconfigured"]
+    reason: str
+
+
+class ServiceCheck(Struct, frozen=True, kw_only=True):
+    """The last check of a service's connections, of the last hour; all but `service` null: there was none.
+
+    `asked_at` and `checked_at` are RFC 3339; the former is the one that who asked was given."""
+
+    service: str
+    asked_at: str | None = None
+    checked_at: str | None = None
+    source: Checked | None = None
+    destination: Checked | None = None
 
 
 class Unreadable(ValueError):

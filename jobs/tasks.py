@@ -4,10 +4,8 @@ from __future__ import annotations
 
 import logging
 import os
-from contextlib import suppress
 from datetime import timedelta
 from typing import TYPE_CHECKING, NamedTuple
-from urllib.parse import unquote, urlsplit
 
 from redis.exceptions import RedisError
 
@@ -16,6 +14,7 @@ from jobs.appender import Appender, Claim, SyncEnded
 from jobs.connect import connect
 from jobs.connectors import ConnectorError, Context
 from jobs.endings import ending_fields
+from jobs.endpoints import passwords
 from jobs.enqueue import Requests, completed_before, expire_with, given_count, stored_run, stored_summary
 from jobs.given import Failures, Given, patiently
 from jobs.headlines import headlines
@@ -73,18 +72,6 @@ def run_sync(sync_id: str) -> None:
     _Run(settings, client, appender, claim, summary, service, why_not).run()
 
 
-def _passwords(service: Service | None) -> list[str]:
-    """Those that stand in the addresses of a service, where they should not, and must not get into the log."""
-    if service is None:
-        return []
-    found: list[str] = []
-    for end in (service.source, service.destination):
-        with suppress(ValueError):
-            password = urlsplit(getattr(end, "url", "")).password
-            found.extend([password, unquote(password)] if password else [])
-    return found
-
-
 class _Run:
     def __init__(
         self,
@@ -107,7 +94,7 @@ class _Run:
             appender,
             summary.id,
             claim,
-            secrets=[*settings.secrets.values(), *_passwords(service)],
+            secrets=[*settings.secrets.values(), *passwords(service)],
             limit=LogLimit(settings.log_lines, settings.log_bytes),
             interrupt=self._interrupts.ask,
         )
@@ -157,6 +144,7 @@ class _Run:
             files=self._settings.files,
             page_size=service.options.page_size,
             max_attempts=service.options.max_attempts,
+            sync_id=self._summary.id,
         )
         sync_id, lives = self._summary.id, self._settings.retention + timedelta(seconds=service.options.timeout_s)
         counts = Sync(

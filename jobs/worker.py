@@ -13,9 +13,13 @@ from typing import TYPE_CHECKING, Any, cast
 from rq import Queue, Worker
 from rq.command import parse_payload
 
+import jobs.checks
 import jobs.connectors.file
 import jobs.connectors.http
+import jobs.connectors.http_post
+import jobs.connectors.sftp
 import jobs.connectors.sql
+import jobs.connectors.sql_source
 import jobs.tasks  # noqa: F401 - loaded before the fork, so that a sync starts in milliseconds
 from jobs import keys
 from jobs.appender import Appender

@@ -24,6 +24,7 @@ from starlette.routing import Mount
 from starlette.staticfiles import StaticFiles
 from starlette.templating import Jinja2Templates
 
+from jobs.check_requests import CheckRequests
 from jobs.connect import connect
 from jobs.enqueue import Requests
 from jobs.services import Services
@@ -31,6 +32,7 @@ from server import errors
 from server.actions import Actions
 from server.api import Api
 from server.auth import Auth, AuthMiddleware
+from server.checks import Checks
 from server.downloads import Downloads
 from server.headers import SecurityHeaders
 from server.hub import Hub
@@ -100,6 +102,7 @@ def create_app(settings: ServerSettings) -> Starlette:
             *pages.routes(),
             *Api(store, actions).routes(),
             *Inbound(store, actions).routes(),
+            *Checks(store, CheckRequests(blocking)).routes(),
             *Downloads(store, hub, auth).routes(),
             *Live(hub, auth).routes(),
             Mount("/static", _Static(directory=ROOT / "static")),

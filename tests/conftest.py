@@ -19,12 +19,15 @@ from server.auth import token_hash
 from tests.browser import OwnSync, Visits, launch
 from tests.following import Logs
 from tests.support import ADMIN_TOKEN, Process, free_port, immortal_keys, service, store, unreconciled
+from tests.systems import postgres, postgres_session, sftp, sftp_session
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     import redis
     from playwright.sync_api import Browser, Page
+
+__all__ = ["postgres", "postgres_session", "sftp", "sftp_session"]  # fixtures of another file
 
 
 @pytest.fixture(scope="session")

@@ -1,17 +1,21 @@
-"""NDJSON files: complete or untouched, and never outside the folder that is theirs."""
+"""Files: complete or untouched, read in order, and never outside the folder that is theirs."""
 
 from __future__ import annotations
 
 import json
+import os
+import re
 import resource
 from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING, Any, Literal
 
 import pytest
 
-from jobs.connectors import ConnectorError, Record
-from jobs.connectors.file import FileWriter
-from jobs.records import FileDestination
+from jobs.connectors import ConnectorError, Page, Record
+from jobs.connectors.file import FileReader, FileWriter
+from jobs.connectors.folder import _descend
+from jobs.records import FileDestination, FileSource
+from tests.connecting import Log, context
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -29,8 +33,10 @@ def folder(tmp_path: Path) -> Path:
     return folder
 
 
-def writer(folder: Path, path: str = "orders.ndjson", mode: Literal["replace", "append"] = "replace") -> FileWriter:
-    return FileWriter(FileDestination(path=path, mode=mode), folder)
+def writer(
+    folder: Path, path: str = "orders.ndjson", mode: Literal["replace", "append"] = "replace", **more: Any
+) -> FileWriter:
+    return FileWriter(FileDestination(path=path, mode=mode, **more), context(files=folder))
 
 
 def write(to: FileWriter, *records: Record) -> None:
@@ -113,7 +119,7 @@ def test_a_path_that_leads_out_is_refused(
     (folder / "link").symlink_to(outside)
     (folder / "link.ndjson").symlink_to(outside / "out.ndjson")
     with pytest.raises(ConnectorError, match="leads out of SYNCTAIL_FILES"):
-        writer(folder, path.format(outside=outside), mode)
+        write(writer(folder, path.format(outside=outside), mode))
     assert list(outside.iterdir()) == []
     assert not (tmp_path / "out.ndjson").exists()
 
@@ -129,7 +135,7 @@ def test_a_link_that_stays_inside_is_followed(folder: Path) -> None:
 def test_a_path_that_is_none_is_refused(folder: Path, path: str) -> None:
     (folder / "circle").symlink_to(folder / "circle")
     with pytest.raises(ConnectorError, match="cannot be used"):
-        writer(folder, path)
+        write(writer(folder, path))
 
 
 @pytest.mark.parametrize("mode", ["replace", "append"])
@@ -157,6 +163,178 @@ def ten_bytes() -> Iterator[None]:
 
 @pytest.mark.parametrize("mode", ["replace", "append"])
 def test_a_file_that_cannot_grow_is_told(folder: Path, mode: Literal["replace", "append"]) -> None:
-    with ten_bytes(), pytest.raises(ConnectorError, match=r"orders\.ndjson cannot be written: File too large"):
+    with ten_bytes(), pytest.raises(ConnectorError, match=r"orders\.ndjson' cannot be written: File too large"):
         write(writer(folder, mode=mode), *({"id": number} for number in range(10)))
     assert [path.name for path in folder.iterdir()] == (["orders.ndjson"] if mode == "append" else [])
+
+
+# --- other formats ------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("path", "holds"),
+    [
+        ("o.csv", b"id,name\r\n1,Ana\r\n2,\r\n"),
+        ("o.json", b'[\n{"id":1,"name":"Ana"},\n{"id":2}\n]\n'),
+        ("o.ndjson", b'{"id":1,"name":"Ana"}\n{"id":2}\n'),
+        (
+            "o.xml",
+            (
+                b'<?xml version="1.0" encoding="UTF-8"?>\n<records>\n  <record><id>1</id><name>Ana</name></record>\n'
+                b"  <record><id>2</id></record>\n</records>\n"
+            ),
+        ),
+    ],
+)
+def test_a_file_is_written_in_the_format_of_its_name(folder: Path, path: str, holds: bytes) -> None:
+    write(writer(folder, path), {"id": 1, "name": "Ana"}, {"id": 2})
+    assert (folder / path).read_bytes() == holds
+
+
+def test_a_csv_is_continued_with_the_columns_it_has(folder: Path) -> None:
+    (folder / "o.csv").write_bytes(b"name,id\r\nAna,1\r\nBe")  # a sync was cut off
+    with writer(folder, "o.csv", "append") as to:
+        outcomes = list(to.push([{"id": 2, "name": "Bea"}, {"id": 3, "more": 1}]))
+    assert [outcome.refused for outcome in outcomes] == [
+        None,
+        "the file has no column 'more'. Name all of them in 'columns'",
+    ]
+    assert (folder / "o.csv").read_bytes() == b"name,id\r\nAna,1\r\nBe\nBea,2\r\n"
+
+
+def test_each_sync_has_its_own_file_where_the_path_holds_its_time(folder: Path) -> None:
+    write(writer(folder, "out/orders-{time}.csv"), {"id": 1})
+    [path] = (folder / "out").iterdir()
+    assert re.fullmatch(r"orders-\d{8}T\d{6}Z\.csv", path.name)
+
+
+def test_a_pipe_in_place_of_a_file_hangs_nobody(folder: Path) -> None:
+    os.mkfifo(folder / "pipe.ndjson")
+    with pytest.raises(ConnectorError, match=r"cannot be written|no ordinary file"):
+        write(writer(folder, "pipe.ndjson", "append"))
+    with pytest.raises(ConnectorError, match="no ordinary file"):
+        read_all(folder, "pipe.ndjson")
+
+
+def test_a_link_that_is_put_there_in_between_is_not_followed(folder: Path, tmp_path: Path) -> None:
+    """What `inside` resolved is opened name by name, and by then a link can only be a trap."""
+    (folder / "trap").symlink_to(tmp_path)
+    with pytest.raises(OSError, match=r"Not a directory|symbolic links"):
+        _descend(folder, ["trap"], make=False)
+
+
+# --- as a source --------------------------------------------------------------------------------------------------
+
+
+def reader(folder: Path, path: str, log: Log | None = None, **more: Any) -> FileReader:
+    return FileReader(FileSource(path=path, **more), context(log, files=folder, page_size=2))
+
+
+def read_all(folder: Path, path: str, log: Log | None = None, **more: Any) -> list[Page]:
+    with reader(folder, path, log, **more) as opened:
+        return list(opened.pages())
+
+
+def ids(found: list[Page]) -> list[list[Any]]:
+    return [[record["id"] for record in page.records] for page in found]
+
+
+@pytest.mark.parametrize("path", ["o.csv", "o.json", "o.ndjson", "o.xml"])
+def test_what_was_written_can_be_read(folder: Path, path: str) -> None:
+    written = [{"id": f"{n}", "name": 'Ana, "Bea" <&>\n\u2028😀'} for n in range(3)]
+    write(writer(folder, path), *written)
+    found = read_all(folder, path)
+    assert [record for page in found for record in page.records] == written
+    assert [len(page.records) for page in found] == [2, 1]
+
+
+def test_files_are_read_in_the_order_of_their_names_and_told(folder: Path) -> None:
+    for name, number in (("b.ndjson", 2), ("a.ndjson", 1), (".hidden.ndjson", 3), ("c.csv", 4)):
+        (folder / "in").mkdir(exist_ok=True)
+        (folder / "in" / name).write_text(f'{{"id":{number}}}\n')
+    (folder / "in" / "folder.ndjson").mkdir()
+    log = Log()
+    assert ids(read_all(folder, "in/*.ndjson", log)) == [[1], [2]]
+    assert log.said == [
+        "Reading in/a.ndjson, 9 bytes",
+        "in/a.ndjson is read: 1 records",
+        "Reading in/b.ndjson, 9 bytes",
+        "in/b.ndjson is read: 1 records",
+    ]
+
+
+def test_a_pattern_without_files_is_no_fault_and_a_missing_file_is(folder: Path) -> None:
+    log = Log()
+    assert read_all(folder, "in/*.csv", log) == []
+    assert log.said == ["No file is there as in/*.csv"]
+    with pytest.raises(ConnectorError, match=r"There is no file 'in/o\.csv'"):
+        read_all(folder, "in/o.csv")
+
+
+@pytest.mark.parametrize("path", ["../*.csv", "/etc/*.csv", "a/../../*.csv", "../o.csv", "/etc/passwd", "link/o.csv"])
+def test_a_source_s_path_that_leads_out_is_refused(folder: Path, tmp_path: Path, path: str) -> None:
+    (tmp_path / "o.csv").write_text("id\n1\n")
+    (folder / "link").symlink_to(tmp_path)
+    with pytest.raises(ConnectorError, match="leads out of SYNCTAIL_FILES"):
+        read_all(folder, path)
+
+
+def test_a_link_out_is_left_out_of_what_a_pattern_finds(folder: Path, tmp_path: Path) -> None:
+    (tmp_path / "secret.csv").write_text("id\n1\n")
+    (folder / "a.csv").symlink_to(tmp_path / "secret.csv")
+    (folder / "b.csv").write_text("id\n2\n")
+    (folder / "c.csv").symlink_to("b.csv")
+    log = Log()
+    assert ids(read_all(folder, "*.csv", log)) == [["2"]]
+    assert "Left out: The path 'a.csv' leads out" in log[0]
+
+
+def test_what_is_broken_is_named_with_its_file_and_line(folder: Path) -> None:
+    (folder / "o.csv").write_text("id,name\n1,Ana\n2,Bea\n3\n")
+    opened = reader(folder, "o.csv").pages()
+    assert [record["id"] for record in next(opened).records] == ["1", "2"]
+    with pytest.raises(ConnectorError, match=r"o\.csv: line 4: it has 1 field, and the header has 2 fields\."):
+        next(opened)
+
+
+def test_files_that_were_read_go_where_they_are_to_go_when_all_is_done(folder: Path) -> None:
+    for name in ("a.csv", "b.csv"):
+        (folder / name).write_text("id\n1\n")
+    with reader(folder, "*.csv", after="move") as opened:
+        list(opened.pages())
+        assert sorted(one.name for one in folder.iterdir()) == ["a.csv", "b.csv"]
+    assert [str(one.relative_to(folder)) for one in sorted(folder.rglob("*.csv"))] == ["done/a.csv", "done/b.csv"]
+    (folder / "a.csv").write_text("id\n2\n")
+    read_all(folder, "a.csv", after="move")
+    assert len(list((folder / "done").iterdir())) == 3  # nothing there is written over
+    assert (folder / "done" / "a.csv").read_text() == "id\n1\n"
+    (folder / "a.csv").write_text("id\n3\n")
+    read_all(folder, "a.csv", after="delete")
+    assert not (folder / "a.csv").exists()
+
+
+def test_files_stay_when_the_sync_fails_or_they_have_changed(folder: Path) -> None:
+    (folder / "a.csv").write_text("id\n1\n")
+    with suppress(Interrupted), reader(folder, "*.csv", after="delete") as opened:
+        list(opened.pages())
+        raise Interrupted
+    assert (folder / "a.csv").exists()
+    log = Log()
+    with reader(folder, "*.csv", log, after="delete") as opened:
+        list(opened.pages())
+        (folder / "a.csv").write_text("id\n1\n2\n")
+    assert (folder / "a.csv").exists()
+    assert log == ["a.csv has changed since it was read, and stays for the next sync"]
+
+
+def test_checks_of_files_make_nothing(folder: Path) -> None:
+    (folder / "a.csv").write_text("id\n1\n")
+    (folder / "bad.csv").write_text("id,id\n")
+    assert reader(folder, "*.csv").check() == "2 files; a.csv can be read"
+    assert reader(folder, "x/*.csv").check() == "no file is there now as x/*.csv"
+    with pytest.raises(ConnectorError, match="the column 'id' is there twice"):
+        reader(folder, "bad.csv").check()
+    assert "may be written" in writer(folder, "new/o.csv").check()
+    with pytest.raises(ConnectorError, match="is not a folder"):
+        writer(folder, "a.csv/o.csv").check()
+    assert sorted(one.name for one in folder.iterdir()) == ["a.csv", "bad.csv"]

@@ -3,72 +3,26 @@
 from __future__ import annotations
 
 import base64
-import json
+import gzip
+import socket
 import threading
 import time
+from contextlib import suppress
 from datetime import UTC, datetime, timedelta
 from email.utils import format_datetime
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from pathlib import Path
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from jobs.connectors import ConnectorError, Context, Page
+from jobs.connectors import ConnectorError, NotSignedIn, Page, Unreachable
 from jobs.connectors.http import HttpReader
+from jobs.connectors.http_client import ANSWER_BYTES
 from jobs.records import BasicAuth, BearerAuth, HeaderAuth, HttpSource, Paging, Secret
+from tests.connecting import Answer, Log, Site, context
 from tests.support import free_port
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Mapping
-
-SECRETS = {"TOKEN": "the-token-of-the-shop", "ODD": "süß"}
-
-
-class Answer(NamedTuple):
-    body: Any = None
-    status: int = 200
-    headers: Mapping[str, str] = {}
-
-
-class Asked(NamedTuple):
-    path: str
-    headers: Any
-
-
-class Site:
-    """A server on a free port. `answers` get the path with its query, and the number of requests so far."""
-
-    def __init__(self) -> None:
-        self.asked: list[Asked] = []
-        self.answers: Callable[[str, int], Answer] = lambda *_: Answer([])
-        site = self
-
-        class Handler(BaseHTTPRequestHandler):
-            def do_GET(self) -> None:
-                site.asked.append(Asked(self.path, self.headers))
-                answer = site.answers(self.path, len(site.asked))
-                body = answer.body if isinstance(answer.body, bytes) else json.dumps(answer.body).encode()
-                self.send_response(answer.status)
-                for name, value in answer.headers.items():
-                    self.send_header(name, value)
-                self.send_header("Content-Length", str(len(body)))
-                self.end_headers()
-                self.wfile.write(body)
-
-            def log_message(self, *_: Any) -> None: ...
-
-        self.server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-        self.server.daemon_threads = True
-        self.url = f"http://127.0.0.1:{self.server.server_port}"
-        threading.Thread(target=self.server.serve_forever, args=(0.02,), daemon=True).start()
-
-    def always(self, answer: Answer) -> None:
-        self.answers = lambda *_: answer
-
-    def close(self) -> None:
-        self.server.shutdown()
-        self.server.server_close()
+    from collections.abc import Iterator
 
 
 @pytest.fixture
@@ -85,17 +39,8 @@ def elsewhere() -> Iterator[Site]:
     site.close()
 
 
-class Log(list[str]):
-    """Collects what a connector warns of."""
-
-    def warning(self, text: str, **_: Any) -> None:
-        self.append(text)
-
-
-def pages(source: HttpSource, *, attempts: int = 2, log: Log | None = None) -> list[Page]:
-    collects: Any = Log() if log is None else log
-    context = Context(collects, SECRETS, Path(), page_size=7, max_attempts=attempts)
-    with HttpReader(source, context) as reader:
+def pages(source: HttpSource, *, attempts: int = 2, log: Log | None = None, **more: Any) -> list[Page]:
+    with HttpReader(source, context(log, max_attempts=attempts, **more)) as reader:
         return list(reader.pages())
 
 
@@ -183,6 +128,126 @@ def test_a_next_page_that_is_no_address_is_told(site: Site, target: str) -> None
     site.always(Answer([{"id": 1}], headers=link(target)))
     with pytest.raises(ConnectorError, match="next page"):
         pages(orders(site))
+
+
+# --- pages by number, cursor, or an address in the body -----------------------------------------------------------
+
+
+def numbered(site: Site, count: int, *, param: str = "page", first: int = 1, size: int = 2) -> None:
+    """Answers with `count` records, `size` of them on a page."""
+
+    def answer(path: str, _: int) -> Answer:
+        page = int(dict(part.split("=") for part in path.partition("?")[2].split("&"))[param]) - first
+        return Answer([{"id": n} for n in range(page * size, min(count, (page + 1) * size))])
+
+    site.answers = answer
+
+
+def test_pages_are_counted_up_until_one_is_empty(site: Site) -> None:
+    numbered(site, 5)
+    assert ids(pages(orders(site, paging=Paging("page")))) == [[0, 1], [2, 3], [4], []]
+    assert [asked.path for asked in site.asked][:2] == ["/orders?limit=7&page=1", "/orders?limit=7&page=2"]
+
+
+def test_the_first_page_and_the_names_may_be_others(site: Site) -> None:
+    numbered(site, 3, param="p", first=0)
+    paging = Paging("page", param="p", first=0, size=2, size_param="per")
+    assert ids(pages(orders(site, paging=paging))) == [[0, 1], [2], []]
+    assert site.asked[0].path == "/orders?per=2&p=0"
+
+
+def test_no_size_is_sent_where_none_is_wanted(site: Site) -> None:
+    pages(orders(site, paging=Paging("page", size_param="")))
+    assert site.asked[0].path == "/orders?page=1"
+
+
+def test_pages_end_with_the_total_where_it_is_known(site: Site) -> None:
+    site.answers = lambda _, count: Answer({"meta": {"total": 4}, "orders": [{"id": count * 2}, {"id": count * 2 + 1}]})
+    found = pages(orders(site, records="orders", paging=Paging("page", total="meta.total")))
+    assert [page.total for page in found] == [4, 4]
+    assert len(site.asked) == 2
+
+
+def test_pages_end_where_the_answer_says_that_there_is_no_next(site: Site) -> None:
+    site.answers = lambda _, count: Answer({"more": count < 3, "orders": [{"id": count}]})
+    found = pages(orders(site, records="orders", paging=Paging("page", next="more && `1`")))
+    assert ids(found) == [[1], [2], [3]]
+
+
+def test_a_source_that_ignores_the_page_is_noticed(site: Site) -> None:
+    site.always(Answer([{"id": 1}]))
+    with pytest.raises(ConnectorError, match="the very records of the page before"):
+        pages(orders(site, paging=Paging("page")))
+    assert len(site.asked) == 2
+
+
+def test_a_cursor_leads_from_page_to_page(site: Site) -> None:
+    cursors = {1: "a/b+c=", 2: 17, 3: None}
+    site.answers = lambda _, count: Answer({"meta": {"next": cursors[count]}, "orders": [{"id": count}]})
+    paging = Paging("cursor", param="after", next="meta.next", size=50)
+    assert ids(pages(orders(site, records="orders", paging=paging))) == [[1], [2], [3]]
+    assert [asked.path for asked in site.asked] == [
+        "/orders?limit=50",
+        "/orders?limit=50&after=a%2Fb%2Bc%3D",
+        "/orders?limit=50&after=17",
+    ]
+
+
+@pytest.mark.parametrize("style", ["link", "cursor"])
+def test_an_address_in_the_body_is_followed(site: Site, style: Any) -> None:
+    site.answers = lambda _, count: Answer(
+        {"next": f"{site.url}/orders?page=2" if count == 1 else "", "orders": [{"id": count}]}
+    )
+    assert ids(pages(orders(site, records="orders", paging=Paging(style, next="next")))) == [[1], [2]]
+    assert site.asked[1].path == "/orders?page=2"
+
+
+@pytest.mark.parametrize("style", ["link", "cursor"])
+def test_an_address_in_the_body_on_another_server_is_refused(site: Site, elsewhere: Site, style: Any) -> None:
+    site.always(Answer({"next": f"{elsewhere.url}/orders", "orders": [{"id": 1}]}))
+    with pytest.raises(ConnectorError, match="credentials are not sent to another server"):
+        pages(orders(site, records="orders", paging=Paging(style, next="next"), auth=BearerAuth(Secret("TOKEN"))))
+    assert elsewhere.asked == []
+
+
+def test_a_cursor_that_comes_again_is_noticed(site: Site) -> None:
+    site.answers = lambda _, count: Answer({"next": f"c{count % 2}", "orders": [{"id": count}]})
+    with pytest.raises(ConnectorError, match="never ends"):
+        pages(orders(site, records="orders", paging=Paging("cursor", next="next")))
+    assert len(site.asked) == 3
+
+
+def test_empty_pages_without_end_are_noticed(site: Site) -> None:
+    site.answers = lambda _, count: Answer({"next": f"c{count}", "orders": []})
+    with pytest.raises(ConnectorError, match="100th page without a record"):
+        pages(orders(site, records="orders", paging=Paging("cursor", next="next")))
+
+
+def test_a_cursor_that_is_no_text_is_told(site: Site) -> None:
+    site.always(Answer({"next": {"a": 1}, "orders": [{"id": 1}]}))
+    with pytest.raises(ConnectorError, match=r"holds \{'a': 1\} at 'next': no next page"):
+        pages(orders(site, records="orders", paging=Paging("cursor", next="next")))
+
+
+def test_records_may_be_an_expression(site: Site) -> None:
+    site.always(Answer({"data": [{"order": {"id": 1}}, {"order": {"id": 2}}], "my-list": [{"id": 3}]}))
+    assert ids(pages(orders(site, records="data[].order"))) == [[1, 2]]
+    assert ids(pages(orders(site, records="my-list"))) == [[3]]
+
+
+def test_requests_keep_the_pace(site: Site) -> None:
+    numbered(site, 6)
+    began = time.monotonic()
+    assert len(pages(orders(site, paging=Paging("page"), rate_per_s=20))) == 4
+    assert time.monotonic() - began >= 0.15
+
+
+def test_what_came_over_the_wire_is_kept_where_it_is_wanted(site: Site) -> None:
+    body = b'{"orders": [ {"id":  1} ]}'
+    site.always(Answer(body, headers={"Content-Type": "application/hal+json; charset=utf-8"}))
+    [page] = pages(orders(site, records="orders"), keep_raw=True)
+    assert (page.raw, page.type, page.ending) == (body, "application/hal+json", "json")
+    assert pages(orders(site, records="orders"))[0].raw is None
 
 
 # --- credentials --------------------------------------------------------------------------------------------------
@@ -284,13 +349,13 @@ def test_it_gives_up_after_so_many_attempts(site: Site) -> None:
 
 
 def test_a_server_that_is_not_there_is_told() -> None:
-    with pytest.raises(ConnectorError, match=r"failed 1 times, last with: .*refused"):
+    with pytest.raises(ConnectorError, match=r"failed once, with: .*refused"):
         pages(HttpSource(url=f"http://127.0.0.1:{free_port()}/orders"), attempts=1)
 
 
 @pytest.mark.parametrize("status", [401, 403])
 def test_refused_credentials_are_told_and_not_tried_again(site: Site, status: int) -> None:
-    site.always(Answer(status=status))
+    site.always(Answer(b"", status=status))
     with pytest.raises(ConnectorError, match=rf"answered {status} \w+\. Check the credentials of this source"):
         pages(orders(site))
     assert len(site.asked) == 1
@@ -332,3 +397,96 @@ def test_an_answer_of_another_shape_is_told(site: Site, records: str, body: Any,
 def test_an_address_that_is_none_is_told(url: str) -> None:
     with pytest.raises(ConnectorError):
         pages(HttpSource(url=url))
+
+
+# --- answers that would hurt --------------------------------------------------------------------------------------
+
+
+def test_an_answer_may_be_compressed(site: Site) -> None:
+    site.always(Answer(gzip.compress(b'[{"id": 1}]'), headers={"Content-Encoding": "gzip"}))
+    assert ids(pages(orders(site))) == [[1]]
+
+
+def test_an_answer_over_the_limit_is_told_and_not_read(site: Site) -> None:
+    bomb = gzip.compress(b"[" + b" " * (ANSWER_BYTES + 1))
+    site.always(Answer(bomb, headers={"Content-Encoding": "gzip"}))
+    with pytest.raises(ConnectorError, match=r"answered with more than 32 MiB\. Ask for smaller pages"):
+        pages(orders(site))
+
+
+def test_a_coding_that_was_not_asked_for_is_not_unpacked(site: Site) -> None:
+    site.always(Answer(b"x", headers={"Content-Encoding": "zstd"}))
+    with pytest.raises(ConnectorError, match="in the coding 'zstd'"):
+        pages(orders(site))
+
+
+@pytest.mark.parametrize("headers", [{"Content-Encoding": "gzip"}, {"Content-Length": "1000"}], ids=["gzip", "length"])
+def test_an_answer_that_breaks_off_is_asked_for_again(site: Site, headers: dict[str, str]) -> None:
+    broken = Answer(b"[", headers={**headers, "Connection": "close"})
+    site.answers = lambda _, count: Answer([{"id": 1}]) if count == 2 else broken
+    log = Log()
+    assert ids(pages(orders(site), log=log)) == [[1]]
+    assert "attempt 1 of 2" in log[0]
+
+
+def test_a_server_that_says_nothing_is_given_up(site: Site) -> None:
+    release = threading.Event()
+
+    def wait(*_: object) -> Answer:
+        release.wait(10)
+        return Answer([])
+
+    site.answers = wait
+    with pytest.raises(Unreachable, match=r"failed once, with: no answer in time \(ReadTimeout\)"):
+        pages(orders(site), attempts=1, patience_s=0.1)
+    release.set()
+
+
+def test_a_server_that_drips_is_given_up() -> None:
+    """A byte now and then is no silence."""
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        over = threading.Event()
+
+        def drip() -> None:
+            connection, _ = listener.accept()
+            with connection, suppress(OSError):
+                connection.sendall(b"HTTP/1.1 200 OK\r\nContent-Length: 1000\r\n\r\n")
+                while not over.wait(0.02):
+                    connection.sendall(b" ")
+
+        thread = threading.Thread(target=drip)
+        thread.start()
+        url = f"http://127.0.0.1:{listener.getsockname()[1]}/"
+        with pytest.raises(Unreachable, match="the answer took longer than 1 s"):
+            pages(HttpSource(url=url), attempts=1, patience_s=0.1)
+        over.set()
+        thread.join(5)
+
+
+# --- the check ----------------------------------------------------------------------------------------------------
+
+
+def check(source: HttpSource) -> str:
+    return HttpReader(source, context(max_attempts=1, page_size=1)).check()
+
+
+def test_a_check_asks_for_one_page(site: Site) -> None:
+    site.always(Answer({"orders": [{"id": 1}]}))
+    assert check(orders(site, records="orders")) == "answered 200 OK with 1 records"
+    assert [asked.path for asked in site.asked] == ["/orders?limit=1"]
+
+
+@pytest.mark.parametrize(
+    ("answer", "kind"),
+    [
+        (Answer(status=401), NotSignedIn),
+        (Answer(status=503), Unreachable),
+        (Answer(status=404), ConnectorError),
+        (Answer([]), ConnectorError),
+    ],
+)
+def test_a_check_tells_what_is_wrong(site: Site, answer: Answer, kind: type[ConnectorError]) -> None:
+    site.always(answer)
+    with pytest.raises(ConnectorError) as told:
+        check(orders(site, records="orders"))
+    assert type(told.value) is kind

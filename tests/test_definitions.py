@@ -104,7 +104,9 @@ def test_what_is_no_definition_at_all_is_told(given: object) -> None:
 
 
 def test_a_kind_that_is_missing_is_told_with_those_there_are() -> None:
-    assert told(destination={"table": "x"}) == {"destination.kind": "is missing; takes 'sql' or 'file'"}
+    assert told(destination={"table": "x"}) == {
+        "destination.kind": "is missing; takes 'http' or 'sql' or 'file' or 'sftp'"
+    }
     assert told(source=5) == {"source": "takes an object, got 5"}
 
 

@@ -1,18 +1,32 @@
-"""What a sync reads from and writes to: one file for each kind of system, behind the two protocols below.
+"""What a sync reads from and writes to: a file or two for each kind of system, behind the two protocols below.
 
 A connector knows nothing of syncs, Redis or counts. It tells what it does to the log it is given, and raises
 `ConnectorError` with a sentence for the person who reads that log.
+
+`http`, `http_post` over `http_client` · `sql`, `sql_source` over `database` · `file` over `folder`, `sftp` over `ssh`,
+both with `files` and `formats` · `retries` and `pace` for all that go over a network.
 """
 
 from __future__ import annotations
 
 import json
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple, Protocol
 
 import msgspec
 
-from jobs.records import FileDestination, HttpSource, InboundSource, Service, SqlDestination
+from jobs.records import (
+    FileDestination,
+    FileSource,
+    HttpDestination,
+    HttpSource,
+    InboundSource,
+    Service,
+    SftpDestination,
+    SftpSource,
+    SqlDestination,
+    SqlSource,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
@@ -22,18 +36,39 @@ if TYPE_CHECKING:
     from jobs.logwriter import LogWriter
 
 Record = dict[str, Any]
+State = Literal["operational", "unreachable", "authentication failed", "misconfigured"]
 
 
 class ConnectorError(Exception):
-    """A system did not do what was asked: which one, what it said, what to do."""
+    """A system did not do what was asked: which one, what it said, what to do. By itself: a wrong definition."""
+
+    state: State = "misconfigured"
+
+
+class Unreachable(ConnectorError):
+    """It does not answer, or not now."""
+
+    state: State = "unreachable"
+
+
+class NotSignedIn(ConnectorError):
+    """It does not take the credentials."""
+
+    state: State = "authentication failed"
 
 
 class Page(NamedTuple):
     """Records as they came, in order. `total`: how many there will be in all, where the system says so.
-    `pulled_at_ms`: Unix time, where they were pulled by an earlier sync."""
+
+    `raw`: what came over the wire, where that is kept (`Context.keep_raw`) and means something; `type`: its media type;
+    `ending`: of a file's name, without the dot. `pulled_at_ms`: Unix time, where they were pulled by an earlier sync.
+    """
 
     records: list[Record]
     total: int | None = None
+    raw: bytes | None = None
+    type: str = "application/json"
+    ending: str = "json"
     pulled_at_ms: int = 0
 
 
@@ -48,10 +83,16 @@ class Source(Protocol):
     def pages(self) -> Iterator[Page]:
         """Everything, page by page. Raises `ConnectorError`."""
 
+    def check(self) -> str:
+        """Reads no more than is needed to see that it would work, and says what it saw. Raises `ConnectorError`."""
+
 
 class Destination(Protocol):
     def push(self, records: Sequence[Record]) -> Iterator[Outcome]:
         """One outcome for each record, in order. Raises `ConnectorError` when the system itself fails."""
+
+    def check(self) -> str:
+        """Writes nothing, and says what it saw. Raises `ConnectorError`. Needs no entering of the context."""
 
 
 @dataclass(frozen=True)
@@ -63,6 +104,10 @@ class Context:
     files: Path
     page_size: int
     max_attempts: int
+    sync_id: str = ""
+    keep_raw: bool = False
+    patience_s: float = 30.0
+    """The longest silence of a system that is waited through."""
 
     def secret(self, name: str) -> str:
         try:
@@ -77,6 +122,18 @@ def open_source(service: Service, context: Context) -> AbstractContextManager[So
             from jobs.connectors.http import HttpReader  # noqa: PLC0415 - a sync loads only the connectors it uses
 
             return HttpReader(service.source, context)
+        case SqlSource():
+            from jobs.connectors.sql_source import SqlReader  # noqa: PLC0415
+
+            return SqlReader(service.source, context)
+        case FileSource():
+            from jobs.connectors.file import FileReader  # noqa: PLC0415
+
+            return FileReader(service.source, context)
+        case SftpSource():
+            from jobs.connectors.sftp import SftpReader  # noqa: PLC0415
+
+            return SftpReader(service.source, context)
         case InboundSource():
             from jobs.given import Posted  # noqa: PLC0415
 
@@ -84,16 +141,25 @@ def open_source(service: Service, context: Context) -> AbstractContextManager[So
 
 
 def open_destination(service: Service, context: Context) -> AbstractContextManager[Destination]:
-    """Leaving the context without an exception completes what was pushed; with one, `file` gives up its new file."""
+    """Leaving the context without an exception completes what was pushed; with one, `file` and `sftp` give up their new
+    file."""
     match service.destination:
+        case HttpDestination():
+            from jobs.connectors.http_post import HttpWriter  # noqa: PLC0415
+
+            return HttpWriter(service.destination, context)
         case SqlDestination():
             from jobs.connectors.sql import SqlWriter  # noqa: PLC0415
 
-            return SqlWriter(service.destination)
+            return SqlWriter(service.destination, context)
         case FileDestination():
             from jobs.connectors.file import FileWriter  # noqa: PLC0415
 
-            return FileWriter(service.destination, context.files)
+            return FileWriter(service.destination, context)
+        case SftpDestination():
+            from jobs.connectors.sftp import SftpWriter  # noqa: PLC0415
+
+            return SftpWriter(service.destination, context)
 
 
 def as_json(value: Any) -> bytes:  # noqa: ANN401 - a record, or a part of one

@@ -1,73 +1,53 @@
-"""NDJSON files below one folder, and nowhere else. A replaced file is there complete, or as it was before."""
+"""Files below one folder, and nowhere else. A replaced file is there complete, or as it was before."""
 
 from __future__ import annotations
 
-import os
-import tempfile
-from pathlib import Path
-from typing import TYPE_CHECKING, BinaryIO, Self
+from typing import TYPE_CHECKING
 
-from jobs.connectors import ConnectorError, Outcome, Record, as_json
+from jobs.connectors import ConnectorError, Context
+from jobs.connectors.files import FilesReader, FilesWriter, Target
+from jobs.connectors.folder import Folder
+from jobs.connectors.formats import Broken, Writer, columns_of
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from jobs.connectors.folder import AppendedFile
+    from jobs.records import FileDestination, FileSource
 
-    from jobs.records import FileDestination
+
+class FileReader(FilesReader):
+    def __init__(self, source: FileSource, context: Context) -> None:
+        super().__init__(source, context, Folder(context.files, context.log))
 
 
-class FileWriter:
-    def __init__(self, destination: FileDestination, folder: Path) -> None:
-        self._target = inside(folder, destination.path)
-        self._replace = destination.mode == "replace"
-        self._temporary: Path | None = None
-        self._file: BinaryIO
+class FileWriter(FilesWriter):
+    def __init__(self, destination: FileDestination, context: Context) -> None:
+        super().__init__(destination, context)
+        self._layout = destination
+        self._append = destination.mode == "append"
+        self._folder = Folder(context.files, context.log)
 
-    def __enter__(self) -> Self:
+    def check(self) -> str:
+        return f"{self._folder.may_write(self._path)} may be written"
+
+    def _begin(self) -> tuple[Target, Writer]:
+        if not self._append:
+            return self._folder.new(self._path), Writer(self._layout)
+        file = self._folder.appended(self._path)
         try:
-            self._target.parent.mkdir(parents=True, exist_ok=True)
-            if self._replace:
-                handle, name = tempfile.mkstemp(prefix=f".{self._target.name}.", dir=self._target.parent)
-                self._temporary = Path(name)
-                self._file = os.fdopen(handle, "wb")
-            else:
-                self._file = self._target.open("ab")
-        except OSError as error:
-            raise ConnectorError(f"The file {self._target} cannot be written: {error.strerror}.") from None
-        return self
+            return file, self._continuation(file)
+        except BaseException:
+            file.close()
+            raise
 
-    def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
-        try:
-            if self._temporary and kind is None:
-                os.fsync(self._file.fileno())  # else a power cut could leave the new name and no content
-            self._file.close()
-            if self._temporary and kind is None:
-                self._temporary.chmod(0o644)
-                self._temporary.replace(self._target)
-        except OSError as error:
-            raise ConnectorError(f"The file {self._target} cannot be written: {error.strerror}.") from None
-        finally:
-            if self._temporary:
-                self._temporary.unlink(missing_ok=True)
-
-    def push(self, records: Sequence[Record]) -> Iterator[Outcome]:
-        try:
-            self._file.write(b"".join(as_json(record) + b"\n" for record in records))
-            self._file.flush()
-        except OSError as error:
-            raise ConnectorError(f"The file {self._target} cannot be written: {error.strerror}.") from None
-        for record in records:
-            yield Outcome(record)
-
-
-def inside(folder: Path, path: str) -> Path:
-    """The path below `folder`, links resolved; raises `ConnectorError` when it would lead out of it."""
-    root = folder.resolve()
-    try:
-        target = (root / path).resolve()
-    except (OSError, RuntimeError, ValueError) as error:  # links in a circle, a NUL
-        raise ConnectorError(f"The path {path!r} cannot be used: {error}.") from None
-    if target == root or not target.is_relative_to(root):
-        raise ConnectorError(
-            f"The path {path!r} leads out of SYNCTAIL_FILES ({root}), the only folder files may be in."
-        )
-    return target
+    def _continuation(self, file: AppendedFile) -> Writer:
+        if file.is_empty():
+            return Writer(self._layout)
+        if not file.ends_in_a_line():
+            file.write(b"\n")
+        if self._layout.file_format != "csv":
+            return Writer(self._layout, begun=True)
+        with file.reader() as there:
+            try:
+                return Writer(self._layout, columns=columns_of(there, self._layout), begun=True)
+            except Broken as error:
+                raise ConnectorError(f"{self._path}: {error}.") from None

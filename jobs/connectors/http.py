@@ -1,52 +1,46 @@
-"""JSON over HTTP: pages of records, with the server's own wishes (429, `Retry-After`) honoured."""
+"""JSON over HTTP, page by page, with the server's own wishes (429, `Retry-After`) honoured."""
 
 from __future__ import annotations
 
-import base64
-import math
-import random
-import re
-from datetime import UTC, datetime
-from email.utils import parsedate_to_datetime
-from typing import TYPE_CHECKING, Any, Self
+import hashlib
+import json
+from typing import TYPE_CHECKING, Any, NamedTuple, Self
 
 import httpx2
-from tenacity import RetryCallState, Retrying, retry_if_exception_type, stop_after_attempt
+import jmespath
+from jmespath.exceptions import JMESPathError
 
-from jobs.connectors import ConnectorError, Context, Page, Record
-from jobs.records import BasicAuth, BearerAuth, HeaderAuth, HttpSource, Phase
+from jobs.connectors import ConnectorError, Context, Page, Record, Unreachable, as_json
+from jobs.connectors.http_client import Answer, HttpClient, origin, shown, shown_origin, whole_number
+from jobs.connectors.pace import Pace
+from jobs.connectors.retries import Retries, Transient
+from jobs.records import HttpSource, Phase
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-TIMEOUT_S = 30.0
-LONGEST_WAIT_S = 300.0
-TRANSIENT = frozenset({408, 425, 429, 500, 502, 503, 504})
+EMPTY_PAGES = 100
+"""So many pages without a record, one after the other, are taken for paging that never ends."""
 
 
-class _Transient(Exception):
-    """Worth another try, after `wait_s` where the server said so."""
+class _Got(NamedTuple):
+    """`content`: the whole of the answer, decoded."""
 
-    def __init__(self, what: str, wait_s: float | None = None) -> None:
-        super().__init__(what)
-        self.wait_s = wait_s
+    answer: Answer
+    content: Any
+    records: list[Record]
 
 
 class HttpReader:
     def __init__(self, source: HttpSource, context: Context) -> None:
         self._source = source
-        self._log = context.log
-        self._page_size = context.page_size
-        self._attempts = context.max_attempts
-        try:
-            self._first = httpx2.URL(source.url)
-        except httpx2.InvalidURL as error:
-            raise ConnectorError(f"The source's address cannot be used: {error}.") from None
-        self._origin = _origin(self._first)
-        try:
-            self._client = httpx2.Client(timeout=TIMEOUT_S, headers=_headers(source, context))
-        except UnicodeEncodeError:
-            raise ConnectorError("The source's credentials hold characters that a header cannot carry.") from None
+        self._paging = source.paging
+        self._keep_raw = context.keep_raw
+        self._page_size = source.paging.size or context.page_size
+        self._client = HttpClient(source.url, source.auth, context, what="this source")
+        self._first = httpx2.URL(source.url)
+        self._pace = Pace(source.rate_per_s)
+        self._retries = Retries(context, Phase.PULL)
 
     def __enter__(self) -> Self:
         return self
@@ -55,136 +49,168 @@ class HttpReader:
         self._client.close()
 
     def pages(self) -> Iterator[Page]:
-        url: httpx2.URL | None = self._first
-        if self._source.paging.style == "link":
-            url = self._first.copy_merge_params({self._source.paging.param: str(self._page_size)})
-        seen: set[str] = set()
+        url: httpx2.URL | None = self._start()
+        watch = _Watch()
+        pulled = 0
         while url is not None:
-            if str(url) in seen:
-                raise ConnectorError(f"{url} names itself as its next page: the paging of this source never ends.")
-            seen.add(str(url))
-            answer = self._get(url)
-            yield Page(self._records(answer), _total(answer))
-            url = self._next(answer) if self._source.paging.style == "link" else None
+            watch.asks(url)
+            got = self._get(url)
+            watch.got(url, got.records)
+            total = self._total(got)
+            pulled += len(got.records)
+            yield self._page(got, total)
+            url = self._next(got, url, total, pulled)
 
-    def _next(self, answer: httpx2.Response) -> httpx2.URL | None:
-        link = answer.links.get("next", {}).get("url")
-        if not link:
-            return None
+    def check(self) -> str:
         try:
-            url = answer.url.join(link)
-        except httpx2.InvalidURL as error:
-            raise ConnectorError(f"{answer.url} names a next page that is no address: {error}.") from None
-        if _origin(url) != self._origin:
-            raise ConnectorError(
-                f"The next page is said to be at {_shown(url)}, not at {_shown(self._first)}: "
-                "credentials are not sent to another server. Check the source's address."
-            )
+            got = self._get(self._start())
+            return f"answered {got.answer.status_line} with {len(got.records):,} records"
+        finally:
+            self._client.close()
+
+    def _start(self) -> httpx2.URL:
+        url = self._first
+        if self._paging.style != "none" and self._paging.size_name:
+            url = url.copy_merge_params({self._paging.size_name: str(self._page_size)})
+        if self._paging.style == "page":
+            url = url.copy_set_param(self._paging.param_name, str(self._paging.first))
         return url
 
-    def _get(self, url: httpx2.URL) -> httpx2.Response:
-        retrying = Retrying(
-            retry=retry_if_exception_type(_Transient),
-            stop=stop_after_attempt(self._attempts),
-            wait=_wait,
-            before_sleep=self._say_retry,
-            reraise=True,
-        )
-        try:
-            return retrying(self._try, url)
-        except _Transient as error:
-            raise ConnectorError(f"{url} failed {self._attempts} times, last with: {error}.") from None
+    # --- from page to page ----------------------------------------------------------------------------------------
 
-    def _try(self, url: httpx2.URL) -> httpx2.Response:
-        try:
-            answer = self._client.get(url)
-        except (httpx2.UnsupportedProtocol, httpx2.LocalProtocolError) as error:
-            raise ConnectorError(f"{url} cannot be asked: {error}.") from None
-        except httpx2.RequestError as error:
-            raise _Transient(str(error) or type(error).__name__) from None
-        if answer.status_code in TRANSIENT:
-            raise _Transient(_status(answer), _retry_after(answer))
-        if answer.status_code in (401, 403):
-            raise ConnectorError(f"{url} answered {_status(answer)}. Check the credentials of this source.")
-        if not answer.is_success:
-            raise ConnectorError(f"{url} answered {_status(answer)}: {answer.text[:500]}")
-        return answer
+    def _next(self, got: _Got, url: httpx2.URL, total: int | None, pulled: int) -> httpx2.URL | None:  # noqa: PLR0911
+        match self._paging.style:
+            case "link":
+                link = self._found(got) if self._paging.next else got.answer.links.get("next", {}).get("url")
+                return self._joined(url, link) if link else None
+            case "cursor":
+                cursor = self._found(got)
+                if not cursor:
+                    return None
+                if cursor.startswith(("http://", "https://")):
+                    return self._joined(url, cursor)
+                return url.copy_set_param(self._paging.param_name, cursor)
+            case "page":
+                complete = total is not None and pulled >= total
+                if not got.records or complete or (self._paging.next and not self._found(got)):
+                    return None
+                number = int(url.params[self._paging.param_name]) + 1
+                return url.copy_set_param(self._paging.param_name, str(number))
+            case "none":
+                return None
 
-    def _say_retry(self, state: RetryCallState) -> None:
-        error = state.outcome.exception() if state.outcome else None
-        wait_s = state.next_action.sleep if state.next_action else 0
-        self._log.warning(
-            f"{error}: attempt {state.attempt_number} of {self._attempts}, next one in {wait_s:.1f} s",
-            phase=Phase.PULL.value,
-        )
-
-    def _records(self, answer: httpx2.Response) -> list[Record]:
-        try:
-            found: Any = answer.json()
-        except (ValueError, RecursionError):
-            raise ConnectorError(f"{answer.url} did not answer with JSON, but: {answer.text[:200]!r}") from None
-        if self._source.records:
-            if not isinstance(found, dict) or self._source.records not in found:
-                raise ConnectorError(f"The answer of {answer.url} has no member {self._source.records!r}.")
-            found = found[self._source.records]
-        if not isinstance(found, list) or not all(isinstance(record, dict) for record in found):
+    def _found(self, got: _Got) -> str:
+        """What the answer holds at `next`; empty where that is nothing."""
+        value = _search(self._paging.next, got.content)
+        if value is None or value is False or value == "":
+            return ""
+        if not isinstance(value, str | int):
             raise ConnectorError(
-                f"{answer.url}: expected a list of objects under {self._source.records or 'the top'!r}."
+                f"{shown(got.answer.url)} holds {value!r:.100} at {self._paging.next!r}: no next page."
             )
+        return str(value)
+
+    def _joined(self, url: httpx2.URL, link: str) -> httpx2.URL:
+        try:
+            joined = url.join(link)
+        except httpx2.InvalidURL as error:
+            raise ConnectorError(f"{shown(url)} names a next page that is no address: {error}.") from None
+        if origin(joined) != self._client.origin:
+            raise ConnectorError(
+                f"The next page is said to be at {shown_origin(joined)}, not at {shown_origin(self._first)}: "
+                "credentials are not sent to another server. Check the source's address."
+            )
+        return joined
+
+    # --- one page -------------------------------------------------------------------------------------------------
+
+    def _get(self, url: httpx2.URL) -> _Got:
+        try:
+            answer = self._retries(lambda: self._try(url))
+        except Transient as error:
+            times = f"{self._retries.attempts} times, last with" if self._retries.attempts > 1 else "once, with"
+            raise Unreachable(f"{shown(url)} failed {times}: {error}.") from None
+        if not answer.ok:
+            moved = answer.headers.get("Location", "")
+            hint = f" (to {moved[:200]}). Write that address into the service" if moved else ""
+            raise ConnectorError(f"{shown(answer.url)} answered {answer.status_line}{hint}{answer.words()}")
+        content = self._content(answer)
+        return _Got(answer, content, self._records(answer, content))
+
+    def _try(self, url: httpx2.URL) -> Answer:
+        self._pace.turn()
+        return self._client.ask("GET", url, whole=True)
+
+    def _content(self, answer: Answer) -> Any:  # noqa: ANN401 - JSON
+        if answer.status == httpx2.codes.NO_CONTENT:
+            return None
+        try:
+            return json.loads(answer.body)
+        except (ValueError, RecursionError):
+            start = answer.body[:200].decode("utf-8", "replace")
+            raise ConnectorError(f"{shown(answer.url)} did not answer with JSON, but: {start!r}") from None
+
+    def _records(self, answer: Answer, content: Any) -> list[Record]:  # noqa: ANN401 - JSON
+        if answer.status == httpx2.codes.NO_CONTENT:
+            return []
+        wanted = self._source.records
+        found = content
+        if wanted:
+            # A member is taken by its name also where that is no expression: `my-orders`.
+            named = isinstance(content, dict) and wanted in content
+            found = content[wanted] if named else _search(wanted, content)
+            if found is None and not named:
+                raise ConnectorError(f"The answer of {shown(answer.url)} has no member {wanted!r}.")
+        if not isinstance(found, list) or not all(isinstance(record, dict) for record in found):
+            raise ConnectorError(f"{shown(answer.url)}: expected a list of objects under {wanted or 'the top'!r}.")
         return found
 
+    def _total(self, got: _Got) -> int | None:
+        if not self._paging.total:
+            return whole_number(got.answer.headers.get("X-Total-Count", ""))
+        total = _search(self._paging.total, got.content)
+        return total if isinstance(total, int) and not isinstance(total, bool) and total >= 0 else None
 
-def _wait(state: RetryCallState) -> float:
-    """What the server asked for; else 0.5 s, 1 s, 2 s … with jitter, so that many readers do not come back as one."""
-    error = state.outcome.exception() if state.outcome else None
-    asked = error.wait_s if isinstance(error, _Transient) else None
-    if asked is not None:
-        return min(asked, LONGEST_WAIT_S)
-    backoff = min(0.5 * 2.0 ** (state.attempt_number - 1), 30.0)
-    return backoff * random.uniform(0.5, 1.5)  # noqa: S311
+    def _page(self, got: _Got, total: int | None) -> Page:
+        if not self._keep_raw:
+            return Page(got.records, total)
+        media_type = got.answer.headers.get("Content-Type", "").split(";")[0].strip().lower()
+        return Page(got.records, total, got.answer.body, media_type or "application/json")
 
 
-def _retry_after(answer: httpx2.Response) -> float | None:
-    """Seconds, from a number or a date (RFC 9110, 10.2.3); None where the header is absent or neither."""
-    text = answer.headers.get("Retry-After", "")
+class _Watch:
+    """Notices paging that never ends. What it remembers of a page is 16 bytes."""
+
+    def __init__(self) -> None:
+        self._seen: set[bytes] = set()
+        self._last = b""
+        self._empty = 0
+
+    def asks(self, url: httpx2.URL) -> None:
+        mark = _digest(str(url).encode())
+        if mark in self._seen:
+            raise ConnectorError(f"{shown(url)} comes up as a next page again: the paging of this source never ends.")
+        self._seen.add(mark)
+
+    def got(self, url: httpx2.URL, records: list[Record]) -> None:
+        mark = _digest(as_json(records)) if records else b""
+        if records and mark == self._last:
+            raise ConnectorError(
+                f"{shown(url)} answered with the very records of the page before: the source does not take what names "
+                "the page, and its paging never ends. Check 'paging'."
+            )
+        self._empty = 0 if records else self._empty + 1
+        if self._empty >= EMPTY_PAGES:
+            raise ConnectorError(f"{shown(url)} is the {EMPTY_PAGES}th page without a record: the paging never ends.")
+        self._last = mark
+
+
+def _digest(content: bytes) -> bytes:
+    return hashlib.blake2b(content, digest_size=16).digest()
+
+
+def _search(expression: str, content: Any) -> Any:  # noqa: ANN401 - JSON
     try:
-        wait_s = float(text)
-    except ValueError:
-        try:
-            wait_s = (parsedate_to_datetime(text) - datetime.now(UTC)).total_seconds()
-        except (ValueError, TypeError, OverflowError):
-            return None
-    return max(0.0, wait_s) if math.isfinite(wait_s) else None
-
-
-def _total(answer: httpx2.Response) -> int | None:
-    text = answer.headers.get("X-Total-Count", "")
-    return int(text) if re.fullmatch("[0-9]{1,15}", text) else None
-
-
-def _status(answer: httpx2.Response) -> str:
-    return f"{answer.status_code} {answer.reason_phrase}".strip()
-
-
-def _origin(url: httpx2.URL) -> tuple[str, str, int | None]:
-    return url.scheme, url.host, url.port
-
-
-def _shown(url: httpx2.URL) -> str:
-    """The origin as one writes it: two often differ only in scheme or port."""
-    return f"{url.scheme}://{url.netloc.decode()}"
-
-
-def _headers(source: HttpSource, context: Context) -> dict[str, str]:
-    headers = {"Accept": "application/json"}
-    match source.auth:
-        case BearerAuth(token):
-            headers["Authorization"] = f"Bearer {context.secret(token.secret)}"
-        case BasicAuth(user, password):
-            pair = f"{user}:{context.secret(password.secret)}"
-            headers["Authorization"] = f"Basic {base64.b64encode(pair.encode()).decode()}"
-        case HeaderAuth(name, value):
-            headers[name] = context.secret(value.secret)
-        case None:
-            pass
-    return headers
+        return jmespath.search(expression, content)
+    except JMESPathError:  # a function that does not take what the answer holds there, or a name that is no expression
+        return None

@@ -2,99 +2,137 @@
 
 from __future__ import annotations
 
+from itertools import groupby
 from typing import TYPE_CHECKING, Any, Self
 
-from sqlalchemy import column, create_engine, inspect, table
+from sqlalchemy import ARRAY, column, table, text
 from sqlalchemy.dialects import postgresql, sqlite
-from sqlalchemy.exc import (
-    ArgumentError,
-    DBAPIError,
-    NoSuchModuleError,
-    NoSuchTableError,
-    OperationalError,
-    SQLAlchemyError,
-)
+from sqlalchemy.exc import DBAPIError
 
-from jobs.connectors import ConnectorError, Outcome, Record, as_json
+from jobs.connectors import ConnectorError, Context, Outcome, Record, Unreachable, as_json
+from jobs.connectors.database import columns_of, failure, meaning, open_engine, reason, retries
+from jobs.connectors.retries import Transient
+from jobs.records import Phase
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
-    from sqlalchemy import Engine, Executable, TableClause
+    from sqlalchemy import Executable, TableClause
+    from sqlalchemy.engine.interfaces import ReflectedColumn
 
     from jobs.records import SqlDestination
 
 _INSERT = {"sqlite": sqlite.insert, "postgresql": postgresql.insert}
 
+Row = dict[str, Any]
+
 
 class SqlWriter:
-    def __init__(self, destination: SqlDestination) -> None:
+    def __init__(self, destination: SqlDestination, context: Context) -> None:
         self._destination = destination
-        try:
-            self._engine: Engine = create_engine(destination.url)
-        except (ArgumentError, NoSuchModuleError, ImportError, ValueError) as error:
-            raise ConnectorError(f"The destination's address cannot be used: {error}") from None
+        self._log = context.log
+        self._retries = retries(context, Phase.PUSH)
+        self._engine = open_engine(destination, context, what="destination")
         if self._engine.dialect.name not in _INSERT:
             raise ConnectorError(f"A destination of kind sql takes {' or '.join(_INSERT)} addresses.")
-        try:
-            self._columns = self._read_columns()
-        except BaseException:
-            self._engine.dispose()
-            raise
-        self._statement = self._build()
+        self._columns: dict[str, ReflectedColumn] = {}
+        self._lists: set[str] = set()
+        self._statements: dict[frozenset[str], Executable] = {}
 
     def __enter__(self) -> Self:
+        self._columns = self._read_columns()
+        # A column of a list type takes a list; any other takes its JSON.
+        self._lists = {name for name, found in self._columns.items() if isinstance(found["type"], ARRAY)}
         return self
 
     def __exit__(self, *_: object) -> None:
         self._engine.dispose()
 
     def push(self, records: Sequence[Record]) -> Iterator[Outcome]:
-        rows = [{name: _value(record.get(name)) for name in self._columns} for record in records]
-        refused = self._write(rows, 0)
+        refused = self._write([self._row(record) for record in records], 0)
         for position, record in enumerate(records):
             yield Outcome(record, refused.get(position))
 
-    def _write(self, rows: Sequence[dict[str, Any]], start: int) -> dict[int, str]:
+    def check(self) -> str:
+        try:
+            columns = self._read_columns()
+            name = self._destination.table
+            if self._engine.dialect.name == "postgresql" and not self._may_insert():
+                raise ConnectorError(f"The user may not write to the table {name!r}. Grant INSERT and UPDATE.")
+            return f"the table {name!r} is there, with {len(columns)} columns"
+        finally:
+            self._engine.dispose()
+
+    def _may_insert(self) -> bool:
+        quoted = self._engine.dialect.identifier_preparer.quote(self._destination.table)
+        try:
+            with self._engine.connect() as connection:
+                return bool(connection.scalar(text("SELECT has_table_privilege(:name, 'INSERT')"), {"name": quoted}))
+        except DBAPIError as error:
+            raise failure(error) from None
+
+    # --- writing --------------------------------------------------------------------------------------------------
+
+    def _row(self, record: Record) -> Row:
+        """A member that is absent is null, but where the database has a value of its own for it."""
+        return {
+            name: self._value(name, record.get(name))
+            for name, found in self._columns.items()
+            if name in record or not _fills_itself(found)
+        }
+
+    def _value(self, name: str, value: Any) -> Any:  # noqa: ANN401 - a record's value
+        if isinstance(value, dict) or (isinstance(value, list) and name not in self._lists):
+            return as_json(value).decode()
+        return value
+
+    def _write(self, rows: Sequence[Row], start: int) -> dict[int, str]:
         """Write rows in one transaction; where one is refused, halve until it stands alone. Position → reason."""
         if not rows:
             return {}
         try:
-            with self._engine.begin() as connection:
-                connection.execute(self._statement, list(rows))
-        except OperationalError as error:
-            raise ConnectorError(f"The database failed: {_reason(error)}") from None
-        except (
-            DBAPIError,
-            OverflowError,
-            ValueError,
-        ) as error:  # the latter two: a driver's, of a value it cannot send
-            if isinstance(error, DBAPIError) and error.connection_invalidated:
-                raise ConnectorError(f"The database went away: {_reason(error)}") from None
+            self._retries(lambda: self._transaction(rows))
+        except Transient as error:
+            raise Unreachable(f"The database failed: {error}") from None
+        # OverflowError, ValueError: a driver's, of a value it cannot send.
+        except (DBAPIError, OverflowError, ValueError) as error:
             if len(rows) == 1:
-                return {start: _reason(error)}
+                return {start: reason(error)}
             middle = len(rows) // 2
+            self._log.debug(
+                f"A batch of {len(rows):,} was refused: {reason(error)}. It is halved, to find those meant",
+                phase=Phase.PUSH.value,
+            )
             return self._write(rows[:middle], start) | self._write(rows[middle:], start + middle)
         return {}
 
-    def _read_columns(self) -> list[str]:
-        name = self._destination.table
+    def _transaction(self, rows: Sequence[Row]) -> None:
+        """Raises `Transient`, `ConnectorError`, or what the driver says of a row."""
         try:
-            columns = [c["name"] for c in inspect(self._engine).get_columns(name)]
-        except NoSuchTableError:
-            raise ConnectorError(f"The database has no table {name!r}. Create it, or correct the service.") from None
-        except (SQLAlchemyError, TypeError) as error:  # TypeError: an argument in the address that the driver lacks
-            raise ConnectorError(f"The database cannot be reached: {_reason(error)}") from None
-        if self._destination.key not in columns:
-            raise ConnectorError(f"The table {name!r} has no column {self._destination.key!r}, the service's key.")
-        return columns
+            with self._engine.begin() as connection:
+                # In their order: of two rows with one key the later one counts.
+                for names, alike in groupby(rows, key=frozenset):
+                    connection.execute(self._statement(names), list(alike))
+        except DBAPIError as error:
+            match meaning(error):
+                case "transient":
+                    raise Transient(reason(error)) from None
+                case "system":
+                    raise failure(error) from None
+                case "row":
+                    raise
 
-    def _build(self) -> Executable:
-        target: TableClause = table(self._destination.table, *(column(name) for name in self._columns))
+    def _statement(self, names: frozenset[str]) -> Executable:
+        if names not in self._statements:
+            self._statements[names] = self._build([name for name in self._columns if name in names])
+        return self._statements[names]
+
+    def _build(self, names: Sequence[str]) -> Executable:
+        target: TableClause = table(self._destination.table, *(column(name) for name in names))
         # The two dialects' inserts have `on_conflict_…` in common, but no common type that says so.
         insert: Any = _INSERT[self._engine.dialect.name](target)
         key = self._destination.key
-        changes = {name: insert.excluded[name] for name in self._columns if name != key}
+        changes = {name: insert.excluded[name] for name in names if name != key}
         statement: Executable = insert
         if self._destination.mode == "upsert" and changes:
             statement = insert.on_conflict_do_update(index_elements=[key], set_=changes)
@@ -102,13 +140,14 @@ class SqlWriter:
             statement = insert.on_conflict_do_nothing(index_elements=[key])
         return statement
 
+    def _read_columns(self) -> dict[str, ReflectedColumn]:
+        name = self._destination.table
+        columns = columns_of(self._engine, name, self._retries)
+        if self._destination.key not in columns:
+            raise ConnectorError(f"The table {name!r} has no column {self._destination.key!r}, the service's key.")
+        # What is always computed cannot be written.
+        return {name: found for name, found in columns.items() if "computed" not in found}
 
-def _value(value: Any) -> Any:  # noqa: ANN401 - a record's value
-    """What a column can hold: an object or a list is stored as JSON text."""
-    return as_json(value).decode() if isinstance(value, dict | list) else value
 
-
-def _reason(error: Exception) -> str:
-    """The database's own words, without the statement and its parameters."""
-    cause = getattr(error, "orig", None) or error
-    return str(cause).strip().splitlines()[0] if str(cause).strip() else type(cause).__name__
+def _fills_itself(found: ReflectedColumn) -> bool:
+    return found.get("default") is not None or "identity" in found

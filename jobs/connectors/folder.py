@@ -1,0 +1,276 @@
+"""The one folder of `file` connectors, and no way out of it: not by `..`, not by links, not by a link that is put there
+in the moment between looking and opening.
+
+A path is resolved first (links that stay inside are followed), and what it resolved to is then opened from the folder
+down, name by name, where a link is refused: by then there can be none but one that somebody has just put there.
+"""
+
+from __future__ import annotations
+
+import os
+import secrets
+import stat
+from contextlib import contextmanager, suppress
+from itertools import islice
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from jobs.connectors import ConnectorError
+from jobs.connectors.files import MOST_FILES, WILD, Found, free_name
+from jobs.records import Phase
+
+if TYPE_CHECKING:
+    import io
+    from collections.abc import Iterator, Sequence
+
+    from jobs.logwriter import LogWriter
+
+_FOLDER = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
+# A pipe would make the open wait for somebody at its other end.
+_FILE = os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
+
+
+class Folder:
+    """A `Files`. Paths are relative to the folder."""
+
+    def __init__(self, root: Path, log: LogWriter) -> None:
+        self._root = root.resolve()
+        self._log = log
+
+    def find(self, path: str) -> list[Found]:
+        if not any(character in path for character in WILD):
+            found = self.look(path)
+            if found is None:
+                raise ConnectorError(f"There is no file {path!r} in {self._root}, the folder of SYNCTAIL_FILES.")
+            return [found]
+        if path.startswith("/") or ".." in path.split("/") or "\0" in path:
+            raise _leads_out(path, self._root)
+        try:
+            paths = list(islice(self._root.glob(path), MOST_FILES + 1))
+        except (ValueError, NotImplementedError, OSError) as error:
+            raise ConnectorError(f"The pattern {path!r} cannot be used: {error}.") from None
+        if len(paths) > MOST_FILES:
+            raise ConnectorError(
+                f"The pattern {path!r} finds more than {MOST_FILES:,} files. Move those that are done."
+            )
+        all_found = (self._fitting(one) for one in sorted(paths) if not one.name.startswith("."))
+        # Two names may lead to one file.
+        return list({found.path: found for found in all_found if found}.values())
+
+    def _fitting(self, path: Path) -> Found | None:
+        try:
+            return self.look(str(path.relative_to(self._root)))
+        except ConnectorError as error:
+            self._log.warning(f"Left out: {error}", phase=Phase.PULL.value)
+            return None
+
+    @contextmanager
+    def open(self, found: Found) -> Iterator[io.BufferedReader]:
+        with self._within(found.path, "read") as (folder, name):
+            file = os.fdopen(os.open(name, os.O_RDONLY | _FILE, dir_fd=folder), "rb")
+        with file:
+            _ordinary(file.fileno(), found.path)
+            try:
+                yield file
+            except OSError as error:
+                raise _failed(found.path, "read", error) from None
+
+    def look(self, path: str) -> Found | None:
+        """An ordinary file; None where there is nothing, or a folder. The path in it has no links."""
+        target = inside(self._root, path)
+        try:
+            seen = target.stat()
+        except FileNotFoundError:
+            return None
+        except OSError as error:
+            raise _failed(path, "read", error) from None
+        if stat.S_ISDIR(seen.st_mode):
+            return None
+        return Found(str(target.relative_to(self._root)), seen.st_size, seen.st_mtime)
+
+    def remove(self, path: str) -> None:
+        with self._within(path, "deleted") as (folder, name):
+            os.unlink(name, dir_fd=folder)
+
+    def move(self, path: str, folder: str) -> str:
+        to = str(Path(path).parent / folder / Path(path).name)
+        with self._within(path, "moved") as (old, name), self._within(to, "written", make=True) as (new, _):
+            if _is_there(name, new):
+                to = str(Path(to).parent / free_name(name))
+            os.rename(name, Path(to).name, src_dir_fd=old, dst_dir_fd=new)
+        return to
+
+    def close(self) -> None: ...
+
+    # --- for a destination ----------------------------------------------------------------------------------------
+
+    def new(self, path: str) -> NewFile:
+        """Raises `ConnectorError`, as everything about the new file does."""
+        with self._within(path, "written", make=True) as (folder, name):
+            return NewFile(path, os.dup(folder), name)
+
+    def appended(self, path: str) -> AppendedFile:
+        with self._within(path, "written", make=True) as (folder, name):
+            flags = os.O_RDWR | os.O_APPEND | os.O_CREAT | _FILE
+            file = AppendedFile(path, os.open(name, flags, 0o644, dir_fd=folder))
+        try:
+            _ordinary(file.handle, path)
+        except ConnectorError:
+            file.close()
+            raise
+        return file
+
+    def may_write(self, path: str) -> str:
+        """Where it would be written; raises `ConnectorError` where it could not be. Makes nothing."""
+        target = inside(self._root, path)
+        if target.is_dir():
+            raise ConnectorError(f"The file {path!r} cannot be written: there is a folder of that name.")
+        near = next(parent for parent in target.parents if parent.exists())
+        if not near.is_dir() or not os.access(near, os.W_OK | os.X_OK):
+            raise ConnectorError(f"The file {path!r} cannot be written: {near} is not a folder that may be written to.")
+        return str(target)
+
+    @contextmanager
+    def _within(self, path: str, what: str, *, make: bool = False) -> Iterator[tuple[int, str]]:
+        """The open folder of a path, and the name in it."""
+        target = inside(self._root, path)
+        try:
+            if make:
+                self._root.mkdir(parents=True, exist_ok=True)
+            folder = _descend(self._root, target.relative_to(self._root).parent.parts, make=make)
+            try:
+                yield folder, target.name
+            finally:
+                os.close(folder)
+        except OSError as error:
+            raise _failed(path, what, error) from None
+
+
+class NewFile:
+    """A `Target`: takes the place of the old file when it is complete."""
+
+    def __init__(self, path: str, folder: int, name: str) -> None:
+        """`folder` is its own from here on."""
+        self._path = path
+        self._folder = folder
+        self._name = name
+        self._temporary = f".{name}.{secrets.token_hex(6)}"
+        self._there = False
+        try:
+            flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | _FILE
+            self._handle = os.open(self._temporary, flags, 0o600, dir_fd=folder)
+        except OSError as error:
+            os.close(folder)
+            raise _failed(path, "written", error) from None
+        self._there = True
+
+    def write(self, data: bytes) -> None:
+        _write(self._handle, data, self._path)
+
+    def commit(self) -> None:
+        try:
+            os.fsync(self._handle)  # else a power cut could leave the new name and no content
+            os.fchmod(self._handle, 0o644)
+            os.rename(self._temporary, self._name, src_dir_fd=self._folder, dst_dir_fd=self._folder)
+            self._there = False
+        except OSError as error:
+            raise _failed(self._path, "written", error) from None
+
+    def close(self) -> None:
+        if self._there:
+            with suppress(OSError):
+                os.unlink(self._temporary, dir_fd=self._folder)
+        os.close(self._handle)
+        os.close(self._folder)
+
+
+class AppendedFile:
+    """A `Target`: everything is there as soon as it is written."""
+
+    def __init__(self, path: str, handle: int) -> None:
+        self._path = path
+        self.handle = handle
+
+    def is_empty(self) -> bool:
+        return os.fstat(self.handle).st_size == 0
+
+    def reader(self) -> io.BufferedReader:
+        """From its start, with a life of its own."""
+        file = os.fdopen(os.dup(self.handle), "rb")
+        file.seek(0)
+        return file
+
+    def ends_in_a_line(self) -> bool:
+        """False where a sync was cut off in the middle of one."""
+        with self.reader() as file:
+            file.seek(-1, os.SEEK_END)
+            return file.read(1) == b"\n"
+
+    def write(self, data: bytes) -> None:
+        _write(self.handle, data, self._path)
+
+    def commit(self) -> None:
+        try:
+            os.fsync(self.handle)
+        except OSError as error:
+            raise _failed(self._path, "written", error) from None
+
+    def close(self) -> None:
+        os.close(self.handle)
+
+
+def inside(folder: Path, path: str) -> Path:
+    """The path below `folder`, links resolved; raises `ConnectorError` when it would lead out of it."""
+    root = folder.resolve()
+    try:
+        target = (root / path).resolve()
+    except (OSError, RuntimeError, ValueError) as error:  # links in a circle, a NUL
+        raise ConnectorError(f"The path {path!r} cannot be used: {error}.") from None
+    if target == root or not target.is_relative_to(root):
+        raise _leads_out(path, root)
+    return target
+
+
+def _leads_out(path: str, root: Path) -> ConnectorError:
+    return ConnectorError(f"The path {path!r} leads out of SYNCTAIL_FILES ({root}), the only folder files may be in.")
+
+
+def _descend(root: Path, names: Sequence[str], *, make: bool) -> int:
+    """The open folder at the end of the names. Raises `OSError`, also where one of them is a link."""
+    folder = os.open(root, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    for name in names:
+        try:
+            if make:
+                with suppress(FileExistsError):
+                    os.mkdir(name, dir_fd=folder)
+            inner = os.open(name, _FOLDER, dir_fd=folder)
+        finally:
+            os.close(folder)
+        folder = inner
+    return folder
+
+
+def _ordinary(handle: int, path: str) -> None:
+    if not stat.S_ISREG(os.fstat(handle).st_mode):
+        raise ConnectorError(f"{path!r} is no ordinary file.")
+
+
+def _is_there(name: str, folder: int) -> bool:
+    try:
+        os.stat(name, dir_fd=folder, follow_symlinks=False)
+    except FileNotFoundError:
+        return False
+    return True
+
+
+def _write(handle: int, data: bytes, path: str) -> None:
+    rest = memoryview(data)
+    try:
+        while rest:
+            rest = rest[os.write(handle, rest) :]
+    except OSError as error:
+        raise _failed(path, "written", error) from None
+
+
+def _failed(path: str, what: str, error: OSError) -> ConnectorError:
+    return ConnectorError(f"The file {path!r} cannot be {what}: {error.strerror or error}.")

@@ -1,0 +1,33 @@
+"""How fast a system may be asked: one turn after the other, for all threads of a connector."""
+
+from __future__ import annotations
+
+import threading
+import time
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+
+class Pace:
+    """`turn` waits until it is the caller's turn; without a rate only after a `hold`."""
+
+    def __init__(self, rate_per_s: float | None, *, sleep: Callable[[float], None] = time.sleep) -> None:
+        self._apart_s = 1 / rate_per_s if rate_per_s else 0.0
+        self._sleep = sleep
+        self._lock = threading.Lock()
+        self._next = 0.0
+
+    def turn(self) -> None:
+        with self._lock:
+            now = time.monotonic()
+            mine = max(now, self._next)
+            self._next = mine + self._apart_s
+        if mine > now:
+            self._sleep(mine - now)
+
+    def hold(self, wait_s: float) -> None:
+        """Nobody's turn comes before that: the system asked one of them to wait, and means all."""
+        with self._lock:
+            self._next = max(self._next, time.monotonic() + wait_s)

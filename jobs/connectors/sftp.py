@@ -1,0 +1,257 @@
+"""Files on an SFTP server. A new file is written under another name and renamed when it is complete.
+
+A connection that is lost is made anew, and goes on where it was: reading at its position, writing with the last batch.
+"""
+
+from __future__ import annotations
+
+import fnmatch
+import io
+import posixpath
+import secrets
+import stat
+from contextlib import contextmanager, suppress
+from itertools import islice
+from typing import TYPE_CHECKING, Any
+
+from jobs.connectors import ConnectorError, Context
+from jobs.connectors.files import MOST_FILES, WILD, FilesReader, FilesWriter, Found, Target, free_name
+from jobs.connectors.formats import Writer
+from jobs.connectors.ssh import Server
+from jobs.records import Phase
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from paramiko import SFTPAttributes, SFTPClient, SFTPFile
+
+    from jobs.records import SftpDestination, SftpSource
+
+REQUEST_BYTES = 32 * 1024
+"""What every server takes in one request."""
+READ_BYTES = 1024 * 1024
+"""Asked for at once, in as many requests as that takes: one after the other, each would cost a round trip."""
+
+
+class SftpReader(FilesReader):
+    def __init__(self, source: SftpSource, context: Context) -> None:
+        super().__init__(source, context, Remote(Server(source, context, Phase.PULL)))
+
+
+class SftpWriter(FilesWriter):
+    def __init__(self, destination: SftpDestination, context: Context) -> None:
+        super().__init__(destination, context)
+        self._layout = destination
+        self._server = Server(destination, context, Phase.PUSH)
+
+    def check(self) -> str:
+        folder = posixpath.dirname(self._path) or "."
+        try:
+            try:
+                seen = self._server.do(lambda sftp: sftp.stat(folder), folder)
+            except FileNotFoundError:
+                raise ConnectorError(f"There is no folder {folder!r} on the server.") from None
+            if not stat.S_ISDIR(seen.st_mode or 0):
+                raise ConnectorError(f"{folder!r} on the server is no folder.")
+            return f"signed in, and the folder {folder!r} is there"
+        finally:
+            self._server.close()
+
+    def _begin(self) -> tuple[Target, Writer]:
+        return NewRemoteFile(self._server, self._path), Writer(self._layout)
+
+
+class Remote:
+    """A `Files`."""
+
+    def __init__(self, server: Server) -> None:
+        self._server = server
+
+    def find(self, path: str) -> list[Found]:
+        folder, pattern = posixpath.split(path)
+        if not any(character in pattern for character in WILD):
+            found = self.look(path)
+            if found is None:
+                raise ConnectorError(f"There is no file {path!r} on the server.")
+            return [found]
+
+        def listed(sftp: SFTPClient) -> list[SFTPAttributes]:
+            return list(
+                islice((one for one in sftp.listdir_iter(folder or ".") if _fits(one, pattern)), MOST_FILES + 1)
+            )
+
+        try:
+            fitting = self._server.do(listed, folder)
+        except FileNotFoundError:
+            raise ConnectorError(f"There is no folder {folder!r} on the server.") from None
+        if len(fitting) > MOST_FILES:
+            raise ConnectorError(
+                f"The pattern {path!r} finds more than {MOST_FILES:,} files. Move those that are done."
+            )
+        return sorted(_found(posixpath.join(folder, one.filename), one) for one in fitting)
+
+    @contextmanager
+    def open(self, found: Found) -> Iterator[io.BufferedReader]:
+        raw: Any = _RemoteFile(self._server, found)
+        with io.BufferedReader(raw, READ_BYTES) as file:
+            yield file
+
+    def look(self, path: str) -> Found | None:
+        try:
+            seen = self._server.do(lambda sftp: sftp.stat(path), path)
+        except FileNotFoundError:
+            return None
+        return None if stat.S_ISDIR(seen.st_mode or 0) else _found(path, seen)
+
+    def remove(self, path: str) -> None:
+        # Gone already: the answer to the first attempt was lost.
+        with suppress(FileNotFoundError):
+            self._server.do(lambda sftp: sftp.remove(path), path)
+
+    def move(self, path: str, folder: str) -> str:
+        name = posixpath.basename(path)
+        into = posixpath.join(posixpath.dirname(path), folder)
+
+        def made(sftp: SFTPClient) -> None:
+            try:
+                sftp.stat(into)
+            except FileNotFoundError:
+                sftp.mkdir(into)
+
+        self._server.do(made, into)
+        to = posixpath.join(into, name)
+        if self.look(to) is not None:
+            to = posixpath.join(into, free_name(name))
+        # Gone already, as above.
+        with suppress(FileNotFoundError):
+            self._server.do(lambda sftp: sftp.rename(path, to), path)
+        return to
+
+    def close(self) -> None:
+        self._server.close()
+
+
+def _fits(one: SFTPAttributes, pattern: str) -> bool:
+    name = one.filename
+    ordinary = stat.S_ISREG(one.st_mode or 0) and "/" not in name and not name.startswith(".")
+    return ordinary and fnmatch.fnmatchcase(name, pattern)
+
+
+def _found(path: str, seen: SFTPAttributes) -> Found:
+    return Found(path, seen.st_size or 0, float(seen.st_mtime or 0))
+
+
+class _RemoteFile(io.RawIOBase):
+    """Read from its start to the size that it had when it was found."""
+
+    def __init__(self, server: Server, found: Found) -> None:
+        super().__init__()
+        self._server = server
+        self._found = found
+        self._at = 0
+        self._from: SFTPClient | None = None
+        self._file: SFTPFile
+
+    def readable(self) -> bool:
+        return True
+
+    def readinto(self, buffer: memoryview) -> int:  # type: ignore[override]
+        wanted = min(len(buffer), READ_BYTES, self._found.size - self._at)
+        if wanted <= 0:
+            return 0
+        try:
+            data = self._server.do(lambda sftp: self._read(sftp, wanted), self._found.path)
+        except FileNotFoundError:
+            raise ConnectorError(f"{self._found.path!r} has gone while it was read.") from None
+        buffer[: len(data)] = data
+        self._at += len(data)
+        return len(data)
+
+    def _read(self, sftp: SFTPClient, wanted: int) -> bytes:
+        if self._from is not sftp:
+            self._open(sftp)
+        ends = self._at + wanted
+        parts = [(start, min(REQUEST_BYTES, ends - start)) for start in range(self._at, ends, REQUEST_BYTES)]
+        data = b"".join(self._file.readv(parts))
+        if len(data) < wanted:
+            raise ConnectorError(f"{self._found.path!r} has become shorter while it was read. Run the sync again.")
+        return data
+
+    def _open(self, sftp: SFTPClient) -> None:
+        file = sftp.open(self._found.path, "rb", bufsize=0)
+        if self._from is not None and _found(self._found.path, file.stat()) != self._found:
+            raise ConnectorError(f"{self._found.path!r} has changed while it was read. Run the sync again.")
+        self._from, self._file = sftp, file
+
+    def close(self) -> None:
+        if not self.closed and self._from is not None:
+            with suppress(OSError, EOFError):
+                self._file.close()
+        super().close()
+
+
+class NewRemoteFile:
+    """A `Target`. What is not committed is removed."""
+
+    def __init__(self, server: Server, path: str) -> None:
+        self._server = server
+        self._path = path
+        folder, name = posixpath.split(path)
+        self._temporary = posixpath.join(folder, f".{name}.{secrets.token_hex(6)}.part")
+        self._size = 0
+        self._from: SFTPClient | None = None
+        self._file: SFTPFile
+        self._begun = False
+        self._committed = False
+        self.write(b"")  # sees at once that it may
+
+    def write(self, data: bytes) -> None:
+        try:
+            self._server.do(lambda sftp: self._write(sftp, data), self._path)
+        except FileNotFoundError:
+            folder = posixpath.dirname(self._path) or "."
+            raise ConnectorError(f"{self._path!r} cannot be written: is there a folder {folder!r}?") from None
+        self._size += len(data)
+
+    def _write(self, sftp: SFTPClient, data: bytes) -> None:
+        if self._from is not sftp:
+            # After a lost connection: what was written of this batch is cut off and written again.
+            self._file = sftp.open(self._temporary, "r+b" if self._begun else "wb", bufsize=0)
+            self._file.set_pipelined(True)
+            self._from = sftp
+            if self._begun:
+                self._file.truncate(self._size)
+            self._begun = True
+        self._file.seek(self._size)
+        for start in range(0, len(data), REQUEST_BYTES):
+            self._file.write(data[start : start + REQUEST_BYTES])
+        there = self._file.stat().st_size
+        if there != self._size + len(data):
+            raise ConnectorError(f"{self._path!r} cannot be written: the server took only {there:,} bytes. Is it full?")
+
+    def commit(self) -> None:
+        self._server.do(lambda _: self._file.close(), self._path)
+        self._server.do(self._rename, self._path)
+        self._committed = True
+
+    def _rename(self, sftp: SFTPClient) -> None:
+        try:
+            try:
+                sftp.posix_rename(self._temporary, self._path)
+            except FileNotFoundError:
+                raise
+            except OSError:  # a server without that extension, which renames only to a free name
+                with suppress(FileNotFoundError):
+                    sftp.remove(self._path)
+                sftp.rename(self._temporary, self._path)
+        except FileNotFoundError:
+            # Renamed already, if the answer to the first attempt was lost.
+            if sftp.stat(self._path).st_size != self._size:
+                raise
+
+    def close(self) -> None:
+        # On a new connection it would only take longer: a sync that is stopped has a second.
+        if self._begun and not self._committed and self._server.is_open():
+            with suppress(ConnectorError, OSError):
+                self._server.do(lambda sftp: sftp.remove(self._temporary), self._temporary)
+        self._server.close()
