@@ -24,6 +24,7 @@ replay
 idle
 storm
 writer
+engine
 """
 QUICK = f"""
 headroom --rounds 1 --seconds 1
@@ -37,6 +38,7 @@ replay --rounds 1 --lines 100000
 idle --rounds 1 --viewers 200 --seconds 5
 storm --rounds 1 --viewers 200
 writer --rounds 1 --lines 50000 --seconds 5
+engine --rounds 1 --records 10000
 """
 
 

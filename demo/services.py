@@ -1,4 +1,4 @@
-"""The three services that a first start finds. What people change or remove stays as they left it; only the shop's
+"""The five services that a first start finds. What people change or remove stays as they left it; only the shop's
 address follows the shop's port."""
 
 from __future__ import annotations
@@ -14,9 +14,13 @@ from jobs import keys
 from jobs.records import (
     BearerAuth,
     FileDestination,
+    Filter,
     HttpSource,
+    InboundSource,
+    MappedField,
     Options,
     Schedule,
+    ScriptText,
     Secret,
     Service,
     SqlDestination,
@@ -26,6 +30,16 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     import redis
+
+INVOICES = """\
+def handle(records, log):
+    for record in records:
+        record["pieces"] = sum(item["quantity"] for item in record["items"])
+        record["net"] = record["total"] / 1.2
+    large = [record for record in records if record["net"] >= 50]
+    log(f"{len(large)} of {len(records)} are worth an invoice")
+    return large
+"""
 
 _ANY_PORT = re.compile(r"^http://127\.0\.0\.1:[0-9]+/")
 
@@ -64,6 +78,32 @@ def demo_services(*, shop_url: str, warehouse: Path) -> tuple[Service, ...]:
             source=shop("products"),
             destination=SqlDestination(url=database, table="products"),
             options=Options(unseen_only=False),
+        ),
+        Service(
+            id="invoices-to-file",
+            name="Invoices to a file",
+            notes="By hand: filters, a script and a mapping. An order without an email address gets no invoice.",
+            source=shop("orders"),
+            filters=[Filter("status", "in", ["paid", "packed", "shipped"]), Filter("created_at", ">=", "-7d")],
+            script=ScriptText(INVOICES),
+            mapping=[
+                MappedField("invoice", "number", [["replace", "SO-", "INV-"]]),
+                MappedField("to", "customer.name", [["title"]]),
+                MappedField("email", "customer.email", [["required"], ["lower"]]),
+                MappedField("date", "created_at", [["date"]]),
+                MappedField("pieces", "pieces"),
+                MappedField("net", "net", [["round", 2]]),
+                MappedField("currency", "currency", [["lookup", "currencies", "other"]]),
+            ],
+            lookups={"currencies": {"EUR": "Euro", "GBP": "Pound sterling", "USD": "US dollar"}},
+            destination=FileDestination("invoices.ndjson", mode="append"),
+        ),
+        Service(
+            id="events-to-file",
+            name="Posted events to a file",
+            notes="What is posted to /api/inbound/events-to-file.",
+            source=InboundSource(),
+            destination=FileDestination("events.ndjson", mode="append"),
         ),
     )
 

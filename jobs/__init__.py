@@ -2,12 +2,14 @@
 
 - `records`, `keys`, `settings`: what things are, where they live, what may be set. Pure; they import nothing of ours.
 - `connect`: one Redis client, made one way.
-- `enqueue`: ask for a sync. The only way to start one.
+- `enqueue`: ask for a sync, or for one again. The only way to start one.
 - `worker`, `tasks`: RQ's process and what it calls; `interrupts`: how a running sync is interrupted; `leash`: a sync's
   process goes with its worker.
+- `headlines`: how a sync's log begins.
 - `services`: the stored definitions; `definitions` checks one whole, `endpoints` its source and destination.
 - `sync`: pull, filter (`filters`), skip what was `seen`, `script` (with `script_child`, what runs in its process), map
   (`mapping`, with the functions of `transforms` and what their `arguments` may be), push, count.
+- `given`: records that wait in Redis, in place of a source's: posted ones, and failed ones for a retry.
 - `connectors/`: one file for each kind of system a sync reads from or writes to. `checks` tries both ends of a service
   without a sync, asked for through `check_requests`.
 - `logwriter`: the only writer of a sync's log and summary, over `lines` (what the bytes are), `masks` (what must not

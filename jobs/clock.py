@@ -15,6 +15,7 @@ from contextlib import suppress
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, cast
 
+import msgspec
 from redis.exceptions import RedisError
 from rq.exceptions import NoSuchJobError
 from rq.job import Job, JobStatus
@@ -23,12 +24,14 @@ from jobs import keys
 from jobs.appender import Appender
 from jobs.connect import RedisOutOfReach, connect, wait_until_ready
 from jobs.endings import end_sync
-from jobs.enqueue import AlreadyRunning, Requests, stored_summary
-from jobs.records import Reason, Service, Status, Trigger, Unreadable, decode_service
+from jobs.enqueue import AlreadyRunning, Requests, expire_with, stored_summary
+from jobs.records import InboundSource, Missed, Reason, Service, Status, Trigger, Unreadable, decode_service, rfc3339
 from jobs.settings import Settings, SettingsError, load
 
 if TYPE_CHECKING:
     import redis
+
+    from jobs.records import Summary
 
 TICK_S = 1.0
 REAP_EVERY = timedelta(seconds=4)
@@ -56,6 +59,7 @@ class Clock:
     def tick(self, now: datetime) -> None:
         """What one second asks for. Raises `RedisError` when Redis is away; the next tick makes up for it."""
         self.start_due(now)
+        self.start_waiting()
         if now - self._present > ABSENT:
             self._back = now
         self._present = now
@@ -69,7 +73,7 @@ class Clock:
     def start_due(self, now: datetime) -> None:
         for service in self._services():
             due = service.trigger.last_due(now)
-            if not service.active or due is None or now - due > CATCH_UP:
+            if not service.active or due is None or now - due > CATCH_UP or isinstance(service.source, InboundSource):
                 continue
             claim = keys.service_due(service.id, int(due.timestamp()))
             if not self._client.set(claim, "1", nx=True, px=keys.DUE_TTL):
@@ -77,11 +81,30 @@ class Clock:
             try:
                 self._requests.start(service, Trigger.SCHEDULE)
             except AlreadyRunning as running:
-                _log.warning("%s was due, but its sync %s still runs", service.id, running.sync_id)
+                _log.warning("%s was due, but its sync %s still runs", service.id, running)
+                self._miss(service, due, running.sync_ids)
             except RedisError:
                 with suppress(RedisError):  # the claim is given back, so that the next tick can make up for it
                     self._client.delete(claim)
                 raise
+
+    def start_waiting(self) -> None:
+        """What was posted while as many syncs ran as may, and nobody has started since."""
+        for service in self._services():
+            if isinstance(service.source, InboundSource):
+                self._requests.start_waiting(service)
+
+    def _miss(self, service: Service, due: datetime, running: list[str]) -> None:
+        """Keep for people that a start was left out."""
+        what = f"Its sync {running[0]} still ran" if len(running) == 1 else f"Its syncs {', '.join(running)} still ran"
+        allowed = "the service allows no overlap" if service.options.at_once == 1 else "no more may run at once"
+        missed = Missed(due_at=rfc3339(due), because=f"{what}, and {allowed}.")
+        key = keys.service_missed(service.id)
+        with suppress(RedisError), self._client.pipeline() as pipe:
+            pipe.lpush(key, msgspec.json.encode(missed))
+            pipe.ltrim(key, 0, keys.MISSED_CAP - 1)
+            pipe.pexpire(key, keys.MISSED_TTL)
+            pipe.execute()
 
     def reap(self, now: datetime) -> None:
         """End each sync that is called running, or queued, and is neither."""
@@ -93,8 +116,10 @@ class Clock:
             heard = _from_ms(beat) if beat else datetime.fromisoformat(summary.queued_at)
             if now - heard < SILENT:
                 continue
-            if self._lives(sync_id, summary.status, now):
+            if self._lives(summary, now):
                 self._client.pexpire(keys.summary(sync_id), self._appender.live_ttl_ms)
+                if summary.status is Status.QUEUED:
+                    expire_with(self._client, sync_id, self._retention)
                 continue
             ended = end_sync(
                 self._appender,
@@ -144,13 +169,14 @@ class Clock:
         known = zip(ids, statuses, strict=True)
         return [one.decode() for one, status in known if status and not Status(status.decode()).ended]
 
-    def _lives(self, sync_id: str, status: Status, now: datetime) -> bool:
-        """What RQ says of the job: it waits in the queue, or its worker saw it at work moments ago."""
+    def _lives(self, summary: Summary, now: datetime) -> bool:
+        """What RQ says of the job: it waits in the queue, or its worker saw it at work moments ago. Or there is none
+        yet, because it waits for those before it."""
         try:
-            job = Job.fetch(sync_id, connection=self._client, serializer="json")
+            job = Job.fetch(summary.id, connection=self._client, serializer="json")
         except NoSuchJobError:
-            return False
-        if status is Status.QUEUED and job.get_status(refresh=False) in (JobStatus.QUEUED, JobStatus.DEFERRED):
+            return summary.status is Status.QUEUED and self._requests.waits(summary.service, summary.id)
+        if summary.status is Status.QUEUED and job.get_status(refresh=False) in (JobStatus.QUEUED, JobStatus.DEFERRED):
             return True
         seen: datetime | None = job.last_heartbeat
         return job.get_status(refresh=False) == JobStatus.STARTED and seen is not None and now - seen < VOUCHED

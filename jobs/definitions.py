@@ -10,10 +10,12 @@ import msgspec
 from msgspec import Struct
 
 from jobs import endpoints, filters, mapping, script
-from jobs.records import Service
+from jobs.records import InboundSource, Run, Service
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+
+    from jobs.records import Filter
 
 
 class Fault(NamedTuple):
@@ -44,24 +46,45 @@ def read_service(given: object) -> Service:
     return service
 
 
+def read_run(given: object) -> Run:
+    """What one sync does otherwise than its service says. Raises `DefinitionFaulty` with all that is wrong."""
+    found = list(_faults(given, Run, ""))
+    if found:
+        raise DefinitionFaulty(found)
+    run = msgspec.convert(given, Run)
+    found = list(_filter_faults(run.filters or []))
+    if found:
+        raise DefinitionFaulty(found)
+    return run
+
+
 def _meaning_faults(service: Service) -> Iterator[Fault]:
     """What its parts say of expressions, functions and tables."""
     for member, says in endpoints.source_faults(service.source):
         yield Fault(f"source.{member}", says)
     for member, says in endpoints.destination_faults(service.destination):
         yield Fault(f"destination.{member}", says)
-    for index, one in enumerate(service.filters):
-        fault = filters.fault(one)
-        if fault:
-            member, says = fault
-            yield Fault(f"filters[{index}].{member}", says)
+    yield from _filter_faults(service.filters)
+    if isinstance(service.source, InboundSource) and service.trigger.schedule:
+        yield Fault("trigger.schedule", "does not go with an inbound source, whose syncs start when records are posted")
     if service.script and (problem := script.check(service.script.code)):
         yield Fault("script.code", problem)
     for path, says in mapping.faults(service.mapping, service.lookups):
         yield Fault(f"mapping{path}", says)
 
 
+def _filter_faults(given: list[Filter]) -> Iterator[Fault]:
+    for index, one in enumerate(given):
+        fault = filters.fault(one)
+        if fault:
+            member, says = fault
+            yield Fault(f"filters[{index}].{member}", says)
+
+
 def _faults(given: object, wanted: Any, path: str) -> Iterator[Fault]:  # noqa: ANN401 - a type
+    if get_origin(wanted) in (Union, UnionType) and given is not None:
+        inner = [one for one in get_args(wanted) if one is not type(None)]
+        wanted = inner[0] if len(inner) == 1 else wanted  # optional
     choices = [one for one in get_args(wanted) if isinstance(one, type) and issubclass(one, Struct)]
     if get_origin(wanted) in (Union, UnionType) and choices and not (given is None and type(None) in get_args(wanted)):
         if len(choices) == 1:

@@ -20,6 +20,7 @@ from jobs.records import (
     HeaderAuth,
     HttpDestination,
     HttpSource,
+    InboundSource,
     Layout,
     Secret,
     Service,
@@ -67,6 +68,9 @@ def source_faults(source: AnySource) -> Iterator[tuple[str, str]]:
             yield from _sign_in(source)
             if any(character in source.path.rpartition("/")[0] for character in "*?["):
                 yield "path", "takes *, ? and […] only in its last part"
+        case InboundSource(records=records):
+            if records and (problem := expression_fault(records)):
+                yield "records", problem
 
 
 def destination_faults(destination: AnyDestination) -> Iterator[tuple[str, str]]:

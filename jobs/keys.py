@@ -2,22 +2,26 @@
 
 | key                 | type    | holds                                                   | lives                    |
 | ------------------- | ------- | ------------------------------------------------------- | ------------------------ |
-| `sync:{ID}`         | hash    | the summary, and the writer's fence (`attempt`, `last`, | the retention after its  |
-|                     |         | `beat`, `stop`)                                         | end; refreshed till then |
+| `sync:{ID}`         | hash    | the summary, the writer's fence (`attempt`, `last`,     | the retention after its  |
+|                     |         | `beat`, `stop`), and how many records it was `given`    | end; refreshed till then |
+|                     |         | and has `kept` of those that failed                     |                          |
 | `sync:{ID}:log`     | stream  | chunks: entry `<last line>-<number of lines>`, with the | as its summary           |
 |                     |         | body in one field, `json` or `zstd`                     |                          |
 | `sync:{ID}:live`    | channel | `<first>-<last> json|zstd[ +]\\n<body>`, `+` where the   |                          |
 |                     |         | summary changed; `<first>-<last> wake` where the body   |                          |
 |                     |         | is large, or only the summary changed                   |                          |
 | `sync:{ID}:run`     | string  | what this sync does otherwise than its service (JSON)   | as its summary           |
-| `sync:{ID}:given`   | list    | batches of records that it works on in place of its     | as its summary           |
-|                     |         | source's (JSON, zstd): posted, or failed in another     |                          |
+| `sync:{ID}:given`   | list    | batches of records that it works on in place of its     | as its summary; till its |
+|                     |         | source's (JSON, zstd): posted, or failed in another     | end when none failed     |
 | `sync:{ID}:failed`  | list    | batches of the records that failed, as they were pulled | as its summary           |
 | `sync:{ID}:payloads` | hash   | payload number to its description (JSON)                | as its summary           |
 | `sync:{ID}:payload:N` | list  | the pieces of one payload, each compressed by itself    | as its summary           |
 | `syncs`             | zset    | ids of all syncs by the time they were asked for (ms)   | trimmed by the clock     |
 | `service:ID:syncs`  | zset    | the same for one service                                | trimmed by the clock     |
-| `service:ID:turn`   | string  | the sync that has the service's turn (no overlap)       | 30 days                  |
+| `service:ID:turns`  | hash    | place (0, 1 …) to the sync that has it: as many places  | 30 days                  |
+|                     |         | as syncs of the service may run at once                 |                          |
+| `service:ID:waiting` | list   | posted syncs that wait for a place, the oldest first    | 30 days                  |
+| `service:ID:missed` | list    | the last scheduled starts that were left out (JSON)     | 7 days                   |
 | `service:ID:due:S`  | string  | the claim on the start that was due at S (Unix time)    | one hour                 |
 | `service:ID:check`  | string  | what the last check of its connections found (JSON)     | one hour                 |
 | `service:ID:check:asked` | string | when the check that is under way was asked for       | one minute               |
@@ -43,6 +47,8 @@ WITHOUT_TTL = ("services", "token:", "rq:")
 SEEN_TTL = timedelta(days=30)
 SEEN_CAP = 1_000_000
 TURN_TTL = timedelta(days=30)
+MISSED_TTL = timedelta(days=7)
+MISSED_CAP = 10
 DUE_TTL = timedelta(hours=1)
 CHECK_TTL = timedelta(hours=1)
 CHECK_ASKED_TTL = timedelta(minutes=1)
@@ -78,6 +84,11 @@ def failed(sync_id: str) -> str:
     return f"sync:{{{sync_id}}}:failed"
 
 
+def kept_beside(sync_id: str) -> tuple[str, ...]:
+    """What a sync keeps besides its log and its payloads."""
+    return run(sync_id), given(sync_id), failed(sync_id)
+
+
 def payloads(sync_id: str) -> str:
     return f"sync:{{{sync_id}}}:payloads"
 
@@ -90,8 +101,16 @@ def service_syncs(service_id: str) -> str:
     return f"service:{service_id}:syncs"
 
 
-def service_turn(service_id: str) -> str:
-    return f"service:{service_id}:turn"
+def service_turns(service_id: str) -> str:
+    return f"service:{service_id}:turns"
+
+
+def service_waiting(service_id: str) -> str:
+    return f"service:{service_id}:waiting"
+
+
+def service_missed(service_id: str) -> str:
+    return f"service:{service_id}:missed"
 
 
 def service_due(service_id: str, due_epoch_s: int) -> str:

@@ -274,6 +274,18 @@ class SqlSource(Struct, frozen=True, forbid_unknown_fields=True, tag_field="kind
         return f"table {self.table}" if self.table else "a query"
 
 
+class InboundSource(Struct, frozen=True, forbid_unknown_fields=True, tag_field="kind", tag="inbound"):
+    """What is posted to `/api/inbound/{service}`. `records`: JMESPath to the list in the body; empty: it is the list,
+    or one record."""
+
+    records: str = ""
+    key: str = "id"
+
+    @property
+    def place(self) -> str:
+        return "what is posted"
+
+
 class SqlDestination(Struct, frozen=True, forbid_unknown_fields=True, tag_field="kind", tag="sql"):
     """Rows of an existing table. `upsert` replaces the row that has the same key; `insert` refuses a second one."""
 
@@ -380,7 +392,7 @@ class SftpDestination(Sftp, frozen=True, kw_only=True, forbid_unknown_fields=Tru
         return f"{self.host}:{self.path}"
 
 
-AnySource = HttpSource | SqlSource | FileSource | SftpSource
+AnySource = HttpSource | SqlSource | FileSource | SftpSource | InboundSource
 AnyDestination = HttpDestination | SqlDestination | FileDestination | SftpDestination
 
 
@@ -460,15 +472,22 @@ def _is_schedule(text: str) -> bool:
 
 
 class Options(Struct, frozen=True, forbid_unknown_fields=True):
-    """`overlap`: may a sync start while another one of the service runs? `max_failed`: end the sync as failed when
-    more records than this failed; null: never. `unseen_only`: skip records that an earlier sync already pushed."""
+    """`overlap`: may a sync start while another one of the service runs? Then `concurrency` says how many may run at
+    once. `max_failed`: end the sync as failed when more records than this failed; null: never. `unseen_only`: skip
+    records that an earlier sync already pushed."""
 
     page_size: Annotated[int, Meta(ge=1, le=10_000)] = 100
     max_attempts: Annotated[int, Meta(ge=1, le=20)] = 4
     overlap: bool = False
+    concurrency: Annotated[int, Meta(ge=1, le=1000)] = 4
     max_failed: Annotated[int, Meta(ge=0)] | None = None
     timeout_s: Positive = 3600
     unseen_only: bool = True
+
+    @property
+    def at_once(self) -> int:
+        """How many syncs of the service may run at the same time."""
+        return self.concurrency if self.overlap else 1
 
 
 class Stored(Struct, frozen=True, forbid_unknown_fields=True):
@@ -485,6 +504,24 @@ class Run(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, omit_de
     filters: list[Filter] | None = None
     page_size: Annotated[int, Meta(ge=1, le=10_000)] | None = None
     store: Stored | None = None
+
+    def applied_to(self, service: Service) -> Service:
+        """The service as this one sync has it."""
+        changes: dict[str, Any] = {}
+        if self.filters is not None:
+            changes["filters"] = self.filters
+        if self.page_size is not None:
+            changes["options"] = msgspec.structs.replace(service.options, page_size=self.page_size)
+        if self.store is not None:
+            changes["store"] = self.store
+        return msgspec.structs.replace(service, **changes)
+
+
+class Missed(Struct, frozen=True, kw_only=True):
+    """A scheduled start that was left out: when it was due, and a sentence."""
+
+    due_at: str
+    because: str
 
 
 class Service(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -506,14 +543,18 @@ class Service(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     options: Options = Options()
 
     @property
-    def skips_seen(self) -> bool:
-        """Does a sync leave out what an earlier one pushed? Never where the destination is made anew each time."""
+    def makes_anew(self) -> bool:
+        """Does each sync put its own records in place of all that were there?"""
         match self.destination:
             case FileDestination(path=path, mode="replace") | SftpDestination(path=path):
-                replaced = "{time}" not in path
+                return "{time}" not in path
             case _:
-                replaced = False
-        return self.options.unseen_only and not replaced
+                return False
+
+    @property
+    def skips_seen(self) -> bool:
+        """Does a sync leave out what an earlier one pushed? Never where the destination is made anew each time."""
+        return self.options.unseen_only and not self.makes_anew
 
 
 class Checked(Struct, frozen=True):

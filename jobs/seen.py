@@ -12,10 +12,9 @@ import time
 from typing import TYPE_CHECKING, Any, NamedTuple, cast
 
 import msgspec
-from redis.exceptions import RedisError
-from tenacity import Retrying, retry_if_exception_type, stop_after_delay, wait_exponential_jitter
 
 from jobs import keys
+from jobs.given import patiently
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -50,17 +49,31 @@ class Seen:
         self._times_key = keys.service_seen_times(service.id)
         self._key = service.source.key
         self._salt = hashlib.blake2b(_encode(service.destination), digest_size=16).digest()
+        self._asked: dict[int, tuple[dict[str, Any], _Print]] = {}
 
     def known(self, records: Sequence[dict[str, Any]]) -> list[bool]:
         """For each record, in order, whether it was pushed before and is as it was then."""
+        self._asked = {}
         prints = self._prints(records)
         if not prints:
             return []
-        for attempt in _patiently():
+        # Most of them are pushed next and then remembered: by identity, so that none is fingerprinted twice.
+        self._asked = {id(record): (record, one) for record, one in zip(records, prints, strict=True)}
+        for attempt in patiently():
             with attempt:
                 names = cast("list[str]", [one.key for one in prints])
                 stored = cast("list[bytes | None]", self._client.hmget(self._prints_key, names))
         return [one.content == content for one, content in zip(prints, stored, strict=True)]
+
+    def overtaken(self, records: Sequence[dict[str, Any]], pulled_at_ms: int, until_ms: int) -> list[bool]:
+        """For each record, whether one with its key was pushed between the two times: after this one was pulled."""
+        names = [one.key for one in self._prints(records)]
+        if not names:
+            return []
+        for attempt in patiently():
+            with attempt:
+                times = self._client.zmscore(self._times_key, cast("list[str]", names))
+        return [at is not None and pulled_at_ms < at < until_ms for at in times]
 
     def add(self, records: Sequence[dict[str, Any]]) -> None:
         """Remember what was pushed, and forget what is too old or too much."""
@@ -69,7 +82,7 @@ class Seen:
             return
         now_ms = int(time.time() * 1000)
         too_old = now_ms - int(keys.SEEN_TTL.total_seconds() * 1000)
-        for attempt in _patiently():
+        for attempt in patiently():
             with attempt:
                 with self._client.pipeline() as pipe:
                     pipe.hset(self._prints_key, mapping=cast("Any", dict(prints)))
@@ -88,16 +101,11 @@ class Seen:
     def _prints(self, records: Sequence[dict[str, Any]]) -> list[_Print]:
         found = []
         for record in records:
+            asked = self._asked.get(id(record))
+            if asked is not None and asked[0] is record:
+                found.append(asked[1])
+                continue
             content = _digest(record, self._salt)
             key = record.get(self._key)
             found.append(_Print(content if key is None else _digest(key, b""), content))
         return found
-
-
-def _patiently() -> Retrying:
-    return Retrying(
-        retry=retry_if_exception_type(RedisError),
-        stop=stop_after_delay(30),
-        wait=wait_exponential_jitter(multiplier=0.1, max=0.5, jitter=0.2),
-        reraise=True,
-    )

@@ -60,6 +60,11 @@ class Services:
         """And what it remembers of records. Its syncs stay until their time is over. Raises `ServiceNotFound`."""
         if not self._client.hdel(keys.SERVICES, service_id):
             raise ServiceNotFound(service_id)
-        self._client.delete(
-            keys.service_seen(service_id), keys.service_seen_times(service_id), keys.service_turn(service_id)
+        kept = (
+            keys.service_seen,
+            keys.service_seen_times,
+            keys.service_turns,
+            keys.service_waiting,
+            keys.service_missed,
         )
+        self._client.delete(*(key(service_id) for key in kept))

@@ -8,16 +8,19 @@ from __future__ import annotations
 import time
 from collections import Counter
 from contextlib import ExitStack
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from typing import TYPE_CHECKING, NamedTuple
 
-from jobs.connectors import Context, Destination, Page, Record, open_destination, open_source, reference
+from jobs.connectors import Context, Destination, Page, Record, Source, open_destination, open_source, reference
 from jobs.filters import Filters
 from jobs.mapping import Mapper, MappingFault
 from jobs.records import Phase, Service, utc_now
 from jobs.script import Script
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from jobs.given import Failures, Given
     from jobs.logwriter import LogWriter
     from jobs.seen import Seen
 
@@ -36,6 +39,17 @@ class Counts:
     filtered: int = 0
     failed: int = 0
 
+    @property
+    def done(self) -> int:
+        """All but the pending ones."""
+        return self.pushed + self.skipped + self.filtered + self.failed
+
+    def since(self, before: Counts) -> str:
+        """What became of the records since then: `80 pushed, 20 skipped`."""
+        then = asdict(before)
+        changes = {name: count - then[name] for name, count in asdict(self).items() if name != "pulled"}
+        return ", ".join(f"{count:,} {name}" for name, count in changes.items() if count) or "nothing to do"
+
     def __str__(self) -> str:
         return ", ".join(f"{count:,} {name}" for name, count in asdict(self).items())
 
@@ -48,12 +62,20 @@ class Pair(NamedTuple):
 
 
 class Sync:
-    def __init__(self, service: Service, context: Context, seen: Seen) -> None:
+    """`given`: works on these records in place of the source's. They have passed the filters of their service as it
+    was, or are the posted ones: whoever hands them in hands in the filters too, with the service."""
+
+    def __init__(
+        self, service: Service, context: Context, seen: Seen, failures: Failures, given: Given | None = None
+    ) -> None:
         self._service = service
         self._context = context
         self._seen = seen
+        self._failures = failures
+        self._given = given
         self._log: LogWriter = context.log
-        self._filters = Filters(service.filters, utc_now())
+        self._began = utc_now()
+        self._filters = Filters(service.filters, self._began)
         self._mapper = Mapper(service.mapping, service.lookups)
         self._script: Script | None = None
         self._key = service.source.key
@@ -61,37 +83,59 @@ class Sync:
 
     def run(self) -> Counts:
         """Raises `ConnectorError` when a system fails, `TooManyErrors` when too many records do."""
-        started = time.monotonic()
-        self._log.set(phase=Phase.PULL.value)
-        with ExitStack() as stack:
-            source = stack.enter_context(open_source(self._service, self._context))
-            destination = stack.enter_context(open_destination(self._service, self._context))
-            if self._service.script:
-                self._script = stack.enter_context(Script(self._service.script, self._log, key=self._key))
-            for number, page in enumerate(source.pages(), 1):
-                self._one_page(number, page, destination)
-        took = time.monotonic() - started
-        self._log.info(f"All {self.counts.pulled:,} records are accounted for: {self.counts}; {took:.1f} s")
+        began = time.monotonic()
+        self._enter(Phase.PULL)
+        try:
+            with ExitStack() as stack:
+                source = self._given or stack.enter_context(open_source(self._service, self._context))
+                destination = stack.enter_context(open_destination(self._service, self._context))
+                if self._service.script:
+                    self._script = stack.enter_context(Script(self._service.script, self._log, key=self._key))
+                self._all_pages(source, destination)
+        finally:
+            # Also when it breaks off, in the middle of a page: what was counted is what the ending says.
+            self._log.set(**asdict(self.counts))
+            self._failures.say_what_is_not_kept()
+        took_s = time.monotonic() - began
+        self._log.info(
+            f"Everything is accounted for: {self.counts}; "
+            f"{took_s:.1f} s, {self.counts.pulled / max(took_s, 0.001):,.0f} records per second"
+        )
         return self.counts
 
-    def _one_page(self, number: int, page: Page, destination: Destination) -> None:
+    def _all_pages(self, source: Given | Source, destination: Destination) -> None:
+        asked = time.monotonic()
+        for number, page in enumerate(source.pages(), 1):
+            self._one_page(number, page, destination, time.monotonic() - asked)
+            self._enter(Phase.PULL)
+            asked = time.monotonic()
+
+    def _one_page(self, number: int, page: Page, destination: Destination, pulled_in_s: float) -> None:
+        before, began = replace(self.counts), time.monotonic()
         self.counts.pulled += len(page.records)
-        self._write_counts(page.total, phase=Phase.PULL)
+        self._write_counts(page.total, Phase.FILTER)
         of = f" of {page.total:,}" if page.total is not None else ""
         self._log.info(
-            f"Page {number}: {len(page.records):,} records pulled, {self.counts.pulled:,}{of} so far",
+            f"Page {number}: {_records(len(page.records))} pulled in {_took(pulled_in_s)}, "
+            f"{self.counts.pulled:,}{of} so far",
             phase=Phase.PULL.value,
         )
-        fresh = self._unseen(self._wanted(page.records))
-        if fresh:
-            self._push(self._scripted(fresh), destination)
-        self._write_counts(page.total, phase=Phase.PUSH if fresh else Phase.PULL)
+        try:
+            fresh = self._unseen(self._wanted(page.records), page.pulled_at_ms)
+            if fresh:
+                self._push(self._scripted(fresh), destination)
+        finally:
+            self._failures.keep(page.pulled_at_ms)
+        self._write_counts(page.total)
+        self._log.info(f"Page {number} done in {_took(time.monotonic() - began)}: {self.counts.since(before)}")
         limit = self._service.options.max_failed
         if limit is not None and self.counts.failed > limit:
             raise TooManyErrors(f"{self.counts.failed:,} records failed; the service allows {limit:,}")
 
     def _wanted(self, records: list[Record]) -> list[Record]:
         """Those that pass the filters."""
+        if not self._service.filters:
+            return records
         wanted: list[Record] = []
         stopped: Counter[str] = Counter()
         for record in records:
@@ -103,46 +147,56 @@ class Sync:
         if stopped:
             self.counts.filtered += stopped.total()
             why = "; ".join(f"{count:,} not {words}" for words, count in stopped.most_common())
-            self._log.info(f"{stopped.total():,} records filtered: {why}", phase=Phase.FILTER.value)
+            self._log.info(f"{_records(stopped.total())} filtered: {why}", phase=Phase.FILTER.value)
         return wanted
 
-    def _unseen(self, records: list[Record]) -> list[Record]:
-        if not self._service.skips_seen:
+    def _unseen(self, records: list[Record], pulled_at_ms: int) -> list[Record]:
+        if not self._service.skips_seen or not records:
             return records
-        known = self._seen.known(records)
-        fresh = [record for record, seen in zip(records, known, strict=True) if not seen]
-        skipped = len(records) - len(fresh)
-        if skipped:
-            self.counts.skipped += skipped
-            self._log.info(f"{skipped:,} records skipped: an earlier sync pushed them", phase=Phase.FILTER.value)
+        fresh = self._left(records, self._seen.known(records), "pushed by an earlier sync")
+        if pulled_at_ms:
+            # An older form must not replace a newer one that came by while it lay here.
+            began_ms = int(self._began.timestamp() * 1000)
+            overtaken = self._seen.overtaken(fresh, pulled_at_ms, began_ms)
+            fresh = self._left(fresh, overtaken, "a later sync pushed a newer form")
         return fresh
+
+    def _left(self, records: list[Record], skip: Sequence[bool], why: str) -> list[Record]:
+        left = [record for record, skipped in zip(records, skip, strict=True) if not skipped]
+        if count := len(records) - len(left):
+            self.counts.skipped += count
+            self._log.info(f"{_records(count)} skipped: {why}", phase=Phase.FILTER.value)
+        return left
 
     def _scripted(self, records: list[Record]) -> list[Pair]:
         """What the script made of them: what it dropped is filtered, and where it broke all have failed."""
         if self._script is None:
             return [Pair(record, record) for record in records]
-        self._log.set(phase=Phase.SCRIPT.value)
+        self._enter(Phase.SCRIPT)
         outcome = self._script.run(records)
         if outcome.fault:
             self.counts.failed += len(records)
+            for record in records:
+                self._failures.add(record)
         self.counts.filtered += len(outcome.dropped)
         return [Pair(pulled, made) for pulled, made in outcome.kept]
 
     def _push(self, records: list[Pair], destination: Destination) -> None:
-        pushed: list[Record] = []
         pulled, mapped = self._mapped(records)
         if not mapped:
             return
+        self._enter(Phase.PUSH)
+        pushed: list[Record] = []
+        info, phase = self._log.info, Phase.PUSH.value
         try:
             for record, (_, refused) in zip(pulled, destination.push(mapped), strict=True):
-                name = reference(record, self._key)
                 if refused is None:
+                    name = reference(record, self._key)
                     pushed.append(record)
                     self.counts.pushed += 1
-                    self._log.info(f"Pushed {name}", phase=Phase.PUSH.value, record=name)
+                    info(f"Pushed {name}", phase, name)
                 else:
-                    self.counts.failed += 1
-                    self._log.error(f"Not pushed {name}: {refused}", phase=Phase.PUSH.value, record=name)
+                    self._fail(record, "Not pushed", refused, Phase.PUSH)
         finally:
             # Also when it is interrupted in between: what a line says was pushed is counted, and is not pushed again.
             self._log.set(**asdict(self.counts))
@@ -151,6 +205,8 @@ class Sync:
 
     def _mapped(self, records: list[Pair]) -> tuple[list[Record], list[Record]]:
         """Records as they were pulled and, side by side, as they are pushed; those that cannot be mapped fail."""
+        if self._service.mapping and records:
+            self._enter(Phase.MAP)
         pulled: list[Record] = []
         mapped: list[Record] = []
         for record, made in records:
@@ -158,12 +214,28 @@ class Sync:
                 mapped.append(self._mapper.map(made))
                 pulled.append(record)
             except MappingFault as fault:
-                self.counts.failed += 1
-                name = reference(record, self._key)
-                self._log.error(f"Not mapped {name}: {fault}", phase=Phase.MAP.value, record=name)
+                self._fail(record, "Not mapped", fault, Phase.MAP)
         return pulled, mapped
 
-    def _write_counts(self, total: int | None, *, phase: Phase) -> None:
-        done = self.counts.pushed + self.counts.skipped + self.counts.filtered + self.counts.failed
-        progress = round(min(1.0, done / total), 4) if total else None
-        self._log.set(**asdict(self.counts), phase=phase.value, progress=progress)
+    def _fail(self, record: Record, what: str, why: object, phase: Phase) -> None:
+        """One record, by itself: named, counted, and kept for a retry."""
+        name = reference(record, self._key)
+        self.counts.failed += 1
+        self._failures.add(record)
+        self._log.error(f"{what} {name}: {why}", phase=phase.value, record=name)
+
+    def _enter(self, phase: Phase) -> None:
+        self._log.set(phase=phase.value)
+
+    def _write_counts(self, total: int | None, phase: Phase | None = None) -> None:
+        progress = round(min(1.0, self.counts.done / total), 4) if total else None
+        now = {"phase": phase.value} if phase else {}
+        self._log.set(**asdict(self.counts), progress=progress, **now)
+
+
+def _records(count: int) -> str:
+    return "1 record" if count == 1 else f"{count:,} records"
+
+
+def _took(seconds: float) -> str:
+    return f"{seconds * 1000:,.0f} ms" if seconds < 10 else f"{seconds:,.1f} s"  # noqa: PLR2004

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import os
+from datetime import timedelta
 from typing import TYPE_CHECKING, NamedTuple
 
 from redis.exceptions import RedisError
@@ -14,12 +15,14 @@ from jobs.connect import connect
 from jobs.connectors import ConnectorError, Context
 from jobs.endings import ending_fields
 from jobs.endpoints import passwords
-from jobs.enqueue import stored_summary
+from jobs.enqueue import Requests, completed_before, expire_with, given_count, stored_run, stored_summary
+from jobs.given import Failures, Given, patiently
+from jobs.headlines import headlines
 from jobs.interrupts import Interrupted, Interrupts, Why
 from jobs.logcap import LogLimit
 from jobs.loghandler import captured
 from jobs.logwriter import LogWriter
-from jobs.records import Level, Reason, Service, Status, Summary, rfc3339, utc_now
+from jobs.records import Level, Phase, Reason, Run, Service, Status, Summary, Unreadable, rfc3339, utc_now
 from jobs.seen import Seen
 from jobs.services import ServiceNotFound, Services
 from jobs.settings import Settings, load
@@ -28,6 +31,9 @@ from jobs.sync import Sync, TooManyErrors
 if TYPE_CHECKING:
     import redis
 
+
+FEW = 3
+"""Fewer earlier syncs say nothing of what is usual."""
 
 _logger = logging.getLogger("synctail")
 
@@ -56,11 +62,14 @@ def run_sync(sync_id: str) -> None:
     summary = stored_summary(client, sync_id)
     if summary is None:
         return
+    service, why_not = None, ""
     try:
         service = Services(client).read(summary.service)
     except ServiceNotFound:
-        service = None
-    _Run(settings, client, appender, claim, summary, service).run()
+        why_not = f"the service {summary.service!r} was removed"
+    except Unreadable as error:
+        why_not = str(error)
+    _Run(settings, client, appender, claim, summary, service, why_not).run()
 
 
 class _Run:
@@ -72,11 +81,14 @@ class _Run:
         claim: Claim,
         summary: Summary,
         service: Service | None,
+        why_not: str,
     ) -> None:
+        """Without a service, `why_not` says why there is none."""
         self._settings = settings
         self._client = client
         self._summary = summary
         self._service = service
+        self._why_not = why_not
         self._interrupts = Interrupts(service.options.timeout_s if service else 60)
         self._log = LogWriter(
             appender,
@@ -100,6 +112,7 @@ class _Run:
                 ending.text,
                 **ending_fields(ending.status, ending.reason, self._settings.retention),
             )
+            self._leave(ending)
 
     def _outcome(self) -> Ending:
         try:
@@ -120,25 +133,66 @@ class _Run:
     def _work(self) -> Ending:
         self._log.set(status=Status.RUNNING.value, started_at=rfc3339(utc_now()))
         if self._service is None:
-            return Ending(Status.FAILED, Reason.ERROR, f"Failed: the service {self._summary.service!r} was removed")
-        source, destination = self._service.source, self._service.destination
-        self._log.info(
-            f"Sync of {self._service.name!r} started ({self._summary.trigger.value}): {source.place} to "
-            f"{destination.place}"
-        )
+            return Ending(Status.FAILED, Reason.ERROR, f"Failed: {self._why_not}")
+        run, given = self._asked()
+        for text in headlines(self._service, run, self._summary, given):
+            self._log.info(text)
+        service = run.applied_to(self._service)
         context = Context(
             log=self._log,
             secrets=self._settings.secrets,
             files=self._settings.files,
-            page_size=self._service.options.page_size,
-            max_attempts=self._service.options.max_attempts,
+            page_size=service.options.page_size,
+            max_attempts=service.options.max_attempts,
             sync_id=self._summary.id,
         )
-        counts = Sync(self._service, context, Seen(self._client, self._service)).run()
+        sync_id, lives = self._summary.id, self._settings.retention + timedelta(seconds=service.options.timeout_s)
+        counts = Sync(
+            service,
+            context,
+            Seen(self._client, service),
+            Failures(self._client, sync_id, self._log, lives=lives),
+            None if given is None else Given(self._client, sync_id, total=given, page_size=context.page_size),
+        ).run()
+        if counts.pulled == 0 and given is None:
+            self._warn_if_unusual()
         if counts.failed:
             text = f"Completed with errors: {counts.failed:,} of {counts.pulled:,} records were not pushed"
             return Ending(Status.COMPLETED_WITH_ERRORS, None, text)
         return Ending(Status.COMPLETED, None, f"Completed: {counts.pushed:,} pushed, {counts.skipped:,} skipped")
+
+    def _asked(self) -> tuple[Run, int | None]:
+        """What this sync does otherwise, and how many records it was given: kept at least as long as it may run."""
+        assert self._service is not None  # noqa: S101 - for the type checker
+        sync_id = self._summary.id
+        lives = self._settings.retention + timedelta(seconds=self._service.options.timeout_s)
+        for attempt in patiently():
+            with attempt:
+                run, given = stored_run(self._client, sync_id), given_count(self._client, sync_id)
+                expire_with(self._client, sync_id, lives)
+        return run, given
+
+    def _warn_if_unusual(self) -> None:
+        """Nothing came where there was always something: the source may have changed, or the way to it."""
+        before = [one.pulled for one in completed_before(self._client, self._summary)]
+        if len(before) >= FEW and all(before):
+            usual = f"{min(before):,}" + (f" to {max(before):,}" if max(before) > min(before) else "")
+            self._log.warning(
+                f"Nothing was pulled, and the last {len(before)} syncs of this service pulled {usual} each. "
+                "Is the source what it was?",
+                phase=Phase.PULL.value,
+            )
+
+    def _leave(self, ending: Ending) -> None:
+        """What the sync kept lives as long as its log from here on; and who waits for its place may begin."""
+        try:
+            if ending.status is Status.COMPLETED:
+                self._client.delete(keys.given(self._summary.id))
+            expire_with(self._client, self._summary.id, self._settings.retention)
+            if self._service is not None:
+                Requests(self._settings, self._client).start_waiting(self._service)
+        except RedisError as error:  # all of it has an expiry, and the clock starts what waits
+            _logger.warning("Sync %s has ended, but not all was put away: %s", self._summary.id, error)
 
     def _interrupted(self, why: Why) -> Ending:
         match why:

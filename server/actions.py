@@ -3,17 +3,20 @@ before."""
 
 from __future__ import annotations
 
+from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 from starlette.concurrency import run_in_threadpool
 
-from jobs.definitions import DefinitionFaulty, read_service
-from jobs.enqueue import AlreadyRunning, NotRunning, Requests, ServiceInactive
-from jobs.records import Service, Summary, Trigger
+from jobs.definitions import DefinitionFaulty, read_run, read_service
+from jobs.enqueue import AlreadyRunning, NoRetry, NotRunning, Only, Requests, ServiceInactive, TooManyWait
+from jobs.records import InboundSource, Run, Service, Summary, Trigger
 from jobs.services import ServiceExists, ServiceNotFound, Services
 from server import errors
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
     from server.auth import Principal
     from server.store import Store
 
@@ -55,18 +58,28 @@ class Actions:
         except ServiceNotFound:
             raise _no_service(service_id) from None
 
-    async def start(self, service_id: str) -> Summary:
+    async def start(self, service_id: str, run: Run | None = None) -> Summary:
+        """`run`: what this one sync does otherwise."""
         service = await self._store.service(service_id)
-        try:
-            return await run_in_threadpool(self._requests.start, service, Trigger.MANUAL)
-        except ServiceInactive:
-            raise errors.Conflict(f"The service {service_id!r} is not active. Activate it first.") from None
-        except AlreadyRunning as running:
+        if isinstance(service.source, InboundSource):
             raise errors.Conflict(
-                f"The service {service_id!r} allows no overlap, and its sync {running.sync_id} has not ended. "
-                "Wait for it, or stop it.",
-                sync=running.sync_id,
-            ) from None
+                f"The service {service_id!r} pulls nothing: its syncs start when records are posted to "
+                f"/api/inbound/{service_id}."
+            )
+        with _refusals(service):
+            return await run_in_threadpool(self._requests.start, service, Trigger.MANUAL, run)
+
+    async def retry(self, sync_id: str, only: Only) -> Summary:
+        """The same sync again, or only the records of it that failed."""
+        sync = await self._store.summary(sync_id)
+        service = await self._store.service(sync.service)
+        with _refusals(service):
+            return await run_in_threadpool(self._requests.retry, service, sync, only)
+
+    async def inbound(self, service: Service, records: Sequence[bytes]) -> Summary:
+        """A sync of posted records, each as JSON."""
+        with _refusals(service):
+            return await run_in_threadpool(self._requests.post, service, records)
 
     async def stop(self, sync_id: str, who: Principal) -> None:
         summary = await self._store.summary(sync_id)
@@ -75,6 +88,37 @@ class Actions:
         except NotRunning:
             ended = await self._store.summary(summary.id)
             raise errors.Conflict(f"The sync has ended already: it is {ended.status}.") from None
+
+
+def checked_run(given: object) -> Run:
+    """Raises `errors.OptionsRefused` with every fault."""
+    try:
+        return read_run(given)
+    except DefinitionFaulty as faulty:
+        raise errors.OptionsRefused(str(faulty), errors=[one._asdict() for one in faulty.faults]) from None
+
+
+@contextmanager
+def _refusals(service: Service) -> Iterator[None]:
+    """What keeps a sync of the service from starting, as 409 and a sentence."""
+    try:
+        yield
+    except ServiceInactive:
+        raise errors.Conflict(f"The service {service.id!r} is not active. Activate it first.") from None
+    except AlreadyRunning as running:
+        first, *more = running.sync_ids
+        if service.options.at_once == 1:
+            why = f"allows no overlap, and its sync {first} has not ended. Wait for it, or stop it."
+        else:
+            named = ", ".join(running.sync_ids)
+            why = f"runs {service.options.at_once:,} syncs at once, and has {named}. Wait for one of them, or stop it."
+        raise errors.Conflict(f"The service {service.id!r} {why}", sync=first, syncs=[first, *more]) from None
+    except TooManyWait:
+        raise errors.Conflict(
+            f"So many posts wait for the service {service.id!r} that no more are taken. Post again in a while."
+        ) from None
+    except NoRetry as error:
+        raise errors.Conflict(str(error)) from None
 
 
 def _checked(definition: object) -> Service:

@@ -9,7 +9,9 @@ import msgspec
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
+from jobs.enqueue import Only  # noqa: TC001 - msgspec reads the annotation
 from server import auth, errors, params, wire
+from server.actions import checked_run
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
@@ -36,6 +38,10 @@ class Asked(NamedTuple):
     last: int | None = None
 
 
+class _Retry(msgspec.Struct, forbid_unknown_fields=True):
+    only: Only = "all"
+
+
 class Api:
     def __init__(self, store: Store, actions: Actions) -> None:
         self._store = store
@@ -55,6 +61,7 @@ class Api:
             Route("/api/syncs", self.syncs),
             Route("/api/syncs/{sync}", self.sync),
             Route("/api/syncs/{sync}/stop", self.stop, methods=["POST"]),
+            Route("/api/syncs/{sync}/retry", self.retry, methods=["POST"]),
             Route("/api/syncs/{sync}/log", self.log),
         ]
 
@@ -75,7 +82,8 @@ class Api:
         auth.require(request, auth.Role.VIEWER)
         service = await self._store.service(request.path_params["service"])
         last = await self._store.last_syncs([service])
-        return _json(_with_last(service, last.get(service.id)))
+        missed = await self._store.missed(service.id)
+        return _json({**_with_last(service, last.get(service.id)), "missed": msgspec.to_builtins(missed)})
 
     async def create(self, request: Request) -> Response:
         body = await request.body()
@@ -112,11 +120,10 @@ class Api:
 
     async def start(self, request: Request) -> Response:
         body = await request.body()  # first: what was read once can be read again, by whoever looks for a form
-        await auth.require_change(request, auth.Role.OPERATOR)
-        if body.strip() and not request.headers.get("content-type", "").startswith("application/x-www-form"):
-            _no_options(body)
-        summary = await self._actions.start(request.path_params["service"])
-        return _json(summary, 202, {"Location": f"/api/syncs/{summary.id}"})
+        who = await auth.require_change(request, auth.Role.OPERATOR)
+        given = _optional(request, who, body, "Send none, or what this sync shall do otherwise.")
+        summary = await self._actions.start(request.path_params["service"], checked_run(given))
+        return _started(summary)
 
     async def sync(self, request: Request) -> Response:
         auth.require(request, auth.Role.VIEWER)
@@ -126,6 +133,16 @@ class Api:
         who = await auth.require_change(request, auth.Role.OPERATOR)
         await self._actions.stop(request.path_params["sync"], who)
         return _json(await self._store.summary(request.path_params["sync"]), 202)
+
+    async def retry(self, request: Request) -> Response:
+        body = await request.body()
+        who = await auth.require_change(request, auth.Role.OPERATOR)
+        given = _optional(request, who, body, 'Send none, or {"only": "failed"}.')
+        try:
+            asked = msgspec.convert(given, _Retry)
+        except msgspec.ValidationError as error:
+            raise errors.OptionsRefused(f'{error}. Send none, {{"only": "all"}} or {{"only": "failed"}}.') from None
+        return _started(await self._actions.retry(request.path_params["sync"], asked.only))
 
     async def log(self, request: Request) -> Response:
         """The poll: what a reader at `after` has not seen, as frames, and where the log stands. Or a range of lines."""
@@ -178,20 +195,22 @@ def _asked(query: QueryParams) -> Asked:
     return Asked(first - 1, POLLED_AT_MOST, params.whole_number(query, "last", default=first, least=first))
 
 
-def _decoded(body: bytes) -> Any:  # noqa: ANN401 - JSON
+def _decoded(body: bytes, instead: str = "Send a service's definition.") -> Any:  # noqa: ANN401 - JSON
     try:
         return msgspec.json.decode(body)
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
-        raise errors.BadRequest(f"The body is not JSON: {error}. Send a service's definition.") from None
+        raise errors.BadRequest(f"The body is not JSON: {error}. {instead}") from None
 
 
-def _no_options(body: bytes) -> None:
-    try:
-        given: Any = msgspec.json.decode(body)
-    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
-        raise errors.BadRequest(f"The body is not JSON: {error}. Send none, or an empty object.") from None
-    if given != {}:
-        raise errors.BadRequest("The body takes no options. Send none, or an empty object.")
+def _optional(request: Request, who: auth.Principal, body: bytes, instead: str) -> Any:  # noqa: ANN401 - JSON
+    """What the body says; without one, or with that of a browser's form, an empty object. Of a program it is JSON,
+    whatever it calls it: curl calls all it sends a form."""
+    form = bool(who.csrf) and request.headers.get("content-type", "").startswith("application/x-www-form")
+    return _decoded(body, instead) if body.strip() and not form else {}
+
+
+def _started(summary: Summary) -> Response:
+    return _json(summary, 202, {"Location": f"/api/syncs/{summary.id}"})
 
 
 def _with_last(service: Service, last: Summary | None) -> dict[str, Any]:

@@ -36,6 +36,7 @@ from server.checks import Checks
 from server.downloads import Downloads
 from server.headers import SecurityHeaders
 from server.hub import Hub
+from server.inbound import Inbound
 from server.limits import BodyLimit
 from server.live import Live
 from server.pages import FILTERS, Pages
@@ -100,6 +101,7 @@ def create_app(settings: ServerSettings) -> Starlette:
         routes=[
             *pages.routes(),
             *Api(store, actions).routes(),
+            *Inbound(store, actions).routes(),
             *Checks(store, CheckRequests(blocking)).routes(),
             *Downloads(store, hub, auth).routes(),
             *Live(hub, auth).routes(),

@@ -56,6 +56,16 @@ class DefinitionRefused(ApiError):
     status, close_code, title = 422, 4400, "The definition is wrong"
 
 
+class OptionsRefused(ApiError):
+    """As `DefinitionRefused`, of what one sync shall do otherwise."""
+
+    status, close_code, title = 422, 4400, "The options are wrong"
+
+
+class RecordsRefused(ApiError):
+    status, close_code, title = 422, 4400, "These are no records"
+
+
 class Conflict(ApiError):
     status, close_code, title = 409, 4400, "Not now"
 

@@ -1,4 +1,5 @@
-"""How much a client may send: a few hundred bytes, but for a service's definition, which may hold tables."""
+"""How much a client may send: a few hundred bytes, but for a service's definition, which may hold tables, and for
+records that are posted."""
 
 from __future__ import annotations
 
@@ -14,7 +15,11 @@ if TYPE_CHECKING:
 
 BODY_BYTES = 64 * 1024
 DEFINITION_BYTES = 1024 * 1024
-_DEFINITION = re.compile(r"/api/services(/[^/]+)?")
+RECORDS_BYTES = 8 * 1024 * 1024
+_LARGER = (
+    (re.compile(r"/api/services(/[^/]+)?"), DEFINITION_BYTES),
+    (re.compile(r"/api/inbound/[^/]+"), RECORDS_BYTES),
+)
 
 
 class BodyLimit:
@@ -28,7 +33,7 @@ class BodyLimit:
             await self._app(scope, receive, send)
             return
         length = Headers(scope=scope).get("content-length", "0")
-        most = DEFINITION_BYTES if _DEFINITION.fullmatch(scope["path"]) else BODY_BYTES
+        most = next((size for path, size in _LARGER if path.fullmatch(scope["path"])), BODY_BYTES)
         if not length.isdigit() or int(length) > most:
             await _too_large(most, scope, receive, send)
             return

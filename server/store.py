@@ -6,8 +6,10 @@ import asyncio
 import logging
 from typing import TYPE_CHECKING, Any, cast
 
+import msgspec
+
 from jobs import keys
-from jobs.records import Service, Summary, Unreadable, decode_service, summary_from_hash, sync_id_time, utc_now
+from jobs.records import Missed, Service, Summary, Unreadable, decode_service, summary_from_hash, sync_id_time, utc_now
 from server import errors, wire
 
 if TYPE_CHECKING:
@@ -68,6 +70,11 @@ class Store:
             return decode_service(service_id, stored)
         except Unreadable as error:
             raise errors.ServiceUnreadable(f"{error}. Correct it, or remove it from the hash `services`.") from None
+
+    async def missed(self, service_id: str) -> list[Missed]:
+        """The last scheduled starts that were left out, newest first."""
+        stored = await cast("Any", self._client.lrange(keys.service_missed(service_id), 0, -1))
+        return [msgspec.json.decode(one, type=Missed) for one in stored]
 
     def _complain(self, text: str) -> None:
         """In the process's log, once."""

@@ -18,7 +18,7 @@ from jobs.records import BearerAuth, Secret
 from server.auth import token_hash
 from tests.browser import OwnSync, Visits, launch
 from tests.following import Logs
-from tests.support import ADMIN_TOKEN, Process, free_port, immortal_keys, service, store
+from tests.support import ADMIN_TOKEN, Process, free_port, immortal_keys, service, store, unreconciled
 from tests.systems import postgres, postgres_session, sftp, sftp_session
 
 if TYPE_CHECKING:
@@ -60,7 +60,8 @@ def config(environ: dict[str, str]) -> settings.Settings:
 
 @pytest.fixture
 def client(valkey_server: valkey.Server, workers: Workers, request: pytest.FixtureRequest) -> Iterator[redis.Redis]:
-    """An empty Redis that knows one admin token. Ends the test as failed when a key was left without an expiry."""
+    """An empty Redis that knows one admin token. Ends the test as failed when a key was left without an expiry, or a
+    sync with counts that do not add up."""
     if "worker" not in request.fixturenames:
         workers.stop()  # it would take the syncs whose logs the test writes itself
     with connect(valkey_server.url) as client:
@@ -68,6 +69,8 @@ def client(valkey_server: valkey.Server, workers: Workers, request: pytest.Fixtu
         client.hset(keys.token(token_hash(ADMIN_TOKEN)), mapping={"name": "tests", "role": "admin"})
         yield client
         assert immortal_keys(client) == [], "these keys have no TTL and would be left for ever"
+        by_workers = not {"worker", "own_worker"}.isdisjoint(request.fixturenames)
+        assert unreconciled(client, whole=by_workers) == [], "the counts of these do not add up"
 
 
 @pytest.fixture

@@ -8,6 +8,7 @@ from contextlib import contextmanager, suppress
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any, cast
 
+import msgspec
 from websockets.exceptions import ConnectionClosedOK
 from websockets.sync.client import connect
 
@@ -15,8 +16,8 @@ from jobs import keys
 from jobs.appender import Appender
 from jobs.endings import end_sync, ending_fields
 from jobs.logwriter import LogWriter
-from jobs.records import Reason, Status, Trigger, rfc3339, utc_now
-from tests.support import ADMIN_TOKEN, service
+from jobs.records import Reason, Status, Summary, Trigger, rfc3339, utc_now
+from tests.support import ADMIN_TOKEN, reconciles, service
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -104,6 +105,7 @@ class Reader:
                 self.rewinds.append(frame["last"])
                 self.cursor = frame["last"]
             case "summary":
+                assert reconciles(msgspec.convert(frame["summary"], Summary)), frame
                 self.summaries.append(frame["summary"])
             case "beat":
                 self.beats += 1

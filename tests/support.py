@@ -22,6 +22,9 @@ from jobs.records import (
     HttpSource,
     Service,
     SqlDestination,
+    Status,
+    Summary,
+    summary_from_hash,
 )
 
 if TYPE_CHECKING:
@@ -122,6 +125,20 @@ def immortal_keys(client: redis.Redis) -> list[str]:
         for key in cast("list[bytes]", client.keys("*"))
         if not (name := key.decode()).startswith(keys.WITHOUT_TTL) and client.pttl(key) == -1
     ]
+
+
+def unreconciled(client: redis.Redis, *, whole: bool) -> list[Summary]:
+    """Syncs whose counts do not add up. `whole`: nothing is pending once they have completed; that is for a worker to
+    keep, and not for tests that write a sync's summary themselves."""
+    stored = [client.hgetall(key) for key in cast("list[bytes]", client.keys("sync:{*}"))]
+    summaries = [summary_from_hash(one) for one in cast("list[dict[bytes, bytes]]", stored) if one.get(b"status")]
+    completed = (Status.COMPLETED, Status.COMPLETED_WITH_ERRORS)
+    return [one for one in summaries if not reconciles(one) or (whole and one.status in completed and one.pending > 0)]
+
+
+def reconciles(one: Summary) -> bool:
+    """`pulled = pushed + skipped + filtered + failed + pending`, and none of them is less than nothing."""
+    return min(one.pulled, one.pushed, one.skipped, one.filtered, one.failed, one.pending) >= 0
 
 
 def service(

@@ -11,6 +11,8 @@ import pytest
 from ulid import ULID
 
 from jobs import keys
+from jobs.clock import Clock
+from jobs.enqueue import stored_run
 from jobs.records import Options, Schedule, Status, Summary, Trigger, rfc3339, utc_now
 from server.auth import token_hash
 from tests.following import Logs, Reader
@@ -21,6 +23,7 @@ if TYPE_CHECKING:
     import redis
 
     from jobs.enqueue import Requests
+    from jobs.settings import Settings
 
 UNKNOWN = "7ZZZZZZZZZZZZZZZZZZZZZZZZZ"
 EXPIRED = "01ARZ3NDEKTSV4RRFFQ69G5FAV"
@@ -79,7 +82,7 @@ def test_services_come_by_name_each_with_its_last_sync(client: redis.Redis, web:
     assert [one["id"] for one in services] == ["c", "a", "b"]
     assert [one["last_sync"] and one["last_sync"]["id"] for one in services] == [None, newest, None]
     one = web.get("/api/services/a").json()
-    assert one == services[1]
+    assert one == {**services[1], "missed": []}
     assert one["last_sync"]["lines"] == 5
     assert one["source"]["kind"] == "http"
 
@@ -108,20 +111,96 @@ def test_a_sync_is_started_and_where_it_is_is_said(
     assert client.llen("rq:queue:syncs") == 1
 
 
-@pytest.mark.parametrize("body", [b"[]", b"{", b'{"filters": []}', b"null", b"\xff", b'"\xff"', b"[" * 9000, b"\0"])
-def test_a_body_that_is_not_taken_starts_nothing(
-    client: redis.Redis, web: httpx2.Client, logs: Logs, body: bytes
-) -> None:
-    del logs
+@pytest.mark.parametrize("body", [b"{", b"\xff", b'"\xff"', b"[" * 9000, b"\0"])
+@pytest.mark.parametrize("what", ["services/orders/syncs", f"syncs/{UNKNOWN}/retry"])
+def test_a_body_that_is_no_json_starts_nothing(client: redis.Redis, web: httpx2.Client, what: str, body: bytes) -> None:
     store(client, service())
-    problem(web.post("/api/services/orders/syncs", content=body), 400)
+    problem(web.post(f"/api/{what}", content=body), 400)
     assert web.get("/api/syncs").json() == []
+
+
+def test_a_sync_is_started_with_filters_pages_and_files_of_its_own(
+    client: redis.Redis, web: httpx2.Client, config: Settings
+) -> None:
+    store(client, service())
+    run = {
+        "filters": [{"field": "status", "op": "=", "value": "paid"}],
+        "page_size": 500,
+        "store": {"pull": True, "script": False, "push": True},
+    }
+    as_curl = {**OPERATOR, "Content-Type": "application/x-www-form-urlencoded"}
+    answer = web.post("/api/services/orders/syncs", content=msgspec.json.encode(run), headers=as_curl)
+    assert answer.status_code == 202, answer.text
+    key = keys.run(answer.json()["id"])
+    assert msgspec.to_builtins(stored_run(client, answer.json()["id"])) == run
+    assert 0 < client.pttl(key) <= config.retention_ms
+
+
+@pytest.mark.parametrize(
+    ("body", "paths"),
+    [
+        ([], [""]),
+        (None, [""]),
+        ({"filter": []}, ["filter"]),
+        (
+            {"filters": [{"field": "a[", "op": "="}, {"field": "a", "op": "~"}], "page_size": 0},
+            ["filters[1].op", "page_size"],
+        ),
+        (
+            {"filters": [{"field": "a[", "op": "="}, {"field": "a", "op": "in", "value": 1}]},
+            ["filters[0].field", "filters[1].value"],
+        ),
+        ({"filters": {}, "store": {"pull": 1, "all": True}}, ["filters", "store.all", "store.pull"]),
+    ],
+)
+def test_options_that_are_wrong_are_refused_with_every_fault(
+    client: redis.Redis, web: httpx2.Client, body: Any, paths: list[str]
+) -> None:
+    store(client, service())
+    document = problem(web.post("/api/services/orders/syncs", content=msgspec.json.encode(body)), 422)
+    assert [one["path"] for one in document["errors"]] == paths
+    assert all(one["says"] for one in document["errors"])
+    assert web.get("/api/syncs").json() == []
+
+
+def test_a_service_that_allows_overlap_names_those_that_run_when_it_is_full(
+    client: redis.Redis, web: httpx2.Client
+) -> None:
+    store(client, service(options=Options(overlap=True, concurrency=2)))
+    started = {web.post("/api/services/orders/syncs").json()["id"] for _ in range(2)}
+    document = problem(web.post("/api/services/orders/syncs"), 409)
+    assert set(document["syncs"]) == started
+    assert all(sync_id in document["detail"] for sync_id in started)
+
+
+def test_starts_that_were_left_out_are_told_with_the_service(
+    client: redis.Redis, web: httpx2.Client, config: Settings, logs: Logs
+) -> None:
+    orders = service(trigger=Schedule("* * * * *"))
+    store(client, orders)
+    assert web.get("/api/services/orders").json()["missed"] == []
+    sync_id = logs.start(orders)
+    now = utc_now().replace(second=0, microsecond=0)
+    for minute in range(12):
+        Clock(config, client).start_due(now + timedelta(minutes=minute))
+    missed = web.get("/api/services/orders").json()["missed"]
+    assert len(missed) == 10
+    assert missed[0] == {
+        "due_at": rfc3339(now + timedelta(minutes=11)),
+        "because": f"Its sync {sync_id} still ran, and the service allows no overlap.",
+    }
+    assert 0 < client.ttl(keys.service_missed("orders")) <= keys.MISSED_TTL.total_seconds()
 
 
 def test_who_may_only_look_starts_and_stops_nothing(client: redis.Redis, web: httpx2.Client, logs: Logs) -> None:
     store(client, service())
     sync_id = logs.start()
-    for path in ("/api/services/orders/syncs", f"/api/syncs/{sync_id}/stop", "/api/services/nobody/syncs"):
+    asked = ("stop", "retry")
+    for path in (
+        "/api/services/orders/syncs",
+        "/api/services/nobody/syncs",
+        *(f"/api/syncs/{sync_id}/{one}" for one in asked),
+    ):
         document = problem(web.post(path, headers=VIEWER), 403)
         assert "operator" in document["detail"]
     assert ids(web.get("/api/syncs", headers=VIEWER)) == [sync_id]
@@ -140,7 +219,7 @@ def test_a_second_sync_is_refused_with_the_id_of_the_first(client: redis.Redis, 
     document = problem(web.post("/api/services/orders/syncs"), 409)
     assert document["sync"] == sync_id
     assert ids(web.get("/api/syncs")) == [sync_id]
-    store(client, service(options=Options(overlap=True)))
+    store(client, service(options=Options(overlap=True, concurrency=1000)))
     assert web.post("/api/services/orders/syncs").status_code == 202
 
 
@@ -213,7 +292,10 @@ def test_paging_through_many_syncs_shows_each_once_and_the_newest_first(
     client: redis.Redis, web: httpx2.Client, requests: Requests, logs: Logs
 ) -> None:
     del logs
-    orders, other = service(options=Options(overlap=True)), service("other", options=Options(overlap=True))
+    orders, other = (
+        service(options=Options(overlap=True, concurrency=1000)),
+        service("other", options=Options(overlap=True)),
+    )
     store(client, orders, other)
     started = [requests.start(orders, Trigger.MANUAL).id for _ in range(120)]
     elsewhere = requests.start(other, Trigger.MANUAL).id
@@ -235,7 +317,7 @@ def test_paging_through_many_syncs_shows_each_once_and_the_newest_first(
 def test_lists_are_narrowed_by_status_and_by_a_part_of_the_id(
     client: redis.Redis, web: httpx2.Client, logs: Logs
 ) -> None:
-    overlapping = service(options=Options(overlap=True))
+    overlapping = service(options=Options(overlap=True, concurrency=1000))
     store(client, overlapping)
     ended, queued = logs.written(1, of=overlapping), logs.start(overlapping)
     assert ids(web.get("/api/syncs?status=queued")) == [queued]

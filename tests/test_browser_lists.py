@@ -28,7 +28,7 @@ REFRESH_MS = 5_000
 @pytest.fixture
 def another_sync(config: Settings, client: redis.Redis, appender: Appender) -> Iterator[Callable[[], OwnSync]]:
     """Starts further syncs of a service that lets them overlap."""
-    orders = service(options=Options(overlap=True))
+    orders = service(options=Options(overlap=True, concurrency=1000))
     store(client, orders)
     started: list[OwnSync] = []
 

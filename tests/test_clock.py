@@ -8,6 +8,7 @@ from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any, cast
 
+import msgspec
 import pytest
 from rq.job import Job, JobStatus
 
@@ -15,7 +16,7 @@ from jobs import keys
 from jobs.clock import CATCH_UP, SILENT, VOUCHED, Clock
 from jobs.endings import end_sync
 from jobs.enqueue import stored_summary
-from jobs.records import Options, Reason, Schedule, Service, Status, Summary, Trigger, utc_now
+from jobs.records import InboundSource, Options, Reason, Schedule, Service, Status, Summary, Trigger, utc_now
 from server import wire
 from tests.support import service, store
 
@@ -55,7 +56,7 @@ def forget_job(client: redis.Redis, sync_id: str) -> None:
 
 
 def queued(requests: Requests, one: Service | None = None) -> str:
-    return requests.start(one or service(options=Options(overlap=True)), Trigger.MANUAL).id
+    return requests.start(one or service(options=Options(overlap=True, concurrency=1000)), Trigger.MANUAL).id
 
 
 def running(requests: Requests, appender: Appender) -> str:
@@ -83,7 +84,7 @@ def lost(client: redis.Redis, sync_id: str) -> bool:
 
 
 def test_two_clocks_start_a_due_service_once(client: redis.Redis, config: Settings) -> None:
-    store(client, service(trigger=HOURLY, options=Options(overlap=True)))
+    store(client, service(trigger=HOURLY, options=Options(overlap=True, concurrency=1000)))
     once = threading.Barrier(2)
 
     def look(_: int) -> None:
@@ -99,7 +100,7 @@ def test_two_clocks_start_a_due_service_once(client: redis.Redis, config: Settin
 
 
 def test_each_due_moment_starts_a_sync(client: redis.Redis, clock: Clock) -> None:
-    store(client, service(trigger=HOURLY, options=Options(overlap=True)))
+    store(client, service(trigger=HOURLY, options=Options(overlap=True, concurrency=1000)))
     for hour in range(3):
         clock.start_due(NOON + timedelta(hours=hour))
     assert len(syncs(client)) == 3
@@ -129,6 +130,31 @@ def test_a_service_whose_sync_still_runs_is_not_started_again(
     clock.start_due(NOON)
     assert [summary.id for summary in syncs(client)] == [sync_id]
     assert f"its sync {sync_id} still runs" in caplog.text
+    [missed] = cast("list[bytes]", client.lrange(keys.service_missed("orders"), 0, -1))
+    assert json.loads(missed) == {
+        "due_at": "2026-03-02T12:00:00.000Z",
+        "because": f"Its sync {sync_id} still ran, and the service allows no overlap.",
+    }
+
+
+def test_across_a_change_of_the_clocks_and_restarts_each_moment_starts_one_sync(
+    client: redis.Redis, config: Settings
+) -> None:
+    """London, 25 October 2026: 01:30 comes twice, and 29 March: it does not come at all."""
+    at_night = Schedule("30 1 * * *", timezone="Europe/London")
+    store(client, service(trigger=at_night, options=Options(overlap=True, concurrency=100)))
+    for day, starts in ((datetime(2026, 10, 25, tzinfo=UTC), 1), (datetime(2026, 3, 29, tzinfo=UTC), 1)):
+        client.delete(keys.SYNCS)
+        for minute in range(4 * 60):
+            Clock(config, client).start_due(day + timedelta(minutes=minute))  # a new clock each time
+        assert client.zcard(keys.SYNCS) == starts
+
+
+def test_an_inbound_service_is_never_due(client: redis.Redis, clock: Clock) -> None:
+    stored = msgspec.structs.replace(service(trigger=HOURLY), source=InboundSource())
+    store(client, stored)
+    clock.start_due(NOON)
+    assert syncs(client) == []
 
 
 @pytest.mark.parametrize(("late", "starts"), [(timedelta(), 1), (CATCH_UP, 1), (CATCH_UP + timedelta(seconds=1), 0)])

@@ -76,6 +76,14 @@ def test_faults_of_expressions_and_functions_have_paths_too() -> None:
     }
 
 
+def test_an_inbound_source_has_no_schedule_and_an_expression_that_can_be_read() -> None:
+    assert told(source={"kind": "inbound", "records": "a..b"}) == {
+        "source.records": "'a..b' is no JMESPath expression: it breaks at character 3",
+        "trigger.schedule": "does not go with an inbound source, whose syncs start when records are posted",
+    }
+    assert read_service({**GOOD, "source": {"kind": "inbound"}, "trigger": {}}).source.key == "id"
+
+
 def test_a_script_that_cannot_run_is_told() -> None:
     assert "line 1" in told(script={"code": "def handle(records, log)"})["script.code"]
     assert "handle(records, log)" in told(script={"code": "x = 1"})["script.code"]

@@ -78,8 +78,8 @@ def test_what_is_stored_is_what_is_returned_and_nothing_lives_for_ever(
         assert client.zrange(index, 0, -1) == [summary.id.encode()]
         longest = keys.index_ttl(config.retention).total_seconds()
         assert config.retention.total_seconds() < client.ttl(index) <= longest
-    assert client.get(keys.service_turn("orders")) == summary.id.encode()
-    assert 0 < client.ttl(keys.service_turn("orders")) <= keys.TURN_TTL.total_seconds()
+    assert client.hgetall(keys.service_turns("orders")) == {b"0": summary.id.encode()}
+    assert 0 < client.ttl(keys.service_turns("orders")) <= keys.TURN_TTL.total_seconds()
 
 
 def test_the_job_in_rq_has_limits_and_json_for_data(client: redis.Redis, requests: Requests, config: Settings) -> None:
@@ -108,8 +108,8 @@ def test_of_twenty_that_ask_at_once_one_gets_the_turn_and_the_others_leave_nothi
     with ThreadPoolExecutor(20) as threads:
         answers = list(threads.map(ask, range(20)))
     [started] = [answer for answer in answers if isinstance(answer, str)]
-    refused = [answer.sync_id for answer in answers if isinstance(answer, AlreadyRunning)]
-    assert refused == [started] * 19
+    refused = [answer.sync_ids for answer in answers if isinstance(answer, AlreadyRunning)]
+    assert refused == [[started]] * 19
     assert {name for name in names(client) if name.startswith("sync:")} == {keys.summary(started)}
     for index in (keys.SYNCS, keys.service_syncs("orders")):
         assert client.zrange(index, 0, -1) == [started.encode()]
@@ -124,14 +124,14 @@ def test_the_turn_passes_on_when_its_holder_has_ended(
         requests.start(service(), Trigger.MANUAL)
     assert end(appender, first.id)
     second = requests.start(service(), Trigger.MANUAL)
-    assert client.get(keys.service_turn("orders")) == second.id.encode()
+    assert client.hgetall(keys.service_turns("orders")) == {b"0": second.id.encode()}
 
 
 def test_the_turn_passes_on_when_its_holder_is_gone(client: redis.Redis, requests: Requests) -> None:
     first = requests.start(service(), Trigger.MANUAL)
     client.delete(keys.summary(first.id))
     second = requests.start(service(), Trigger.MANUAL)
-    assert client.get(keys.service_turn("orders")) == second.id.encode()
+    assert client.hgetall(keys.service_turns("orders")) == {b"0": second.id.encode()}
 
 
 def test_the_turn_of_an_ended_holder_goes_to_one_of_twenty(
@@ -159,10 +159,44 @@ def test_another_service_has_a_turn_of_its_own(client: redis.Redis, requests: Re
     requests.start(service("customers"), Trigger.MANUAL)
 
 
-def test_where_overlap_is_allowed_all_start(client: redis.Redis, requests: Requests) -> None:
-    started = {requests.start(service(options=Options(overlap=True)), Trigger.MANUAL).id for _ in range(3)}
-    assert {one.decode() for one in cast("list[bytes]", client.zrange(keys.SYNCS, 0, -1))} == started
-    assert not client.exists(keys.service_turn("orders"))
+def test_where_overlap_is_allowed_so_many_run_at_once_and_no_more(
+    client: redis.Redis, requests: Requests, appender: Appender
+) -> None:
+    del client
+    orders = service(options=Options(overlap=True, concurrency=3))
+    started = [requests.start(orders, Trigger.MANUAL).id for _ in range(3)]
+    with pytest.raises(AlreadyRunning) as refused:
+        requests.start(orders, Trigger.MANUAL)
+    assert set(refused.value.sync_ids) == set(started)
+    end(appender, started[1])
+    requests.start(orders, Trigger.MANUAL)
+    with pytest.raises(AlreadyRunning):
+        requests.start(orders, Trigger.MANUAL)
+
+
+def test_of_twenty_that_ask_at_once_as_many_start_as_may_run(client: redis.Redis, config: Settings) -> None:
+    once = threading.Barrier(20)
+
+    def ask(_: int) -> bool:
+        own = Requests(config, client)
+        once.wait(10)
+        try:
+            own.start(service(options=Options(overlap=True, concurrency=7)), Trigger.MANUAL)
+        except AlreadyRunning:
+            return False
+        return True
+
+    with ThreadPoolExecutor(20) as threads:
+        assert sum(threads.map(ask, range(20))) == 7
+    assert client.llen(f"rq:queue:{QUEUE}") == client.zcard(keys.SYNCS) == 7
+
+
+def test_where_fewer_may_run_than_before_those_that_run_count(client: redis.Redis, requests: Requests) -> None:
+    del client
+    for _ in range(3):
+        requests.start(service(options=Options(overlap=True, concurrency=3)), Trigger.MANUAL)
+    with pytest.raises(AlreadyRunning):
+        requests.start(service(), Trigger.MANUAL)
 
 
 def test_a_queued_sync_stops_at_once_with_a_last_line(
@@ -215,7 +249,7 @@ def test_a_sync_that_never_reaches_the_queue_is_where_the_clock_finds_it(
     monkeypatch.setattr(requests._queue, "enqueue_call", fail)
     with pytest.raises(RedisConnectionError):
         requests.start(service(), Trigger.MANUAL)
-    holder = cast("bytes", client.get(keys.service_turn("orders"))).decode()
+    holder = cast("bytes", client.hget(keys.service_turns("orders"), "0")).decode()
     Clock(config, client).reap(utc_now() + SILENT)
     summary = stored_summary(client, holder)
     assert summary
@@ -226,7 +260,7 @@ def test_a_sync_that_never_reaches_the_queue_is_where_the_clock_finds_it(
 def test_a_sync_whose_turn_cannot_be_taken_is_found_too(
     client: redis.Redis, requests: Requests, config: Settings, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def fail(_: object) -> None:
+    def fail(*_: object) -> None:
         raise RedisConnectionError("the connection broke, and nobody knows whether before or after")
 
     monkeypatch.setattr(requests, "_take_turn", fail)

@@ -131,7 +131,7 @@ def test_the_services_are_listed_and_lead_to_their_pages_and_syncs(
 def test_a_service_page_lists_its_syncs_and_narrows_them(
     client: redis.Redis, browser: httpx2.Client, logs: Logs
 ) -> None:
-    many = service(options=Options(overlap=True))
+    many = service(options=Options(overlap=True, concurrency=1000))
     store(client, many)
     ended, queued = logs.written(3, of=many), logs.start(many)
     page = see(browser, "/services/orders")
@@ -148,7 +148,7 @@ def test_a_service_page_lists_its_syncs_and_narrows_them(
 
 
 def test_older_syncs_are_one_link_away(client: redis.Redis, browser: httpx2.Client, logs: Logs) -> None:
-    many = service(options=Options(overlap=True))
+    many = service(options=Options(overlap=True, concurrency=1000))
     store(client, many)
     started = {logs.start(many) for _ in range(60)}
     seen: set[str] = set()

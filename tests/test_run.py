@@ -29,7 +29,9 @@ from jobs.records import (
     Summary,
     Trigger,
 )
+from jobs.tasks import FEW
 from server import wire
+from tests.sources import paged
 from tests.support import Process, service, store, until
 
 if TYPE_CHECKING:
@@ -272,6 +274,24 @@ def test_too_many_failures_end_the_sync(
     summary = ended(client, requests.start(products, Trigger.MANUAL).id)
     assert (summary.status, summary.reason) == (Status.FAILED, Reason.TOO_MANY_ERRORS)
     assert "the service allows 2" in lines_of(client, summary.id)[-1]["text"]
+
+
+def test_nothing_where_there_was_always_something_is_worth_a_warning(
+    client: redis.Redis, requests: Requests, worker: Process
+) -> None:
+    del worker
+    with paged([{"id": n} for n in range(7)]) as source:
+        one = service("seven", url=source.url, records="records")
+        store(client, one)
+        for _ in range(FEW):
+            assert ended(client, requests.start(one, Trigger.MANUAL).id).pulled == 7
+        source.records = []
+        first, second = (ended(client, requests.start(one, Trigger.MANUAL).id) for _ in range(2))
+    warned = [line for line in lines_of(client, first.id) if line["level"] == "warning"]
+    assert [line["text"] for line in warned] == [
+        "Nothing was pulled, and the last 3 syncs of this service pulled 7 each. Is the source what it was?"
+    ]
+    assert (first.status, first.warnings, second.warnings) == (Status.COMPLETED, 1, 0), "once it is no surprise"
 
 
 def test_a_source_that_refuses_the_token_fails_the_sync_with_a_reason(

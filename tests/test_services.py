@@ -132,7 +132,7 @@ def test_a_removed_service_is_gone_with_what_it_remembered(
     assert web.get("/api/services/orders").status_code == 404
     assert web.delete("/api/services/orders").status_code == 404
     assert web.put("/api/services/orders", json=ORDERS).status_code == 404
-    assert not client.exists(keys.service_seen("orders"), keys.service_turn("orders"))
+    assert not client.exists(keys.service_seen("orders"), keys.service_turns("orders"))
     assert web.get(f"/api/syncs/{sync.id}").status_code == 200
 
 

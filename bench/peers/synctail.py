@@ -35,7 +35,7 @@ def bench_service() -> Service:
         name="Bench",
         source=HttpSource(url="http://127.0.0.1/"),
         destination=FileDestination(path="bench"),
-        options=Options(overlap=True),
+        options=Options(overlap=True, concurrency=1000),
     )
 
 

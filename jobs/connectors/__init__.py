@@ -20,6 +20,7 @@ from jobs.records import (
     FileSource,
     HttpDestination,
     HttpSource,
+    InboundSource,
     Service,
     SftpDestination,
     SftpSource,
@@ -60,7 +61,7 @@ class Page(NamedTuple):
     """Records as they came, in order. `total`: how many there will be in all, where the system says so.
 
     `raw`: what came over the wire, where that is kept (`Context.keep_raw`) and means something; `type`: its media type;
-    `ending`: of a file's name, without the dot.
+    `ending`: of a file's name, without the dot. `pulled_at_ms`: Unix time, where they were pulled by an earlier sync.
     """
 
     records: list[Record]
@@ -68,6 +69,7 @@ class Page(NamedTuple):
     raw: bytes | None = None
     type: str = "application/json"
     ending: str = "json"
+    pulled_at_ms: int = 0
 
 
 class Outcome(NamedTuple):
@@ -132,6 +134,10 @@ def open_source(service: Service, context: Context) -> AbstractContextManager[So
             from jobs.connectors.sftp import SftpReader  # noqa: PLC0415
 
             return SftpReader(service.source, context)
+        case InboundSource():
+            from jobs.given import Posted  # noqa: PLC0415
+
+            return Posted(service.id)
 
 
 def open_destination(service: Service, context: Context) -> AbstractContextManager[Destination]:

@@ -226,13 +226,14 @@ class NewRemoteFile:
         if self._from is not sftp:
             # After a lost connection: what was written of this batch is cut off and written again.
             self._file = sftp.open(self._temporary, "r+b" if self._begun else "wb", bufsize=0)
-            self._file.set_pipelined(True)
             self._from = sftp
             if self._begun:
                 self._file.truncate(self._size)
             self._begun = True
         self._file.seek(self._size)
         for start in range(0, len(data), REQUEST_BYTES):
+            # The last one waits for the answers to all: those that `stat` would read instead, paramiko waits for later.
+            self._file.set_pipelined(start + REQUEST_BYTES < len(data))
             self._file.write(data[start : start + REQUEST_BYTES])
         there = self._file.stat().st_size
         if there != self._size + len(data):

@@ -1,0 +1,159 @@
+"""One sync's way without Redis and workers: counts that add up with every word it says, and phases that are true."""
+
+from __future__ import annotations
+
+from contextlib import nullcontext
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, cast
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from jobs import sync as module
+from jobs.connectors import ConnectorError, Context, Outcome, Page, Record
+from jobs.records import FileDestination, Filter, MappedField, Options
+from jobs.sync import Counts, Sync, TooManyErrors
+from tests.support import service
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+    from jobs.given import Failures, Given
+    from jobs.logwriter import LogWriter
+    from jobs.seen import Seen
+
+
+class Log:
+    """What was logged and set, in its order."""
+
+    def __init__(self) -> None:
+        self.texts: list[str] = []
+        self.phases: list[str] = []
+        self.counts = Counts()
+
+    def info(self, text: str, phase: str | None = None, record: str | None = None) -> None:
+        del phase, record
+        self.texts.append(text)
+
+    warning = error = info
+
+    def set(self, **fields: Any) -> None:
+        if "phase" in fields and self.phases[-1:] != [fields["phase"]]:
+            self.phases.append(fields["phase"])
+        if "pulled" in fields:
+            self.counts = Counts(**{name: fields[name] for name in Counts().__dict__})
+            assert 0 <= self.counts.done <= self.counts.pulled
+
+
+class Memory:
+    """Knows every record that says so; keeps what fails."""
+
+    def __init__(self) -> None:
+        self.pushed: list[Record] = []
+        self.failed: list[Record] = []
+        self.kept: list[Record] = []
+
+    def known(self, records: Sequence[Record]) -> list[bool]:
+        return [record["fate"] == "seen" for record in records]
+
+    def overtaken(self, records: Sequence[Record], *_: int) -> list[bool]:
+        return [record["fate"] == "overtaken" for record in records]
+
+    def remember(self, records: Sequence[Record]) -> None:
+        self.pushed += records
+
+    def keep(self, _: int = 0) -> None:
+        self.kept += self.failed
+        self.failed.clear()
+
+    def say_what_is_not_kept(self) -> None: ...
+
+
+class Way:
+    """A source of pages and a destination that refuses, or breaks at, what says so."""
+
+    def __init__(self, pages: list[list[str]], **more: Any) -> None:
+        self.log, self.memory = Log(), Memory()
+        self.records = [[{"id": n, "fate": fate} for n, fate in enumerate(page)] for page in pages]
+        self.service = service(
+            filters=[Filter("fate", "!=", "filtered")],
+            mapping=[MappedField("id", "id"), MappedField("fate", "fate", [["null_if", "unmappable"], ["required"]])],
+            destination=FileDestination(path="x", mode="append"),
+            **more,
+        )
+
+    def pages(self) -> Iterator[Page]:
+        total = sum(map(len, self.records))
+        yield from (Page(page, total, pulled_at_ms=1) for page in self.records)
+
+    def push(self, records: Sequence[Record]) -> Iterator[Outcome]:
+        for record in records:
+            if record["fate"] == "breaks":
+                raise ConnectorError("the system broke")
+            yield Outcome(record, "no" if record["fate"] == "refused" else None)
+
+    def run(self) -> Sync:
+        memory = self.memory
+        remembering = type("Seeing", (), {"known": memory.known, "overtaken": memory.overtaken, "add": memory.remember})
+        keeping = type(
+            "Keeping",
+            (),
+            {"add": memory.failed.append, "keep": memory.keep, "say_what_is_not_kept": memory.say_what_is_not_kept},
+        )
+        context = Context(log=cast("LogWriter", self.log), secrets={}, files=Path(), page_size=10, max_attempts=1)
+        sync = Sync(self.service, context, cast("Seen", remembering), cast("Failures", keeping), cast("Given", self))
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr(module, "open_destination", lambda *_: nullcontext(self))
+            try:
+                sync.run()
+            except (ConnectorError, TooManyErrors) as error:
+                self.log.texts.append(f"broke off: {error}")
+        return sync
+
+
+FATES = ["pushed", "filtered", "seen", "overtaken", "unmappable", "refused", "breaks"]
+
+
+@given(st.lists(st.lists(st.sampled_from(FATES), max_size=6), max_size=5), st.none() | st.integers(0, 3))
+def test_the_counts_add_up_with_every_word_and_each_record_has_one_fate(
+    pages: list[list[str]], max_failed: int | None
+) -> None:
+    way = Way(pages, options=Options(max_failed=max_failed))
+    counts = way.run().counts
+    assert way.log.counts == counts, "what was set last is what was counted"
+    fates = [fate for page in pages for fate in page]
+    broke_off = [text for text in way.log.texts if text.startswith("broke off")]
+    assert len(way.memory.kept) == counts.failed
+    assert len(way.memory.pushed) == counts.pushed
+    named = [text for text in way.log.texts if text.startswith(("Not pushed", "Not mapped"))]
+    assert len(named) == counts.failed
+    if not broke_off:
+        assert counts.pulled == counts.done == len(fates)
+        assert counts.failed == fates.count("unmappable") + fates.count("refused")
+        assert counts.skipped == fates.count("seen") + fates.count("overtaken")
+        assert counts.filtered == fates.count("filtered")
+
+
+def test_phases_follow_what_is_done() -> None:
+    way = Way([["pushed"], ["filtered"], ["seen"]])
+    way.run()
+    assert way.log.phases == ["pull", "filter", "map", "push", "pull", "filter", "pull", "filter", "pull"]
+
+
+def test_each_page_says_what_became_of_it_and_how_long_it_took() -> None:
+    way = Way([["pushed", "refused", "filtered"], ["seen"]])
+    way.run()
+    said = [text for text in way.log.texts if text.startswith("Page")]
+    assert [text.split(" in ")[0] for text in said] == [
+        "Page 1: 3 records pulled",
+        "Page 1 done",
+        "Page 2: 1 record pulled",
+        "Page 2 done",
+    ]
+    assert said[1].endswith(" ms: 1 pushed, 1 filtered, 1 failed")
+    assert said[2].endswith(" ms, 4 of 4 so far")
+    assert way.log.texts[-1].startswith(
+        "Everything is accounted for: 4 pulled, 1 pushed, 1 skipped, 1 filtered, 1 failed; 0.0 s, "
+    )
+    assert way.log.texts[-1].endswith(" records per second")
