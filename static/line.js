@@ -23,8 +23,8 @@ function part(tag, name, text) {
   return element;
 }
 
-/** @param {import("./follower.js").Line} line @returns {HTMLElement} */
-export function lineRow(line) {
+/** @param {import("./follower.js").Line} line @param {object} [_options] @returns {HTMLElement} */
+export function lineRow(line, _options) {
   const row = document.createElement("div");
   row.className = "line";
   row.dataset.n = String(line.n);
@@ -39,6 +39,12 @@ export function lineRow(line) {
   row.append(part("span", "text", line.text));
   if (line.text.length > LONG_TEXT) fold(row, line.text.length);
   return row;
+}
+
+/** What a row shows, as text. @param {import("./follower.js").Line} line @param {object} [_options] @returns {string} */
+export function lineText(line, _options) {
+  const parts = [clock(line.time), line.level, line.phase ?? "", line.text];
+  return parts.filter(Boolean).map((one) => one.replace(ACTING, visible)).join(" ");
 }
 
 /** Lines that no longer exist, said where they would be. @returns {HTMLElement} */
