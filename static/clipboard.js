@@ -1,0 +1,58 @@
+// Owns copying: a text to the clipboard, and the buttons that do it and say whether it worked.
+// It refuses to pretend: where a browser lets no page copy, the button says so and the text stays to be selected.
+
+const SAID_FOR = 2000; // milliseconds
+
+/** @param {string} text @returns {Promise<boolean>} whether it is in the clipboard now */
+export async function copyText(text) {
+  try {
+    await navigator.clipboard.writeText(text);
+    return true;
+  } catch {
+    return copyTheOldWay(text); // without TLS there is no `navigator.clipboard`
+  }
+}
+
+/**
+ * A button that copies. The text is asked for when it is pressed.
+ * @param {() => string} text @param {string} label what a screen reader hears: "Copy the value of region"
+ * @returns {HTMLButtonElement}
+ */
+export function copyButton(text, label) {
+  const button = document.createElement("button");
+  button.type = "button";
+  button.className = "quiet copy";
+  button.textContent = "Copy";
+  button.setAttribute("aria-label", label);
+  let timer = 0;
+  button.addEventListener("click", async () => {
+    const done = await copyText(text());
+    button.textContent = done ? "Copied" : "Not copied";
+    button.setAttribute("aria-label", button.textContent);
+    clearTimeout(timer);
+    timer = setTimeout(() => {
+      button.textContent = "Copy";
+      button.setAttribute("aria-label", label);
+    }, SAID_FOR);
+  });
+  return button;
+}
+
+/** @param {string} text */
+function copyTheOldWay(text) {
+  const before = /** @type {HTMLElement | null} */ (document.activeElement);
+  const area = document.createElement("textarea");
+  area.className = "unseen";
+  area.value = text;
+  document.body.append(area);
+  area.select();
+  let done = false;
+  try {
+    done = document.execCommand("copy");
+  } catch {
+    // Not allowed: the answer is no.
+  }
+  area.remove();
+  before?.focus({ preventScroll: true });
+  return done;
+}
