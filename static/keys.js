@@ -1,7 +1,8 @@
 // Owns the keys of a page: which single keys do what, the list of them that "?" opens, and the switch that turns them off.
 // It refuses to take a key from a field that somebody types in, or from a button that somebody is on.
 
-const STORED = "synctail.keys";
+import { prefs } from "./prefs.js";
+
 const SEQUENCE_MS = 1000; // between the two keys of "gg"
 
 /**
@@ -10,6 +11,7 @@ const SEQUENCE_MS = 1000; // between the two keys of "gg"
  * @property {string} label what it does, for the list
  * @property {(event: KeyboardEvent) => void} act
  * @property {boolean} always works where keys are switched off as well: it is no character
+ * @property {(event: KeyboardEvent) => boolean} where
  */
 
 /** @param {string} name @returns {string} */
@@ -30,14 +32,9 @@ class Keys {
   #before = { key: "", at: 0 };
   /** @type {HTMLDialogElement | null} */
   #dialog = null;
-  #on = true;
+  #on = prefs.get("keys", true);
 
   constructor() {
-    try {
-      this.#on = localStorage.getItem(STORED) !== "off";
-    } catch {
-      // Storage is refused: keys are on.
-    }
     document.addEventListener("keydown", (event) => this.#pressed(event));
   }
 
@@ -48,11 +45,7 @@ class Keys {
   /** Remembered by this browser. @param {boolean} on */
   set on(on) {
     this.#on = on;
-    try {
-      localStorage.setItem(STORED, on ? "on" : "off");
-    } catch {
-      // Then it is so until the page is left.
-    }
+    prefs.set("keys", on);
   }
 
   /**
@@ -60,15 +53,16 @@ class Keys {
    * @param {string} keys "f", "G", "gg", or a key's name: "Space", "Home", "PageUp"
    * @param {string} label what it does
    * @param {(event: KeyboardEvent) => void} act
-   * @param {{always?: boolean}} [options] `always`: also while single keys are switched off
+   * @param {{always?: boolean, where?: (event: KeyboardEvent) => boolean}} [options] `always`: also while single keys are
+   *   switched off; `where`: only if this says so
    */
-  add(keys, label, act, { always = false } = {}) {
-    this.#known.set(keys, { keys, label, act, always });
+  add(keys, label, act, { always = false, where = () => true } = {}) {
+    this.#known.set(keys, { keys, label, act, always, where });
   }
 
-  /** All of them, in the order in which they were added. @returns {Key[]} */
+  /** All of them, in the order in which they were added; this list last. @returns {Key[]} */
   get all() {
-    return [...this.#known.values()];
+    return [...this.#known.values()].sort((a, b) => Number(a.keys === "?") - Number(b.keys === "?"));
   }
 
   /** The list of keys. */
@@ -88,7 +82,7 @@ class Keys {
     const pair = performance.now() - this.#before.at < SEQUENCE_MS ? this.#before.key + name : "";
     this.#before = { key: name, at: performance.now() };
     const key = this.#known.get(pair) ?? this.#known.get(name);
-    if (!key || (!this.#on && !key.always)) return;
+    if (!key || (!this.#on && !key.always) || !key.where(event)) return;
     if ((name === "Space" || name === "Enter") && presses(event.target)) return;
     if (pair && key.keys === pair) this.#before.at = 0;
     event.preventDefault();
@@ -97,8 +91,8 @@ class Keys {
 
   #build() {
     const dialog = document.createElement("dialog");
-    dialog.id = "keys";
-    dialog.className = "keys";
+    dialog.id = "keys-dialog";
+    dialog.className = "keys-dialog";
     const title = document.createElement("h2");
     title.id = "keys-title";
     title.textContent = "Keys";

@@ -13,7 +13,8 @@ import { lineRow } from "./line.js";
  * @typedef {import("./pager.js").Range} Range
  * @typedef {{find: (text: string) => [number, number][]}} Matcher where a text matches: starts and ends
  * @typedef {{matcher?: Matcher | null, [more: string]: unknown}} RowOptions what line.js takes
- * @typedef {{row: Row, element: HTMLElement, index: number, held: boolean}} Mounted
+ * @typedef {{row: Row, element: HTMLElement, index: number, held: boolean, alone: boolean}} Mounted `alone`: built without
+ *   the line before it
  */
 
 const MOST_ROWS = 300; // elements, at any time
@@ -388,6 +389,7 @@ export class LogView extends EventTarget {
       const row = this.#rows.rowAt(index);
       let one = before.get(row.key);
       if (one && !one.held && this.#holds(row)) one = undefined;
+      if (one?.alone && this.#timeBefore(index) !== null) one = undefined; // the line before it has come
       if (one) {
         if (one.index !== index) one.element.setAttribute("aria-posinset", String(index + 1));
         one.index = index;
@@ -427,18 +429,32 @@ export class LogView extends EventTarget {
 
   /** @param {Row} row @param {number} index @returns {Mounted} */
   #make(row, index) {
-    const element = this.#build(row);
+    const element = this.#build(row, index);
     element.setAttribute("role", "listitem");
     element.setAttribute("aria-posinset", String(index + 1));
     element.setAttribute("aria-setsize", this.#complete ? String(this.#layout.length) : "-1");
-    const one = { row, element, index, held: this.#holds(row) };
+    const held = this.#holds(row);
+    const alone = held && row.kind === "line" && index > 0 && this.#timeBefore(index) === null;
+    const one = { row, element, index, held, alone };
     this.#owners.set(element, one);
     this.#showMark(one);
     return one;
   }
 
-  /** @param {Row} row @returns {HTMLElement} */
-  #build(row) {
+  /** A line's time may be shown since that of the row before it. @param {number} index @returns {RowOptions} */
+  #optionsAt(index) {
+    const before = this.#timeBefore(index);
+    return { ...this.#options, time: { .../** @type {object} */ (this.#options.time ?? {}), before } };
+  }
+
+  /** @param {number} index @returns {string | null} null where it is not held, or there is none */
+  #timeBefore(index) {
+    const row = index > 0 ? this.#rows.rowAt(index - 1) : null;
+    return (row?.kind === "line" && this.#store.get(row.n)?.time) || null;
+  }
+
+  /** @param {Row} row @param {number} index @returns {HTMLElement} */
+  #build(row, index) {
     if (row.kind === "gap") return gapRow(row);
     if (row.kind === "fold") return foldRow(row);
     if (row.kind === "extra") {
@@ -447,7 +463,7 @@ export class LogView extends EventTarget {
     }
     const line = this.#store.get(row.n);
     if (line) {
-      const element = lineRow(line, this.#options);
+      const element = lineRow(line, this.#optionsAt(index));
       if (this.#opened.has(row.n)) open(element);
       return element;
     }
@@ -603,6 +619,7 @@ export class LogView extends EventTarget {
     scroller.addEventListener("wheel", (event) => event.deltaY < 0 && this.#wheeledUp(), left);
     scroller.addEventListener("scroll", () => this.#scrolled(), left);
     this.#list.addEventListener("click", (event) => this.#clicked(event));
+    this.#list.addEventListener("unfold", () => this.letGo()); // a row became higher: what is opened stays where it is
     const sizes = new ResizeObserver(() => this.#resized());
     sizes.observe(scroller);
     sizes.observe(this.#list);

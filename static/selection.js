@@ -278,8 +278,9 @@ export class LogSelection {
     for (let index = from; index <= to; index += 1) {
       const row = rows.rowAt(index);
       let text = this.#rowText(row, fetched, options);
-      if (index === to && last.offset >= 0 && last.offset < Infinity) text = until(text, last);
-      if (index === from && first.offset > 0) text = first.offset === Infinity ? "" : first.text.slice(first.offset);
+      const whole = text;
+      if (index === to && last.offset < Infinity) text = last.offset < 0 ? "" : whole.slice(0, within(whole, last));
+      if (index === from && first.offset > 0) text = first.offset === Infinity ? "" : whole.slice(within(whole, first));
       texts.push(text);
       characters += text.length;
       if (characters > MOST_COPIED_CHARACTERS) return null;
@@ -302,12 +303,14 @@ export class LogSelection {
   }
 }
 
-/** The row's text up to a place in it. @param {string} whole @param {Point} point */
-function until(whole, point) {
-  const text = point.text.slice(0, point.offset);
-  // What stands before the text (time, level, phase) is selected with it.
-  const before = whole.endsWith(point.text) ? whole.slice(0, whole.length - point.text.length) : "";
-  return before + text;
+/**
+ * Where a place is in the row's text. What stands before a line's own text (time, level, phase) counts; of a long line,
+ * only the beginning may be shown.
+ * @param {string} whole @param {Point} point
+ */
+function within(whole, { text, offset }) {
+  const from = whole.endsWith(text) ? whole.length - text.length : Math.max(0, whole.indexOf(text));
+  return from + offset;
 }
 
 /** @param {Element} cell @param {number} offset @returns {[Node, number]} */
