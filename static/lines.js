@@ -171,8 +171,14 @@ export class LineStore extends EventTarget {
   /** @param {Gap} gap numbers that no longer exist */
   gap({ first, last, why }) {
     if (last < first) return;
-    const others = this.#gaps.filter((one) => one.last < first || one.first > last);
-    this.#gaps = [...others, { first, last, why }].sort((a, b) => a.first - b.first);
+    const touches = (/** @type {Gap} */ one) => one.last >= first - 1 && one.first <= last + 1 && one.why === why;
+    const whole = { first, last, why };
+    for (const one of this.#gaps.filter(touches)) {
+      whole.first = Math.min(whole.first, one.first);
+      whole.last = Math.max(whole.last, one.last);
+    }
+    const others = this.#gaps.filter((one) => one.last < whole.first || one.first > whole.last);
+    this.#gaps = [...others, whole].sort((a, b) => a.first - b.first);
     this.#last = Math.max(this.#last, last);
     this.#came.add(first, last);
     this.dispatchEvent(new CustomEvent("gap", { detail: { first, last, why } }));

@@ -314,15 +314,18 @@ export class LogView extends EventTarget {
     if (count === 0) return 0;
     const index = Math.min(count - 1, this.#rows.indexOf(this.#anchor.n));
     const { at, share, shared } = this.#anchor;
-    const above = shared && at < 0 ? -share * this.#layout.height(index) : at;
-    return Math.min(this.#most, Math.max(0, this.#layout.offset(index) - above));
+    const height = this.#layout.height(index);
+    // Its height is another now: the same share of it is cut off above the top, but never all of it.
+    const below = shared && at < 0 ? -Math.min(share * height, Math.max(0, height - this.#layout.estimate)) : at;
+    return Math.min(this.#most, Math.max(0, this.#layout.offset(index) - below));
   }
 
   #forgetHeights() {
+    // The line at the top stays there, whichever line held the view; unless one is still looked for.
+    if (!this.#following && !this.#finding) this.#anchorAt(this.#top);
     this.#layout.reset();
     this.#measureEstimate();
     this.#stale = true;
-    // What was cut off above the top is so by its share of the row: its height will be another.
     this.#anchor.shared = true;
   }
 

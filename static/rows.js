@@ -72,7 +72,7 @@ export class AllRows extends EventTarget {
       const n = first + index - at;
       return { key: n, kind: "line", n, first: n, last: n };
     }
-    if (kind === "gap") return { key: `gap ${first}`, kind, n: first, first, last, why: segment.why ?? "" };
+    if (kind === "gap") return { key: `gap ${first}-${last}`, kind, n: first, first, last, why: segment.why ?? "" };
     if (kind === "fold") return { key: `fold ${first}`, kind, n: first, first, last, fold: segment.fold ?? { label: "" } };
     const { key, item } = (segment.items ?? [])[index - at];
     return { key, kind, n: first, first, last, item };
@@ -106,12 +106,17 @@ export class AllRows extends EventTarget {
     this.#changed(this.#length);
   }
 
-  /** One row in place of lines that no longer exist. @param {{first: number, last: number, why: string}} gap */
+  /** One row in place of lines that no longer exist; one with its neighbours. @param {{first: number, last: number, why: string}} gap */
   gap({ first, last, why }) {
     this.grow(last);
     const there = this.#segments[this.#reaching(first)];
     if (there.kind === "fold" && there.last >= last) return; // it shows when that is unfolded
-    if (there.kind === "gap" && there.last >= last) return;
+    if (there.kind === "gap" && there.first <= first && there.last >= last) return;
+    for (const one of this.#segments) {
+      if (one.kind !== "gap" || one.why !== why || one.last < first - 1 || one.first > last + 1) continue;
+      first = Math.min(first, one.first);
+      last = Math.max(last, one.last);
+    }
     const extras = this.#within(first, last).filter((one) => one.kind === "extra");
     this.#replace(first, last, [{ kind: "gap", first, last, why, at: 0 }, ...extras]);
   }

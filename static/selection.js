@@ -280,7 +280,7 @@ export class LogSelection {
       let text = this.#rowText(row, fetched, options);
       const whole = text;
       if (index === to && last.offset < Infinity) text = last.offset < 0 ? "" : whole.slice(0, within(whole, last));
-      if (index === from && first.offset > 0) text = first.offset === Infinity ? "" : whole.slice(within(whole, first));
+      if (index === from && first.offset >= 0) text = first.offset === Infinity ? "" : whole.slice(within(whole, first));
       texts.push(text);
       characters += text.length;
       if (characters > MOST_COPIED_CHARACTERS) return null;

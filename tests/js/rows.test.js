@@ -5,7 +5,8 @@ import { test } from "node:test";
 
 import { AllRows, ListedRows } from "../../static/rows.js";
 
-const shown = (rows) => Array.from({ length: rows.length }, (_, i) => rows.rowAt(i)).map((row) => (row.kind === "line" ? row.n : row.key));
+const name = (row) => (row.kind === "line" ? row.n : row.kind === "gap" ? `gap ${row.first}` : row.key);
+const shown = (rows) => Array.from({ length: rows.length }, (_, i) => name(rows.rowAt(i)));
 
 /** Every row is found again by each number that it stands for. */
 function consistent(rows) {
@@ -40,6 +41,11 @@ test("lines that no longer exist are one row", () => {
   assert.deepEqual(shown(rows), [1, 2, "gap 3", 7, 8, 9, 10, "gap 11", 21]);
   rows.gap({ first: 3, last: 6, why: "told twice" });
   assert.equal(rows.length, 9);
+  consistent(rows);
+  rows.gap({ first: 7, last: 8, why: "lost" });
+  assert.deepEqual(shown(rows), [1, 2, "gap 3", 9, 10, "gap 11", 21]);
+  rows.gap({ first: 9, last: 10, why: "another reason" });
+  assert.deepEqual(shown(rows), [1, 2, "gap 3", "gap 9", "gap 11", 21]);
   consistent(rows);
 });
 
