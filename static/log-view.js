@@ -143,7 +143,7 @@ export class LogView extends EventTarget {
 
   /** The number of the line at the top. */
   get top() {
-    return this.#anchor.n;
+    return this.#topRow;
   }
 
   get wrap() {
@@ -669,6 +669,9 @@ export class LogView extends EventTarget {
     const moved = bar - this.#bar;
     if (Math.abs(moved) < 0.5) return;
     this.#bar = bar;
+    // Another size makes a browser move its scrollbar; what is to be done about that is done where sizes are looked at.
+    const { clientWidth, clientHeight } = this.#scroller;
+    if (clientWidth !== this.#size.width || clientHeight !== this.#size.height) return;
     this.#moved = performance.now();
     clearTimeout(this.#rest);
     this.#rest = setTimeout(() => this.#schedule(), SETTLED_MS + 20);

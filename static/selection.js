@@ -134,15 +134,7 @@ export class LogSelection {
     const model = this.#model;
     const mounted = this.#view.mounted;
     if (!model || !selection || mounted.length === 0) return;
-    const ends = this.#ordered(true);
-    if (!ends) return;
-    const [from, to] = [mounted[0].index, mounted[mounted.length - 1].index];
-    if (this.#index(ends[1]) < from || this.#index(ends[0]) > to) {
-      if (this.#applied.length === 0) return;
-      selection.removeAllRanges();
-      this.#applied = [];
-      return;
-    }
+    // With both ends out of sight it is empty, at the edge that they left by: a mouse that is still down goes on from there.
     const [anchor, anchorOffset] = this.#native(model.anchor);
     const [focus, focusOffset] = this.#native(model.focus);
     const shown = [anchor, anchorOffset, focus, focusOffset];
@@ -175,13 +167,13 @@ export class LogSelection {
     return Math.max(0, index);
   }
 
-  /** @param {boolean} [within] also of one row @returns {[Point, Point] | null} */
-  #ordered(within = false) {
+  /** The first and the last; null where both are in one row, which the browser copies by itself. @returns {[Point, Point] | null} */
+  #ordered() {
     if (!this.#model || this.#view.count === 0) return null;
     const { anchor, focus } = this.#model;
     const [a, b] = [this.#index(anchor), this.#index(focus)];
-    if (a === b && !within) return null;
-    return a < b || (a === b && anchor.offset <= focus.offset) ? [anchor, focus] : [focus, anchor];
+    if (a === b) return null;
+    return a < b ? [anchor, focus] : [focus, anchor];
   }
 
   /** @param {ClipboardEvent} event */
