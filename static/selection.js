@@ -29,6 +29,8 @@ export class LogSelection {
   #model = null;
   /** What we made the browser show; whatever differs from it was done by a person. @type {(Node | number | null)[]} */
   #applied = [];
+  /** Where that begins. @type {Point | null} */
+  #begins = null;
 
   /**
    * @param {object} options
@@ -82,10 +84,8 @@ export class LogSelection {
     const selection = document.getSelection();
     if (!selection || selection.rangeCount === 0) return;
     const { anchorNode, anchorOffset, focusNode, focusOffset } = selection;
-    const [ours, oursOffset, oursFocus, oursFocusOffset] = this.#applied;
-    const sameAnchor = ours === anchorNode && oursOffset === anchorOffset;
-    const sameFocus = oursFocus === focusNode && oursFocusOffset === focusOffset;
-    if (this.#model && sameAnchor && sameFocus) return;
+    const now = [anchorNode, anchorOffset, focusNode, focusOffset];
+    if (this.#model && now.every((one, i) => one === this.#applied[i])) return;
     const inside = anchorNode !== null && this.#list.contains(anchorNode);
     if (!inside || selection.isCollapsed) {
       // A row that leaves takes the browser's selection along; ours stays until somebody selects something else.
@@ -94,11 +94,14 @@ export class LogSelection {
       this.#applied = [];
       return;
     }
-    const anchor = this.#model && sameAnchor ? this.#model.anchor : this.#point(anchorNode, anchorOffset);
+    const begins = this.#point(anchorNode, anchorOffset);
+    // What we began goes on: also where the browser has put the beginning into the text next to it.
+    const anchor = this.#model && begins && samePlace(begins, this.#begins) ? this.#model.anchor : begins;
     const focus = this.#point(focusNode, focusOffset) ?? this.#beyond(focusNode);
     if (!anchor || !focus) return;
     this.#model = { anchor, focus };
-    this.#applied = [anchorNode, anchorOffset, focusNode, focusOffset];
+    this.#applied = now;
+    this.#begins = begins;
     this.#view.letGo();
   }
 
@@ -134,12 +137,15 @@ export class LogSelection {
     const model = this.#model;
     const mounted = this.#view.mounted;
     if (!model || !selection || mounted.length === 0) return;
-    // With both ends out of sight it is empty, at the edge that they left by: a mouse that is still down goes on from there.
     const [anchor, anchorOffset] = this.#native(model.anchor);
-    const [focus, focusOffset] = this.#native(model.focus);
+    let [focus, focusOffset] = this.#native(model.focus);
+    // With both ends out of sight, the edge that they left by. It must not be empty: a mouse that is still down would
+    // begin anew. A row begins with its number, which shows no selection.
+    if (focus === anchor && focusOffset === anchorOffset) focusOffset = anchorOffset ? anchorOffset - 1 : 1;
     const shown = [anchor, anchorOffset, focus, focusOffset];
     const now = [selection.anchorNode, selection.anchorOffset, selection.focusNode, selection.focusOffset];
     this.#applied = shown;
+    this.#begins = this.#point(anchor, anchorOffset);
     if (shown.every((one, i) => one === now[i])) return;
     selection.setBaseAndExtent(anchor, anchorOffset, focus, focusOffset);
   }
@@ -293,6 +299,13 @@ export class LogSelection {
     const gap = this.#store.gapAt(row.n);
     return gap ? gapText(gap) : "";
   }
+}
+
+/** @param {Point} one @param {Point | null} other */
+function samePlace(one, other) {
+  if (!other || one.key !== other.key) return false;
+  const atEnd = (/** @type {Point} */ { offset, text }) => offset >= text.length;
+  return one.offset === other.offset || Math.max(one.offset, other.offset) <= 0 || (atEnd(one) && atEnd(other));
 }
 
 /**
