@@ -50,6 +50,9 @@ export function shown(text) {
     .join("");
 }
 
+/** The text as it was logged: nothing dropped, nothing done, all that acts shown. @param {string} text */
+export const visibleText = (text) => text.replace(new RegExp(ACTING, "g"), (one) => visible(one.charCodeAt(0)));
+
 /** Whether a character acts; newline and tab do not. `ACTING` says the same. @param {number} code */
 function acts(code) {
   if (code < 0x20) return code !== 9 && code !== 10;

@@ -16,13 +16,14 @@ export async function copyText(text) {
 /**
  * A button that copies. The text is asked for when it is pressed.
  * @param {() => string} text @param {string} label what a screen reader hears: "Copy the value of region"
+ * @param {string} [word] what stands on it, which is how `label` begins
  * @returns {HTMLButtonElement}
  */
-export function copyButton(text, label) {
+export function copyButton(text, label, word = "Copy") {
   const button = document.createElement("button");
   button.type = "button";
   button.className = "quiet copy";
-  button.textContent = "Copy";
+  button.textContent = word;
   button.setAttribute("aria-label", label);
   let timer = 0;
   button.addEventListener("click", async () => {
@@ -31,7 +32,7 @@ export function copyButton(text, label) {
     button.setAttribute("aria-label", button.textContent);
     clearTimeout(timer);
     timer = setTimeout(() => {
-      button.textContent = "Copy";
+      button.textContent = word;
       button.setAttribute("aria-label", label);
     }, SAID_FOR);
   });

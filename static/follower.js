@@ -21,7 +21,8 @@ const GONE = { 403: "not allowed", 404: "no such sync", 410: "expired" };
 const ENDED = new Set(["completed", "completed_with_errors", "failed", "stopped"]);
 
 /**
- * @typedef {{n: number, time: string, level: string, text: string, phase?: string, record?: string}} Line
+ * @typedef {{n: number, time: string, level: string, text: string, phase?: string, record?: string,
+ *   fields?: Record<string, unknown>, payload?: {n: number, kind: string, name: string, bytes: number}}} Line
  * @typedef {"connecting"|"live"|"polling"|"reconnecting"|"offline"|"complete"|"signed-out"|"gone"} StateName
  * @typedef {{name: StateName, seconds?: number, total?: number, status?: string, reason?: string}} State
  */
