@@ -50,9 +50,6 @@ export function shown(text) {
     .join("");
 }
 
-/** The text as it was logged: nothing dropped, nothing done, all that acts shown. @param {string} text */
-export const visibleText = (text) => text.replace(new RegExp(ACTING, "g"), (one) => visible(one.charCodeAt(0)));
-
 /** Whether a character acts; newline and tab do not. `ACTING` says the same. @param {number} code */
 function acts(code) {
   if (code < 0x20) return code !== 9 && code !== 10;
@@ -74,75 +71,111 @@ function visible(code) {
   return picture;
 }
 
-/** @param {string} text @param {Flow | Screen} out @param {number} most */
+const fromUtf16 = new TextDecoder("utf-16le", { ignoreBOM: true });
+
+/** The text as it was logged: nothing dropped, nothing done, all that acts shown. @param {string} text */
+export function visibleText(text) {
+  if (!ACTING.test(text)) return text;
+  let length = text.length;
+  for (let i = 0; i < text.length; i += 1) {
+    const code = text.charCodeAt(i);
+    if (acts(code)) length += visible(code).length - 1;
+  }
+  // Character by character into one buffer: millions of small strings would take a hundred times as long.
+  const codes = new Uint16Array(length);
+  let to = 0;
+  for (let i = 0; i < text.length; i += 1) {
+    const code = text.charCodeAt(i);
+    if (!acts(code)) codes[to++] = code;
+    else for (let k = 0, picture = visible(code); k < picture.length; k += 1) codes[to++] = picture.charCodeAt(k);
+  }
+  return fromUtf16.decode(codes);
+}
+
+/** @typedef {{took: number, act: (out: Flow | Screen) => void}} Action what so many characters do */
+
+const HOME = { took: 1, act: (/** @type {Flow | Screen} */ out) => out.column(0) };
+const BACK = { took: 1, act: (/** @type {Flow | Screen} */ out) => out.back() };
+const NEXT_ROW = { took: 1, act: (/** @type {Flow | Screen} */ out) => out.newline() };
+
+/** @param {string} text @param {Flow | Screen} out @param {number} most @returns {number} up to where `text` was read */
 function run(text, out, most) {
   const rows = out instanceof Screen;
   let from = 0; // what from here to `at` was not written yet
   let at = 0;
+  const write = () => {
+    if (at > from) out.write(visibleText(text.slice(from, at)));
+    from = at;
+  };
   while (at < text.length) {
     const code = text.charCodeAt(at);
-    if (!acts(code) && !(rows && code === NEWLINE)) {
+    const action = acts(code) || (rows && code === NEWLINE) ? actionAt(text, at, code) : null;
+    if (action) {
+      write();
+      if (out.length >= most) return at;
+      action.act(out);
+      at += action.took;
+      from = at;
+    } else {
       at += 1;
-      continue;
+      if (at - from >= most && !rows) break;
     }
-    if (at > from) out.write(text.slice(from, at));
-    if (out.length >= most) return at;
-    at += act(text, at, code, out);
-    from = at;
   }
-  if (at > from) out.write(text.slice(from, at));
+  write();
   return at;
 }
 
-/** What stands at `at` acts: do it, drop it or show it. Returns how many characters it took. @param {string} text @param {number} at @param {number} code @param {Flow | Screen} out */
-function act(text, at, code, out) {
-  if (code === ESCAPE) return escape(text, at, out);
-  if (code === NEWLINE) out.newline();
-  else if (code === RETURN) out.column(0);
-  else if (code === BACKSPACE) out.back();
-  else return picture(text, at, out);
-  return 1;
+/** What stands at `at` does; null where it does nothing but to be shown. @param {string} text @param {number} at @param {number} code @returns {Action | null} */
+function actionAt(text, at, code) {
+  if (code === ESCAPE) return escape(text, at);
+  if (code === NEWLINE) return NEXT_ROW;
+  if (code === RETURN) return HOME;
+  return code === BACKSPACE ? BACK : null;
 }
 
-/** Shows what stands at `at`, and its repetitions with it. @param {string} text @param {number} at @param {Flow | Screen} out */
-function picture(text, at, out) {
-  const code = text.charCodeAt(at);
-  let end = at + 1;
-  while (end < text.length && text.charCodeAt(end) === code) end += 1;
-  if (code === ESCAPE && end - at > 1) end -= 1; // the last one may begin something
-  out.write(visible(code).repeat(end - at));
-  return end - at;
+/** @param {string} text @param {number} at @returns {Action | null} */
+function escape(text, at) {
+  switch (text[at + 1]) {
+    case "[":
+      return control(text, at);
+    case "]":
+      return command(text, at);
+    case "P":
+    case "X":
+    case "^":
+    case "_": {
+      const found = string(text, at);
+      return found && dropped(found.took);
+    }
+    default: {
+      const found = text.charCodeAt(at + 1) >= 0x20 ? match(SHORT, text, at) : null;
+      return found && dropped(found[0].length);
+    }
+  }
 }
 
-/** @param {string} text @param {number} at @param {Flow | Screen} out */
-function escape(text, at, out) {
-  const next = text.charCodeAt(at + 1);
-  if (!(next >= 0x20 && next < 0x7f)) return picture(text, at, out);
-  if (next === 0x5b) return control(text, at, out);
-  if (next === 0x5d) return command(text, at, out);
-  if (next === 0x50 || next === 0x58 || next === 0x5e || next === 0x5f) return string(text, at)?.took ?? picture(text, at, out);
-  const found = match(SHORT, text, at);
-  return found ? found[0].length : picture(text, at, out);
-}
+/** @param {number} took @returns {Action} */
+const dropped = (took) => ({ took, act: () => {} });
 
-/** `ESC [`, a control sequence. @param {string} text @param {number} at @param {Flow | Screen} out */
-function control(text, at, out) {
+/** `ESC [`, a control sequence. @param {string} text @param {number} at @returns {Action | null} */
+function control(text, at) {
   const found = match(CSI, text, at);
-  if (!found) return picture(text, at, out);
+  if (!found) return null;
   const [whole, parameters, final] = found;
-  if (final === "m") out.restyle(parameters);
-  else if (final === "K") out.erase(parameters);
-  else if (final === "G" && Number(parameters || 1) <= 1) out.column(0);
-  return whole.length;
+  if (final === "m") return { took: whole.length, act: (out) => out.restyle(parameters) };
+  if (final === "K") return { took: whole.length, act: (out) => out.erase(parameters) };
+  if (final === "G" && /^[01]?$/.test(parameters)) return { took: whole.length, act: HOME.act };
+  return dropped(whole.length);
 }
 
-/** `ESC ]`, a command to the system, of which only links are taken. @param {string} text @param {number} at @param {Flow | Screen} out */
-function command(text, at, out) {
+/** `ESC ]`, a command to the system, of which only links are taken. @param {string} text @param {number} at @returns {Action | null} */
+function command(text, at) {
   const found = string(text, at);
-  if (!found) return picture(text, at, out);
+  if (!found) return null;
   const link = /^8;[^;]*;(.*)$/s.exec(found.content);
-  if (link) out.relink(link[1] ? webAddress(link[1]) : null);
-  return found.took;
+  if (!link) return dropped(found.took);
+  const address = link[1] ? webAddress(link[1]) : null;
+  return { took: found.took, act: (out) => out.relink(address) };
 }
 
 /** What stands between the two characters at `at` and a terminator; null where that does not come. @param {string} text @param {number} at */

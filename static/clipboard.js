@@ -1,6 +1,8 @@
 // Owns copying: a text to the clipboard, and the buttons that do it and say whether it worked.
 // It refuses to pretend: where a browser lets no page copy, the button says so and the text stays to be selected.
 
+import { button } from "./elements.js";
+
 const SAID_FOR = 2000; // milliseconds
 
 /** @param {string} text @returns {Promise<boolean>} whether it is in the clipboard now */
@@ -20,23 +22,20 @@ export async function copyText(text) {
  * @returns {HTMLButtonElement}
  */
 export function copyButton(text, label, word = "Copy") {
-  const button = document.createElement("button");
-  button.type = "button";
-  button.className = "quiet copy";
-  button.textContent = word;
-  button.setAttribute("aria-label", label);
+  const made = button("quiet copy", word);
+  made.setAttribute("aria-label", label);
   let timer = 0;
-  button.addEventListener("click", async () => {
+  made.addEventListener("click", async () => {
     const done = await copyText(text());
-    button.textContent = done ? "Copied" : "Not copied";
-    button.setAttribute("aria-label", button.textContent);
+    made.textContent = done ? "Copied" : "Not copied";
+    made.setAttribute("aria-label", made.textContent);
     clearTimeout(timer);
     timer = setTimeout(() => {
-      button.textContent = word;
-      button.setAttribute("aria-label", label);
+      made.textContent = word;
+      made.setAttribute("aria-label", label);
     }, SAID_FOR);
   });
-  return button;
+  return made;
 }
 
 /** @param {string} text */

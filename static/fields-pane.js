@@ -3,6 +3,7 @@
 
 import { visibleText } from "./ansi.js";
 import { copyButton } from "./clipboard.js";
+import { button, element } from "./elements.js";
 import { bytes, plural, thousands } from "./format.js";
 import { jsonView } from "./json-view.js";
 import { lineOf } from "./line.js";
@@ -171,9 +172,7 @@ export class FieldsPane {
     rows.append(...all.slice(0, MOST_FIELDS).map(([name, value]) => this.#field(name, value)));
     const rest = all.slice(MOST_FIELDS);
     if (!rest.length) return [table];
-    const more = element("button", "unfold", `Show ${plural(rest.length, "field")} more`);
-    more.setAttribute("type", "button");
-    more.addEventListener("click", () => {
+    const more = button("unfold", `Show ${plural(rest.length, "field")} more`, () => {
       rows.append(...rest.map(([name, value]) => this.#field(name, value)));
       more.remove();
     });
@@ -199,11 +198,9 @@ export class FieldsPane {
 
   /** @param {string} name @param {unknown} value @param {"line" | "fields"} of */
   #filter(name, value, of) {
-    const button = element("button", "quiet", "Filter by this");
-    button.setAttribute("type", "button");
-    button.setAttribute("aria-label", `Filter by this ${visibleText(name)}`);
-    button.addEventListener("click", () => this.#tell("filter", { name, value, of }));
-    return button;
+    const made = button("quiet", "Filter by this", () => this.#tell("filter", { name, value, of }));
+    made.setAttribute("aria-label", `Filter by this ${visibleText(name)}`);
+    return made;
   }
 
   /** @param {string} type @param {object} detail */
@@ -231,18 +228,8 @@ function fact(name, value, ...tools) {
 
 /** @param {string} sign @param {string} label @param {() => void} act */
 function step(sign, label, act) {
-  const button = /** @type {HTMLButtonElement} */ (element("button", "pane-step", sign));
-  button.type = "button";
-  button.setAttribute("aria-label", label);
-  button.title = label;
-  button.addEventListener("click", act);
-  return button;
-}
-
-/** @param {string} tag @param {string} name @param {string} [text] @returns {HTMLElement} */
-function element(tag, name, text = "") {
-  const made = document.createElement(tag);
-  if (name) made.className = name;
-  if (text) made.textContent = text;
+  const made = button("pane-step", sign, act);
+  made.setAttribute("aria-label", label);
+  made.title = label;
   return made;
 }

@@ -2,6 +2,7 @@
 // numbers, order, doubled names and escapes stand there as they were logged. It shows a bounded number of rows at a time,
 // as text only, and refuses what is too long to be looked through.
 
+import { button, element } from "./elements.js";
 import { bytes, plural } from "./format.js";
 
 /**
@@ -12,10 +13,11 @@ import { bytes, plural } from "./format.js";
 
 export const FIRST_ROWS = 200;
 const SHORTEST = 20; // "[3]" and "{}" gain nothing from being unfolded
-const LONGEST = 1 << 20;
+const LONGEST = 1 << 18;
+const DEEPEST = 256; // real data is not deeper, and reading what is would take long
 const STARTS = 8; // "[info] took [1, 2] {…}": so many brackets are tried
 const LONGEST_TOKEN = 2048;
-const DEEPEST_INDENT = 40;
+const DEEPEST_INDENT = 40; // deeper rows are no further to the right
 const ROWS_IN_ALL = 50_000;
 
 /** Where an object or a list begins that goes on to the end of the text, or -1. @param {string} text */
@@ -23,19 +25,34 @@ export function jsonStart(text) {
   const trimmed = text.trimEnd();
   const last = trimmed.at(-1);
   if (last !== "}" && last !== "]") return -1;
-  let tries = trimmed.length > 65_536 ? 2 : STARTS;
-  for (const { index } of trimmed.matchAll(/[{[](?=\s{0,99}["{[\-\dtfn}\]])/g)) {
-    if (trimmed.length - index < SHORTEST || tries === 0) return -1;
-    if (trimmed.length - index > LONGEST) continue;
-    tries -= 1;
+  const start = /[{[](?=\s{0,99}["{[\-\dtfn}\]])/g;
+  start.lastIndex = Math.max(0, trimmed.length - LONGEST);
+  for (let tries = trimmed.length > 65_536 ? 2 : STARTS; tries > 0; tries -= 1) {
+    const index = start.exec(trimmed)?.index;
+    if (index === undefined || trimmed.length - index < SHORTEST) return -1;
     try {
-      JSON.parse(trimmed.slice(index));
-      return index;
+      if (isShallow(trimmed, index)) {
+        JSON.parse(trimmed.slice(index));
+        return index;
+      }
     } catch {
-      // A bracket of the sentence's, or too deep to be read.
+      // A bracket of the sentence's.
     }
   }
   return -1;
+}
+
+/** Whether the brackets from there on are nested to a bearable depth. @param {string} text @param {number} from */
+function isShallow(text, from) {
+  let depth = 0;
+  for (let at = from; at < text.length; at += 1) {
+    const one = text[at];
+    if (one === '"') at = stringEnd(text, at) - 1;
+    else if (one === "{" || one === "[") depth += 1;
+    else if (one === "}" || one === "]") depth -= 1;
+    if (depth > DEEPEST) return false;
+  }
+  return true;
 }
 
 /** The rows of a JSON text, one for each member. @param {string} source valid JSON @returns {Generator<JsonRow>} */
@@ -129,9 +146,8 @@ function wordEnd(source, at) {
  * @returns {HTMLElement}
  */
 export function jsonView(source, { rows = FIRST_ROWS, more } = {}) {
-  const view = document.createElement("div");
-  view.className = "json";
-  const code = document.createElement("pre");
+  const view = element("div", "json");
+  const code = element("pre");
   view.append(code);
   const coming = jsonRows(source);
   let count = 0;
@@ -149,19 +165,15 @@ export function jsonView(source, { rows = FIRST_ROWS, more } = {}) {
     return Boolean(next.done);
   };
   if (show(Math.min(rows, ROWS_IN_ALL))) return view;
-  const button = document.createElement("button");
-  button.type = "button";
-  button.className = "unfold";
-  const label = () => (button.textContent = `Show ${plural(count, "row")} more`);
-  button.addEventListener("click", () => {
+  const label = () => `Show ${plural(Math.min(count, ROWS_IN_ALL - count), "row")} more`;
+  const next = button("unfold", label(), () => {
     const done = show(Math.min(count * 2, ROWS_IN_ALL));
     more?.(count);
-    label();
-    if (done || count >= ROWS_IN_ALL) button.remove();
+    next.textContent = label();
+    if (done || count >= ROWS_IN_ALL) next.remove();
     view.dispatchEvent(new CustomEvent("unfold", { bubbles: true }));
   });
-  label();
-  view.append(button);
+  view.append(next);
   return view;
 }
 
@@ -171,10 +183,7 @@ function rowParts({ depth, tokens }, follows) {
     const cut = text.length > LONGEST_TOKEN;
     const shown = cut ? `${text.slice(0, LONGEST_TOKEN)}… ${bytes(text.length - LONGEST_TOKEN)} more` : text;
     if (kind === "mark") return shown;
-    const span = document.createElement("span");
-    span.className = `json-${kind}`;
-    span.textContent = shown;
-    return span;
+    return element("span", `json-${kind}`, shown);
   });
   return [`${follows ? "\n" : ""}${indent(depth)}`, ...parts];
 }

@@ -4,7 +4,8 @@
 
 import { parse, shown } from "./ansi.js";
 import { drawn } from "./colours.js";
-import { bytes, plural, thousands } from "./format.js";
+import { button, element } from "./elements.js";
+import { bytes, plural } from "./format.js";
 import { FIRST_ROWS, jsonStart, jsonView } from "./json-view.js";
 import { newDay, timeText } from "./line-time.js";
 import { LONGEST as LONGEST_LINK, links } from "./links.js";
@@ -31,7 +32,7 @@ const PARSED_WHOLE = 65_536; // a longer text is read only as far as it is shown
 const MOST_LINKS = 200;
 const MOST_MARKS = 1000;
 const MOST_SPANS = 5000; // styled parts; what has more is no text for people
-const JSON_UP_TO = 1 << 20;
+const JSON_UP_TO = 1 << 18;
 
 /** @type {WeakMap<Element, Line>} */
 const lines = new WeakMap();
@@ -77,25 +78,6 @@ export function lineText(line, options = {}) {
   const record = line.record ? `[${shown(line.record)}]` : "";
   const parts = [shown(timeText(line.time, options.time)), shown(line.level), shown(line.phase ?? ""), record];
   return [...parts.filter(Boolean), shown(line.text)].join(" ");
-}
-
-/** Lines that no longer exist, said where they would be. @param {{first: number, last: number, why: string}} gap @returns {HTMLElement} */
-export function gapRow({ first, last, why }) {
-  const many = last > first;
-  const which = many ? `Lines ${thousands(first)}–${thousands(last)} no longer exist` : `Line ${thousands(first)} no longer exists`;
-  const row = element("div", "gap", shown(why ? `${which}: ${why}` : which));
-  row.dataset.first = String(first);
-  row.dataset.last = String(last);
-  return row;
-}
-
-/** The lines above it that came after `last` are struck out: they are no longer in the log. @param {{last: number, why: string}} rewind @returns {HTMLElement} */
-export function rewindRow({ last, why }) {
-  const from = thousands(last + 1);
-  const words = `The lines from ${from} on that stand above are not in the log${why ? `: ${why}` : ""}`;
-  const row = element("div", "gap", shown(words));
-  row.dataset.last = String(last);
-  return row;
 }
 
 // --- what a line says -------------------------------------------------------------------------------------------
@@ -149,17 +131,15 @@ function showText(own, text, line, options) {
   const step = most === FIRST_CHARS ? STEP_CHARS : most;
   const hits = marked ? `, with ${plural(marked, "hit")}` : "";
   const steps = hidden + rest > step ? `, ${bytes(step)} at a time` : "";
-  const button = element("button", "unfold unfold-text", `Show ${bytes(hidden + rest)} more${hits}${steps}`);
-  button.setAttribute("type", "button");
-  button.addEventListener("click", () => {
+  const more = button("unfold unfold-text", `Show ${bytes(hidden + rest)} more${hits}${steps}`, () => {
     state.chars = most + step;
-    const focused = document.activeElement === button;
+    const focused = document.activeElement === more;
     showText(own, text, line, options);
     const next = /** @type {HTMLElement | null} */ (own.querySelector(".unfold-text"));
     if (focused) next?.focus({ preventScroll: true });
     resized(own);
   });
-  text.after(button);
+  text.after(more);
 }
 
 /** The text as segments, whole or as far as it is shown; `rest`: about how many characters were not read. @param {Line} line @param {number} most */
@@ -179,13 +159,11 @@ function read(line, most) {
 function fieldsButton(line) {
   const count = line.fields ? Object.keys(line.fields).length : 0;
   if (!count) return null;
-  const button = element("button", "tool fields", plural(count, "field"));
-  button.setAttribute("type", "button");
-  button.setAttribute("aria-label", `${button.textContent} of line ${line.n}`);
-  button.addEventListener("click", () => {
-    button.dispatchEvent(new CustomEvent("fields", { bubbles: true, detail: { line } }));
+  const made = button("tool fields", plural(count, "field"), () => {
+    made.dispatchEvent(new CustomEvent("fields", { bubbles: true, detail: { line } }));
   });
-  return button;
+  made.setAttribute("aria-label", `${made.textContent} of line ${line.n}`);
+  return made;
 }
 
 // --- JSON -------------------------------------------------------------------------------------------------------
@@ -194,22 +172,20 @@ function fieldsButton(line) {
 function jsonParts(line, state) {
   const source = jsonOf(line);
   if (!source) return [];
-  const button = element("button", "tool", "JSON");
-  button.setAttribute("type", "button");
-  button.setAttribute("aria-label", `JSON of line ${line.n}`);
-  const box = element("div", "json-box");
-  const show = () => {
-    const open = Boolean(state.json);
-    button.setAttribute("aria-expanded", String(open));
-    box.replaceChildren(...(open ? [jsonView(source, { rows: state.json, more: (rows) => (state.json = rows) })] : []));
-  };
-  button.addEventListener("click", () => {
+  const toggle = button("tool", "JSON", () => {
     state.json = state.json ? 0 : FIRST_ROWS;
     show();
     resized(box);
   });
+  toggle.setAttribute("aria-label", `JSON of line ${line.n}`);
+  const box = element("div", "json-box");
+  const show = () => {
+    const open = Boolean(state.json);
+    toggle.setAttribute("aria-expanded", String(open));
+    box.replaceChildren(...(open ? [jsonView(source, { rows: state.json, more: (rows) => (state.json = rows) })] : []));
+  };
   show();
-  return [button, box];
+  return [toggle, box];
 }
 
 /** The JSON that a line ends with, or "". @param {Line} line */
@@ -344,11 +320,3 @@ const isHighSurrogate = (code) => code >= 0xd800 && code <= 0xdbff;
 
 /** Whoever lays out the rows hears that this one has another height now. @param {HTMLElement} inside */
 const resized = (inside) => inside.dispatchEvent(new CustomEvent("unfold", { bubbles: true }));
-
-/** @param {string} tag @param {string} name @param {string} [text] @returns {HTMLElement} */
-function element(tag, name, text = "") {
-  const made = document.createElement(tag);
-  if (name) made.className = name;
-  if (text) made.textContent = text;
-  return made;
-}

@@ -3,6 +3,7 @@
 
 import { shown } from "./ansi.js";
 import { copyButton } from "./clipboard.js";
+import { button, element } from "./elements.js";
 import { bytes } from "./format.js";
 import { payloadPath } from "./payload-preview.js";
 
@@ -50,22 +51,22 @@ export function payloadCard(payload, options = {}) {
   const card = document.createElement("div");
   card.className = "payload";
   card.append(
-    part("span", "payload-kind", KINDS[payload.kind] ?? shown(String(payload.kind))),
-    part("span", "payload-name", shown(payload.name)),
-    part("span", "payload-size", bytes(payload.bytes)),
+    element("span", "payload-kind", KINDS[payload.kind] ?? shown(String(payload.kind))),
+    element("span", "payload-name", shown(payload.name)),
+    element("span", "payload-size", bytes(payload.bytes)),
   );
   if (!options.summary) return card;
   const address = payloadPath(options.summary.id, payload.n);
-  const link = part("a", "payload-get", "Download");
-  link.setAttribute("href", address);
-  link.setAttribute("download", "");
+  const link = element("a", "payload-get", "Download");
+  link.href = address;
+  link.download = "";
   link.setAttribute("aria-label", `Download ${shown(payload.name)}`);
-  card.append(part("span", "payload-expiry", ""), link);
-  if (options.preview) card.append(...previewParts(card, payload, options));
+  card.append(element("span", "payload-expiry"), link);
   const command = () => curl(new URL(address, location.origin).href);
   const copy = copyButton(command, `Copy curl for ${shown(payload.name)}`, "Copy curl");
   copy.title = "Takes your token from $TOKEN";
-  card.append(copy);
+  const [toggle, box] = options.preview ? previewParts(card, payload, options) : [];
+  card.append(...(toggle ? [toggle] : []), copy, ...(box ? [box] : []));
   tellCard(card, options);
   return card;
 }
@@ -91,13 +92,17 @@ function retire(card) {
   for (const way of card.querySelectorAll("a, button, .payload-preview")) way.remove();
 }
 
-/** @param {HTMLElement} card @param {Payload} payload @param {PayloadOptions} options */
+/** @param {HTMLElement} card @param {Payload} payload @param {PayloadOptions} options @returns {[HTMLElement, HTMLElement]} */
 function previewParts(card, payload, { preview, state = {}, retention }) {
-  const button = part("button", "quiet", "Preview");
-  button.setAttribute("type", "button");
-  const box = part("div", "payload-preview", "");
+  const toggle = button("quiet", "Preview", () => {
+    state.payload = !state.payload;
+    open(state.payload);
+    resized(card);
+    if (state.payload) void fill();
+  });
+  const box = element("div", "payload-preview");
   const open = (/** @type {boolean} */ yes) => {
-    button.setAttribute("aria-expanded", String(yes));
+    toggle.setAttribute("aria-expanded", String(yes));
     box.hidden = !yes;
   };
   const fill = async () => {
@@ -105,34 +110,20 @@ function previewParts(card, payload, { preview, state = {}, retention }) {
       if (state.preview === undefined) box.textContent = "Loading…";
       const text = (state.preview ??= await /** @type {NonNullable<typeof preview>} */ (preview)(payload.n));
       const more = payload.bytes > SHOWN_BYTES ? `the first ${bytes(SHOWN_BYTES)} of ${bytes(payload.bytes)}` : "all of it";
-      box.replaceChildren(part("pre", "", shown(text)), part("p", "payload-note", text ? more : "It is empty."));
+      box.replaceChildren(element("pre", "", shown(text)), element("p", "payload-note", text ? more : "It is empty."));
     } catch (failure) {
       const { message, gone } = /** @type {Error & {gone?: boolean}} */ (failure);
       if (gone) {
         /** @type {HTMLElement} */ (card.querySelector(".payload-expiry")).textContent = expiry("1970-01-01", Date.now(), retention).words;
         retire(card);
-      } else box.replaceChildren(part("p", "payload-note", message));
+      } else box.replaceChildren(element("p", "payload-note", message));
     }
     resized(card);
   };
-  button.addEventListener("click", () => {
-    state.payload = !state.payload;
-    open(state.payload);
-    resized(card);
-    if (state.payload) void fill();
-  });
   open(Boolean(state.payload));
   if (state.payload) void fill();
-  return [button, box];
+  return [toggle, box];
 }
 
 /** Whoever lays out the rows hears that this one has another height now. @param {HTMLElement} inside */
 const resized = (inside) => inside.dispatchEvent(new CustomEvent("unfold", { bubbles: true }));
-
-/** @param {string} tag @param {string} name @param {string} text */
-function part(tag, name, text) {
-  const element = document.createElement(tag);
-  if (name) element.className = name;
-  element.textContent = text;
-  return element;
-}
