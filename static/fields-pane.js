@@ -35,18 +35,20 @@ export class FieldsPane {
 
   /**
    * @param {object} options
-   * @param {HTMLElement} options.into takes the pane, and hears of the rows in it: a `fields` event, Enter on a row
+   * @param {HTMLElement} options.pane an empty <aside>
+   * @param {HTMLElement} options.log holds the rows and the pane: `fields` events and keys are heard there
    * @param {(n: number) => Line | undefined | Promise<Line | undefined>} options.line a line by its number
    * @param {() => number} options.last the number of the last line there is
    * @param {() => import("./line-time.js").TimeOptions} [options.time] zone and start
    */
-  constructor({ into, line, last, time = () => ({}) }) {
+  constructor({ pane, log, line, last, time = () => ({}) }) {
     this.#lineAt = line;
     this.#last = last;
     this.#time = time;
-    this.#pane = element("aside", "fields-pane");
-    this.#pane.id = "fields-pane";
-    this.#pane.hidden = true;
+    this.#pane = pane;
+    pane.classList.add("fields-pane");
+    pane.hidden = true;
+    pane.removeAttribute("aria-label");
     this.#pane.setAttribute("aria-labelledby", "fields-pane-title");
     this.#title = element("h2", "");
     this.#title.id = "fields-pane-title";
@@ -60,8 +62,7 @@ export class FieldsPane {
     this.#content.setAttribute("role", "group");
     this.#content.setAttribute("aria-labelledby", "fields-pane-title");
     this.#pane.append(head, this.#content);
-    into.append(this.#pane);
-    this.#listen(into);
+    this.#listen(log);
   }
 
   get isOpen() {
@@ -96,13 +97,13 @@ export class FieldsPane {
     this.#line = null;
   }
 
-  /** @param {HTMLElement} into */
-  #listen(into) {
-    into.addEventListener("fields", (event) => {
+  /** @param {HTMLElement} log */
+  #listen(log) {
+    log.addEventListener("fields", (event) => {
       const opener = event.target instanceof HTMLElement ? event.target : null;
       this.open(/** @type {CustomEvent<{line: Line}>} */ (event).detail.line, opener);
     });
-    into.addEventListener("keydown", (event) => {
+    log.addEventListener("keydown", (event) => {
       const { target, key } = event;
       if (key === "Escape" && this.isOpen && !event.defaultPrevented) {
         event.preventDefault();

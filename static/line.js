@@ -19,7 +19,7 @@ import { isPayload, payloadCard } from "./payload.js";
  * @property {import("./line-time.js").TimeOptions} [time]
  * @property {Matcher | null} [matcher]
  * @property {Map<number, Unfolded>} [expanded] what was unfolded, by line number; written here
- * @property {number} [now] the server's time, in milliseconds since 1970
+ * @property {() => number} [now] the server's time, in milliseconds since 1970
  * @property {import("./payload.js").PayloadOptions["summary"]} [summary] of the sync, for its payload files
  * @property {string} [retention] how long those live: "24 hours"
  * @property {import("./payload.js").PayloadOptions["preview"]} [preview] brings the beginning of one

@@ -70,8 +70,6 @@ export class LogView extends EventTarget {
   #target = 0; // the line to bring into view as soon as there is a row for it
   #finding = 0; // it is there, and its line is on its way
   #marked = { first: 0, last: -1 };
-  /** @type {Set<number>} long lines that somebody opened */
-  #opened = new Set();
   #wanted = "";
   #told = "";
   #topRow = 0;
@@ -465,11 +463,7 @@ export class LogView extends EventTarget {
       return line ? undone(lineRow(line, this.#options)) : rewindRow(rewind);
     }
     const line = this.#store.get(row.n);
-    if (line) {
-      const element = lineRow(line, this.#optionsAt(index));
-      if (this.#opened.has(row.n)) open(element);
-      return element;
-    }
+    if (line) return lineRow(line, this.#optionsAt(index));
     const gap = this.#store.gapAt(row.n);
     return gap ? gapRow(gap) : missingRow(row.n);
   }
@@ -714,22 +708,12 @@ export class LogView extends EventTarget {
       const rows = /** @type {Rows & {unfold?: (n: number) => boolean}} */ (this.#rows);
       rows.unfold?.(owner.row.first);
     }
-    if (target.closest(".unfold")) {
-      this.#opened.add(owner.row.n);
-      open(owner.element);
-    }
   }
 }
 
 /** @param {HTMLElement} element @param {"height" | "top"} name @param {string} value */
 function write(element, name, value) {
   if (element.style[name] !== value) element.style[name] = value;
-}
-
-/** A long line, whole. @param {HTMLElement} element */
-function open(element) {
-  element.classList.remove("folded");
-  element.querySelector(":scope > .unfold")?.remove();
 }
 
 /** A line that is no longer in the log. @param {HTMLElement} element */

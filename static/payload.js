@@ -11,7 +11,7 @@ import { payloadPath } from "./payload-preview.js";
  * @typedef {{n: number, kind: string, name: string, bytes: number}} Payload as a line names it
  * @typedef {object} PayloadOptions
  * @property {{id: string, status?: string, expires_at?: string | null}} [summary] of the sync; without it nothing can be had
- * @property {number} [now] the server's time, in milliseconds since 1970
+ * @property {() => number} [now] the server's time, in milliseconds since 1970
  * @property {string} [retention] "24 hours"
  * @property {(n: number) => Promise<string>} [preview] brings the beginning of a file
  * @property {{payload?: boolean, preview?: string}} [state] whether the beginning is unfolded, and what it is; written here
@@ -77,10 +77,10 @@ export function tellExpiry(root, options) {
 }
 
 /** @param {HTMLElement} card @param {PayloadOptions} options */
-function tellCard(card, { summary, now = Date.now(), retention }) {
+function tellCard(card, { summary, now = Date.now, retention }) {
   const place = card.querySelector(".payload-expiry");
   if (!place) return;
-  const { words, gone } = expiry(summary?.expires_at, now, retention);
+  const { words, gone } = expiry(summary?.expires_at, now(), retention);
   if (place.textContent !== words) place.textContent = words;
   if (gone) retire(card);
 }

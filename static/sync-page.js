@@ -6,6 +6,7 @@ import { showConnection, stateWords } from "./connection.js";
 import { Follower } from "./follower.js";
 import { ago, plural, thousands } from "./format.js";
 import { keys } from "./keys.js";
+import { wireLines } from "./line-wiring.js";
 import { LineStore } from "./lines.js";
 import { LogView } from "./log-view.js";
 import { Pager } from "./pager.js";
@@ -54,6 +55,7 @@ wireToolbar();
 wireKeys();
 wireAddress();
 wireCopyId();
+const shown = wireLines({ log, view, head, line: lineAt, last: () => all.last });
 head.setClock(/** @type {HTMLMetaElement | null} */ (document.querySelector('meta[name="server-time"]'))?.content ?? "");
 setInterval(tellLastLine, 1000);
 follower.start();
@@ -69,7 +71,10 @@ function wireFollower() {
   });
   follower.addEventListener("gap", (event) => gone(detailOf(event)));
   follower.addEventListener("rewind", (event) => rewound(detailOf(event)));
-  follower.addEventListener("summary", (event) => head.show(detailOf(event)));
+  follower.addEventListener("summary", (event) => {
+    head.show(detailOf(event));
+    shown.summary(detailOf(event));
+  });
   follower.addEventListener("beat", (event) => head.setClock(detailOf(event).time));
   follower.addEventListener("end", (event) => end(detailOf(event).last));
   follower.addEventListener("state", (event) => {
@@ -168,6 +173,13 @@ function wirePager() {
     if (status === 410) say("This log has expired: lines that are not here already cannot be had any more.");
     else if (status !== 401) say("These lines cannot be fetched now. Trying again…");
   });
+}
+
+/** @param {number} n @returns {Promise<Line | undefined>} */
+async function lineAt(n) {
+  if (n < 1 || n > all.last) return undefined;
+  for await (const part of store.get(n) ? [] : pager.read(n, n)) if ("lines" in part) store.put(part.lines);
+  return store.get(n);
 }
 
 // --- what the page says ---------------------------------------------------------------------------------------------
