@@ -125,7 +125,6 @@ function showText(own, text, line, options) {
   const { segments, rest } = read(line, most);
   text.replaceChildren();
   const { hidden, marked } = paint(text, segments, most, matcher);
-  own.classList.toggle("folded", hidden + rest > 0);
   own.querySelector(".unfold-text")?.remove();
   if (hidden + rest === 0) return;
   const step = most === FIRST_CHARS ? STEP_CHARS : most;
