@@ -50,7 +50,7 @@ export class FieldsPane {
     pane.hidden = true;
     pane.removeAttribute("aria-label");
     this.#pane.setAttribute("aria-labelledby", "fields-pane-title");
-    this.#title = element("h2", "");
+    this.#title = element("h2");
     this.#title.id = "fields-pane-title";
     this.#title.tabIndex = -1;
     this.#steps = [step("‹", "Previous line", () => this.#step(-1)), step("›", "Next line", () => this.#step(1))];
@@ -168,7 +168,7 @@ export class FieldsPane {
     if (!all.length) return [];
     const table = element("table", "pane-fields");
     const caption = element("caption", "", plural(all.length, "field"));
-    const rows = element("tbody", "");
+    const rows = element("tbody");
     table.append(caption, rows);
     rows.append(...all.slice(0, MOST_FIELDS).map(([name, value]) => this.#field(name, value)));
     const rest = all.slice(MOST_FIELDS);
@@ -182,17 +182,19 @@ export class FieldsPane {
 
   /** @param {string} name @param {unknown} value */
   #field(name, value) {
-    const row = element("tr", "");
+    const row = element("tr");
     const head = element("th", "", visibleText(name));
     head.setAttribute("scope", "row");
-    const cell = element("td", "");
+    const cell = element("td");
+    const inner = element("div", "pane-cell");
     const nested = typeof value === "object" && value !== null;
-    if (nested) cell.append(jsonView(JSON.stringify(value)));
-    else cell.append(element("span", `value json-${typeof value}`, visibleText(String(value))));
+    if (nested) inner.append(jsonView(JSON.stringify(value)));
+    else inner.append(element("span", `value json-${typeof value}`, visibleText(String(value))));
     const tools = element("span", "pane-tools");
     tools.append(copyButton(() => (nested ? JSON.stringify(value, null, 2) : String(value)), `Copy ${visibleText(name)}`));
     if (!nested) tools.append(this.#filter(name, value, "fields"));
-    cell.append(tools);
+    inner.append(tools);
+    cell.append(inner);
     row.append(head, cell);
     return row;
   }
@@ -222,7 +224,7 @@ function raw(line) {
 
 /** @param {string} name @param {string} value @param {HTMLElement[]} tools */
 function fact(name, value, ...tools) {
-  const dd = element("dd", "");
+  const dd = element("dd");
   dd.append(element("span", "value", value), ...tools);
   return [element("dt", "", name), dd];
 }
