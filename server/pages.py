@@ -8,12 +8,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import msgspec
-from markupsafe import Markup, escape
 from starlette.responses import RedirectResponse, Response
 from starlette.routing import Route
 
 from jobs.records import Service, Summary, parse_rfc3339, rfc3339, utc_now
 from server import auth, errors, params, wire
+from server.shown import shown
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -27,14 +27,9 @@ if TYPE_CHECKING:
 
 LISTED = 50
 LINES_WITHOUT_SCRIPT = 500
+LOOKED_AT = 16_384  # characters of a text
 SIGN_IN_LIMIT_BYTES = 4096
 STATIC = Path(__file__).parent.parent / "static"
-
-# Characters that would act on a terminal or turn text around: C0 but newline and tab, DEL, C1, and the marks,
-# overrides and isolates of bidirectional text. The first have pictures; the others are shown by their numbers.
-_PICTURES = {code: chr(0x2400 + code) for code in range(0x20) if chr(code) not in "\n\t"} | {0x7F: "\u2421"}
-_NUMBERED = (*range(0x80, 0xA0), 0x200E, 0x200F, *range(0x202A, 0x202F), *range(0x2066, 0x206A))
-_VISIBLE = _PICTURES | {code: f"\\u{{{code:x}}}" for code in _NUMBERED}
 
 
 class Row(NamedTuple):
@@ -213,9 +208,17 @@ def clock(time: str) -> str:
     return time[11:23]
 
 
-def logged(text: str) -> Markup:
-    """What was logged, with control characters shown instead of acting. line.js shows the same."""
-    return Markup(str(escape(text)).translate(_VISIBLE))  # noqa: S704
+def logged(text: object) -> str:
+    """What was logged, as a terminal would show it, and nothing in it acts. line.js shows the same.
+
+    Of a text that nobody can read whole without a script only the beginning is looked at.
+    """
+    return shown(str(text)[:LOOKED_AT])
+
+
+def field(value: object) -> str:
+    """A field's value: a text as it is, anything else as JSON."""
+    return logged(value if isinstance(value, str) else msgspec.json.encode(value).decode())
 
 
 def thousands(number: int) -> str:
@@ -253,6 +256,7 @@ def words(value: str | None) -> str:
 
 FILTERS = {
     "clock": clock,
+    "field": field,
     "logged": logged,
     "thousands": thousands,
     "elapsed": elapsed,

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from playwright.sync_api import Browser, BrowserContext, Page, Playwright
 
     from jobs.appender import Appender
-    from jobs.records import Service
+    from jobs.records import Reason, Service
     from jobs.settings import Settings
 
 NAMES = ("chromium", "chromium-browser", "google-chrome")
@@ -128,18 +128,25 @@ class OwnSync:
         """Whether `keep_writing` is through."""
         return self._busy is None or not self._busy.is_alive()
 
-    def end(self, status: Status = Status.COMPLETED, text: str = "Completed") -> int:
+    def end(self, status: Status = Status.COMPLETED, text: str = "Completed", reason: Reason | None = None) -> int:
         """Write the last line; returns its number."""
         if not self._ended:
             if self._busy:
                 self._busy.join(30)
             self._ended = True
             self.lines += 1
-            assert self.writer.close("info", text, **ending_fields(status, None, self._retention))
+            assert self.writer.close("info", text, **ending_fields(status, reason, self._retention))
         return self.lines
 
 
 def numbers(page: Page) -> list[int]:
-    """The numbers of the rows on a sync's page, in their order there."""
-    rows = page.evaluate("() => Array.from(document.querySelectorAll('#log-scroll .line'), (row) => +row.dataset.n)")
+    """The numbers of the rows on a sync's page that have an element, in their order there."""
+    rows = page.evaluate(
+        "() => Array.from(document.querySelectorAll('#log-scroll .line:not(.missing)'), (row) => +row.dataset.n)"
+    )
     return cast("list[int]", rows)
+
+
+def came(page: Page) -> list[list[int]]:
+    """The numbers of all lines that came to a sync's page, whether they have a row or not, as spans."""
+    return cast("list[list[int]]", page.evaluate("() => document.getElementById('log').parts.store.came"))
