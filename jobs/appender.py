@@ -89,7 +89,7 @@ class Appender:
         answer = cast(
             "list[Any]",
             self._append(
-                keys=keys.of_sync(sync_id),
+                keys=keys.written(sync_id),
                 args=[
                     attempt,
                     first,

@@ -134,9 +134,9 @@ class Clock:
                 _log.warning("Sync %s was lost and is ended", sync_id)
 
     def _keep_alive(self, sync_id: str) -> None:
-        """All that a sync has, in place of its writer: it waits in the queue, or hangs where no thread gets a turn."""
+        """In place of its writer: a sync waits in the queue, or hangs where no thread gets a turn."""
         with self._client.pipeline(transaction=False) as pipe:
-            for key in keys.of_sync(sync_id):
+            for key in keys.written(sync_id):
                 pipe.pexpire(key, self._appender.live_ttl_ms)
             pipe.execute()
 

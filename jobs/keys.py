@@ -96,10 +96,9 @@ def pieces(sync_id: str) -> str:
     return f"sync:{{{sync_id}}}:pieces"
 
 
-def of_sync(sync_id: str) -> list[str]:
-    """All keys of a sync that live as its summary does; the summary first, and then its log."""
-    named = (summary, log, run, given, failed, payloads, pieces)
-    return [name(sync_id) for name in named]
+def written(sync_id: str) -> list[str]:
+    """What a sync writes while it runs, the summary first and then the log: each append gives all of it one end."""
+    return [summary(sync_id), log(sync_id), payloads(sync_id), pieces(sync_id)]
 
 
 def service_syncs(service_id: str) -> str:
