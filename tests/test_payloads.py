@@ -432,7 +432,7 @@ def test_a_body_that_cannot_be_made_is_said_and_the_next_one_is_kept(
     story.payloads.keep("pull", "page 2", JSON, ORDERS)
     assert story.texts() == [
         "Payload not kept: pull, page 1: ValueError: no JSON in it",
-        "Payload 1: pull, page 2, 47 bytes",
+        "Payload 1: pull, page 2, 41 bytes",
     ]
     assert web.get(story.url(1)).content == ORDERS
     assert client.hlen(keys.pieces(story.id)) == 1
@@ -454,7 +454,7 @@ def test_while_redis_is_away_a_sync_goes_on_without_them(
     back = begin()
     back.payloads._rest_until = 0
     back.payloads.keep("pull", "page 1", JSON, ORDERS)
-    assert back.texts() == ["Payload 1: pull, page 1, 47 bytes"]
+    assert back.texts() == ["Payload 1: pull, page 1, 41 bytes"]
     away.close()
 
 
