@@ -25,7 +25,7 @@ from server import socket, wire
 from server.payloads import NOTHING, WHOLE, Span, media_type, wanted
 from tests.following import BEARER
 from tests.serving import serving
-from tests.support import ADMIN_TOKEN, free_port, until
+from tests.support import ADMIN_TOKEN, free_port, service, until
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -70,7 +70,7 @@ def begin(client: redis.Redis, logs: Logs, config: Settings) -> Iterator[Callabl
     begun: list[Any] = []
 
     def begin(wanted: Stored = ALL, limit: PayloadLimit = LIMIT, **options: Any) -> Story:
-        sync_id = logs.start()
+        sync_id = logs.start(service("orders" if not begun else f"orders-{len(begun)}"))
         begun.append(logs.writing(sync_id))
         log: LogWriter = begun[-1].__enter__()
         kept = Payloads(
@@ -450,12 +450,10 @@ def test_while_redis_is_away_a_sync_goes_on_without_them(
     assert time.monotonic() - began < 3, "it waited at each payload"
     assert len(story.texts()) == 100
     assert story.texts()[0].startswith("Payload not kept: pull, page 0: Redis is away: ")
-    monkeypatch.setattr(payloads, "REST_S", 0)
-    back = begin()
-    back.payloads._rest_until = 0
-    back.payloads.keep("pull", "page 1", JSON, ORDERS)
-    assert back.texts() == ["Payload 1: pull, page 1, 41 bytes"]
     away.close()
+    story.payloads._client, story.payloads._rest_until = story.client, 0  # it is back, and the rest is over
+    story.payloads.keep("pull", "the next page", JSON, ORDERS)
+    assert story.texts()[100:] == ["Payload 1: pull, the next page, 41 bytes"]
 
 
 # --- readers and memory ---------------------------------------------------------------------------------------------
