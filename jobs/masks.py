@@ -59,19 +59,20 @@ class Masker:
         held = b""
         for piece in pieces:
             text = held + piece
-            masked, held = self._masked(text, len(text) - self._longest)
+            masked, held = _masked(self._filter, text, len(text) - self._longest)
             yield masked
-        yield self._masked(held, len(held))[0]
+        yield _masked(self._filter, held, len(held))[0]
 
-    def _masked(self, text: bytes, sure: int) -> tuple[bytes, bytes]:
-        """The text with those secrets masked that begin before `sure`; and from there on, the rest."""
-        parts: list[bytes] = []
-        at = 0
-        while (found := self._filter.search(text, at)) and found.start() < sure:
-            parts += text[at : found.start()], _MASK
-            at = found.end()
-        rest = max(at, sure)
-        return b"".join([*parts, text[at:rest]]), text[rest:]
+
+def _masked(pattern: Any, text: bytes, sure: int) -> tuple[bytes, bytes]:  # noqa: ANN401 - re2 names no types
+    """The text with those secrets masked that begin before `sure`; and from there on, the rest."""
+    parts: list[bytes] = []
+    at = 0
+    while (found := pattern.search(text, at)) and found.start() < sure:
+        parts += text[at : found.start()], _MASK
+        at = found.end()
+    rest = max(at, sure)
+    return b"".join([*parts, text[at:rest]]), text[rest:]
 
 
 def masker(secrets: Iterable[str]) -> Masker:

@@ -147,10 +147,12 @@ def test_what_comes_in_pieces_is_masked_as_if_it_were_whole(
     known: list[str], choice: list[int], cuts: list[int], around: bytes
 ) -> None:
     hide = masker(known)
-    forms = [form(known[i % len(known)]).encode() for i, form in enumerate([str, quote, json.dumps, repr])]
+    one, two = known[0], known[-1]
+    forms = [form.encode() for form in (one, quote(two), json.dumps(one), repr(two))]
     parts = [*forms, around, b" ", forms[0][:-1], forms[0][1:]]
     text = b"".join(parts[i] for i in choice)
-    pieces, at = [], 0
+    pieces: list[bytes] = []
+    at = 0
     while at < len(text):
         pieces.append(text[at : at + cuts[len(pieces) % len(cuts)]])
         at += len(pieces[-1])

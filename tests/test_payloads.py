@@ -312,7 +312,7 @@ def test_what_never_was_is_404_and_what_is_over_410(web: httpx2.Client, story: S
 
 
 def lives_ms(client: redis.Redis, sync_id: str) -> list[int]:
-    return [cast("int", client.pttl(key(sync_id))) for key in (keys.summary, keys.log, keys.payloads, keys.pieces)]
+    return [client.pttl(key(sync_id)) for key in (keys.summary, keys.log, keys.payloads, keys.pieces)]
 
 
 def test_payloads_live_as_long_as_the_sync_runs_and_end_with_its_log(
