@@ -4,12 +4,17 @@ from __future__ import annotations
 
 import hashlib
 import json
+import os
 import random
+import signal
 import socket as sockets
+import threading
 import time
 from contextlib import contextmanager
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple, cast
+from urllib.parse import parse_qs, urlsplit
 
 import httpx2
 import msgspec
@@ -20,12 +25,12 @@ from jobs.connect import connect
 from jobs.endings import end_sync
 from jobs.masks import MASK
 from jobs.payloads import JSON, PayloadLimit, Payloads, as_array
-from jobs.records import Reason, Status, Stored, new_sync_id
+from jobs.records import MappedField, Reason, Run, ScriptText, Status, Stored, Trigger, new_sync_id
 from server import socket, wire
 from server.payloads import NOTHING, WHOLE, Span, media_type, wanted
 from tests.following import BEARER
 from tests.serving import serving
-from tests.support import ADMIN_TOKEN, free_port, service, until
+from tests.support import ADMIN_TOKEN, free_port, service, store, until
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -33,6 +38,7 @@ if TYPE_CHECKING:
     import redis
 
     from jobs.appender import Appender
+    from jobs.enqueue import Requests
     from jobs.logwriter import LogWriter
     from jobs.settings import Settings
     from tests.following import Logs
@@ -516,3 +522,117 @@ def test_a_file_that_ends_while_it_is_read_is_broken_off(web: httpx2.Client, sto
         with pytest.raises(httpx2.TransportError):
             list(parts)
     assert web.get(f"/api/syncs/{story.id}").status_code == 200
+
+
+# --- a whole sync ---------------------------------------------------------------------------------------------------
+
+PAGES = [
+    b'{ "orders" : [ {"id":1,"name":"\xc3\x84pfel","paid":true},\n  {"id": 2, "name": "Birnen", "paid": false} ] }',
+    b'{"orders": [{"id": 3, "name": "asked with the-token-of-the-shop", "paid": true}]}',
+]
+
+
+@pytest.fixture
+def orders_shop() -> Iterator[str]:
+    """A shop whose answers are known to the byte."""
+
+    class Handler(BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            number = int(parse_qs(urlsplit(self.path).query).get("page", ["0"])[0])
+            self.send_response(200)
+            self.send_header("Content-Type", "application/json; charset=utf-8")
+            self.send_header("Content-Length", str(len(PAGES[number])))
+            if number + 1 < len(PAGES):
+                self.send_header("Link", f'</orders?page={number + 1}>; rel="next"')
+            self.end_headers()
+            self.wfile.write(PAGES[number])
+
+        def log_message(self, *_: Any) -> None: ...
+
+    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    yield f"http://127.0.0.1:{server.server_port}/orders"
+    server.shutdown()
+    server.server_close()
+
+
+SCRIPT = "def handle(records, log):\n    return [{**one, 'seen': True} for one in records if one['paid']]"
+
+
+def test_a_sync_keeps_what_it_pulled_scripted_and_pushed(
+    client: redis.Redis,
+    requests: Requests,
+    worker: Process,
+    web: httpx2.Client,
+    orders_shop: str,
+    files: Path,
+    config: Settings,
+) -> None:
+    del worker
+    orders = service(
+        url=orders_shop,
+        script=ScriptText(code=SCRIPT),
+        mapping=[MappedField(to="number", from_="id"), MappedField(to="title", from_="name", with_=[["trim"]])],
+        store=ALL,
+    )
+    store(client, orders)
+    sync_id = requests.start(orders, Trigger.MANUAL).id
+    until(lambda: client.hget(keys.summary(sync_id), "status") == b"completed", "it completes")
+    found = web.get(f"/api/syncs/{sync_id}/payloads").json()
+    assert [(one["n"], one["kind"], one["name"]) for one in found] == [
+        (1, "pull", "page 1"),
+        (2, "script", "page 1"),
+        (3, "push", "page 1"),
+        (4, "pull", "page 2"),
+        (5, "script", "page 2"),
+        (6, "push", "page 2"),
+    ]
+    bodies = [web.get(f"/api/syncs/{sync_id}/payloads/{n}").content for n in range(1, 7)]
+    assert bodies[0] == PAGES[0]
+    assert bodies[3] == PAGES[1].replace(b"the-token-of-the-shop", MASK.encode())
+    assert json.loads(bodies[1]) == [{"id": 1, "name": "Äpfel", "paid": True, "seen": True}]
+    pushed = (files / "orders.ndjson").read_bytes().splitlines()
+    kept = [
+        line for body in (bodies[2], bodies[5]) for line in body.removeprefix(b"[").removesuffix(b"]\n").split(b",\n")
+    ]
+    assert kept[0] == pushed[0] == b'{"number":1,"title":"\xc3\x84pfel"}'
+    assert kept[1] == pushed[1].replace(b"the-token-of-the-shop", MASK.encode())
+    parts = [
+        web.get(f"/api/syncs/{sync_id}/payloads/1", headers={"Range": f"bytes={first}-{first + 19}"}).content
+        for first in range(0, len(PAGES[0]), 20)
+    ]
+    assert b"".join(parts) == PAGES[0]
+    lives = lives_ms(client, sync_id)
+    assert max(lives) - min(lives) <= 50
+    assert lives[0] > config.retention_ms - 10_000
+
+
+def test_a_run_may_keep_what_its_service_does_not(
+    client: redis.Redis, requests: Requests, worker: Process, web: httpx2.Client, orders_shop: str
+) -> None:
+    del worker
+    orders = service(url=orders_shop)
+    store(client, orders)
+    for stored, kinds in [(Stored(push=True), ["push", "push"]), (None, [])]:
+        sync_id = requests.start(orders, Trigger.MANUAL, Run(store=stored)).id
+        until(lambda: client.hget(keys.summary(sync_id), "status") == b"completed", "it completes")  # noqa: B023
+        assert [one["kind"] for one in web.get(f"/api/syncs/{sync_id}/payloads").json()] == kinds
+        assert bool(client.exists(keys.payloads(sync_id))) == bool(kinds)
+
+
+def test_a_sync_whose_process_is_killed_leaves_its_payloads_with_an_end(
+    client: redis.Redis, requests: Requests, own_worker: Process, orders_shop: str, config: Settings
+) -> None:
+    code = f"import time\n{SCRIPT.replace('return', 'time.sleep(60); return')}"
+    orders = service(url=orders_shop, script=ScriptText(code=code, timeout_s=60), store=ALL)
+    store(client, orders)
+    sync_id = requests.start(orders, Trigger.MANUAL).id
+    until(lambda: client.hlen(keys.payloads(sync_id)) == 1, "the first page is kept")
+    for key in (keys.payloads, keys.pieces):
+        client.pexpire(key(sync_id), 60_000)
+    [horse] = own_worker.children()
+    os.kill(horse, signal.SIGKILL)
+    until(lambda: client.hget(keys.summary(sync_id), "status") == b"failed", "its worker says so")
+    lives = lives_ms(client, sync_id)
+    assert max(lives) - min(lives) <= 50
+    assert lives[0] > config.retention_ms - 10_000
