@@ -133,7 +133,7 @@ class Sync:
             phase=Phase.PULL.value,
         )
         self._page = f"page {number}"
-        self._keep_pulled(page)
+        self._keep("pull", Phase.PULL, page.records)
         try:
             fresh = self._unseen(self._wanted(page.records), page.pulled_at_ms)
             if fresh:
@@ -145,13 +145,6 @@ class Sync:
         limit = self._service.options.max_failed
         if limit is not None and self.counts.failed > limit:
             raise TooManyErrors(f"{self.counts.failed:,} records failed; the service allows {limit:,}")
-
-    def _keep_pulled(self, page: Page) -> None:
-        """As it came over the wire, where the source says how; else its records."""
-        if getattr(page, "raw", None) is None:
-            self._keep("pull", Phase.PULL, page.records)
-        else:
-            self._payloads.keep("pull", self._page, page.type, page.raw, phase=Phase.PULL.value)
 
     def _keep(self, kind: PayloadKind, phase: Phase, records: Iterable[Record]) -> None:
         if self._payloads.wants(kind):
