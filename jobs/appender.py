@@ -89,7 +89,7 @@ class Appender:
         answer = cast(
             "list[Any]",
             self._append(
-                keys=[keys.summary(sync_id), keys.log(sync_id)],
+                keys=keys.written(sync_id),
                 args=[
                     attempt,
                     first,

@@ -117,7 +117,7 @@ class Clock:
             if now - heard < SILENT:
                 continue
             if self._lives(summary, now):
-                self._client.pexpire(keys.summary(sync_id), self._appender.live_ttl_ms)
+                self._keep_alive(sync_id)
                 if summary.status is Status.QUEUED:
                     expire_with(self._client, sync_id, self._retention)
                 continue
@@ -132,6 +132,13 @@ class Clock:
             )
             if ended:
                 _log.warning("Sync %s was lost and is ended", sync_id)
+
+    def _keep_alive(self, sync_id: str) -> None:
+        """In place of its writer: a sync waits in the queue, or hangs where no thread gets a turn."""
+        with self._client.pipeline(transaction=False) as pipe:
+            for key in keys.written(sync_id):
+                pipe.pexpire(key, self._appender.live_ttl_ms)
+            pipe.execute()
 
     def trim(self, now: datetime) -> None:
         """Take from the lists what is too old to be shown; a sync that still runs never leaves them."""

@@ -15,7 +15,7 @@
 |                     |         | source's (JSON, zstd): posted, or failed in another     | end when none failed     |
 | `sync:{ID}:failed`  | list    | batches of the records that failed, as they were pulled | as its summary           |
 | `sync:{ID}:payloads` | hash   | payload number to its description (JSON)                | as its summary           |
-| `sync:{ID}:payload:N` | list  | the pieces of one payload, each compressed by itself    | as its summary           |
+| `sync:{ID}:pieces`  | hash    | `N:I` to piece I (from 0) of payload N (zstd)           | as its summary           |
 | `syncs`             | zset    | ids of all syncs by the time they were asked for (ms)   | trimmed by the clock     |
 | `service:ID:syncs`  | zset    | the same for one service                                | trimmed by the clock     |
 | `service:ID:turns`  | hash    | place (0, 1 …) to the sync that has it: as many places  | 30 days                  |
@@ -55,6 +55,9 @@ SEPARATOR = b",\n"
 INLINE_LIMIT_BYTES = 64 * 1024
 """A body up to this size travels in the pub/sub message; a larger one is fetched from the stream."""
 
+PIECE_BYTES = 256 * 1024
+"""Of a payload each piece but the last has this size, before it is compressed: where a byte is found is arithmetic."""
+
 
 def summary(sync_id: str) -> str:
     return f"sync:{{{sync_id}}}"
@@ -89,8 +92,13 @@ def payloads(sync_id: str) -> str:
     return f"sync:{{{sync_id}}}:payloads"
 
 
-def payload(sync_id: str, number: int) -> str:
-    return f"sync:{{{sync_id}}}:payload:{number}"
+def pieces(sync_id: str) -> str:
+    return f"sync:{{{sync_id}}}:pieces"
+
+
+def written(sync_id: str) -> list[str]:
+    """What a sync writes while it runs, the summary first and then the log: each append gives all of it one end."""
+    return [summary(sync_id), log(sync_id), payloads(sync_id), pieces(sync_id)]
 
 
 def service_syncs(service_id: str) -> str:

@@ -127,8 +127,9 @@ PayloadKind = Literal["pull", "script", "push"]
 class Payload(Struct, frozen=True, kw_only=True):
     """A stored file of a sync: what was pulled, what the script returned, what was pushed.
 
-    `n` counts 1, 2, 3 … within its sync; `bytes` is the size of what is served, not of what is kept (compressed).
-    `expires_at` is null while the sync runs: a payload lives for the retention after its sync has completed.
+    `n` counts 1, 2, 3 … within its sync; `bytes` is the size of what is served, not of what is kept (compressed), and
+    `sha256` its digest in hex. `expires_at` is null while the sync runs: a payload lives for the retention after its
+    sync has completed.
     """
 
     n: int
@@ -136,6 +137,7 @@ class Payload(Struct, frozen=True, kw_only=True):
     name: str
     type: str
     bytes: int
+    sha256: str
     expires_at: str | None = None
 
 
@@ -153,7 +155,7 @@ class Line(Struct, frozen=True, omit_defaults=True):
     record: str | UnsetType = UNSET
     fields: dict[str, Any] | UnsetType = UNSET
     payload: dict[str, Any] | UnsetType = UNSET
-    """`n`, `kind`, `name` and `bytes` of a `Payload`."""
+    """`n`, `kind`, `name` and `bytes` of a `Payload`; when it expires, the summary says."""
 
 
 # --- a service --------------------------------------------------------------------------------------------------

@@ -38,6 +38,7 @@ from server.inbound import Inbound
 from server.limits import BodyLimit
 from server.live import Live
 from server.pages import FILTERS, Pages
+from server.payloads import Payloads
 from server.store import Store
 
 if TYPE_CHECKING:
@@ -101,6 +102,7 @@ def create_app(settings: ServerSettings) -> Starlette:
             *Api(store, actions).routes(),
             *Inbound(store, actions).routes(),
             *Downloads(store, hub, auth).routes(),
+            *Payloads(store).routes(),
             *Live(hub, auth).routes(),
             Mount("/static", _Static(directory=ROOT / "static")),
         ],

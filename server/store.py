@@ -9,7 +9,18 @@ from typing import TYPE_CHECKING, Any, cast
 import msgspec
 
 from jobs import keys
-from jobs.records import Missed, Service, Summary, Unreadable, decode_service, summary_from_hash, sync_id_time, utc_now
+from jobs.records import (
+    Missed,
+    Payload,
+    Service,
+    Summary,
+    Unreadable,
+    decode_service,
+    parse_rfc3339,
+    summary_from_hash,
+    sync_id_time,
+    utc_now,
+)
 from server import errors, wire
 
 if TYPE_CHECKING:
@@ -186,3 +197,41 @@ class Store:
             pipe.hget(keys.summary(sync_id), "last")
             stored, last = await pipe.execute()
         return stored, int(last or 0)
+
+    # --- payloads -----------------------------------------------------------------------------------------------
+
+    async def payloads(self, sync_id: str, after: int, limit: int) -> list[Payload]:
+        """Those numbered from `after` + 1 on, at most `limit`. Raises as `summary` does."""
+        summary = await self._with_payloads(sync_id)
+        numbers = [str(n) for n in range(after + 1, after + limit + 1)]
+        stored = await cast("Any", self._client.hmget(keys.payloads(sync_id), numbers))
+        return [_payload(one, summary) for one in stored if one is not None]
+
+    async def payload(self, sync_id: str, number: int) -> tuple[Payload, Summary]:
+        """Raises `PayloadNotFound`, and as `summary` does."""
+        summary = await self._with_payloads(sync_id)
+        stored = await cast("Any", self._client.hget(keys.payloads(sync_id), str(number)))
+        if stored is None:
+            raise errors.PayloadNotFound(
+                f"Sync {sync_id} has no payload {number}. GET /api/syncs/{sync_id}/payloads lists those it has."
+            )
+        return _payload(stored, summary), summary
+
+    async def _with_payloads(self, sync_id: str) -> Summary:
+        summary = await self.summary(sync_id)
+        if summary.expires_at and parse_rfc3339(summary.expires_at) <= utc_now():
+            raise errors.SyncExpired(f"The payloads of sync {sync_id} expired at {summary.expires_at}.")
+        return summary
+
+    async def piece(self, sync_id: str, number: int, index: int) -> bytes:
+        """Piece `index` (from 0) of a payload. Raises `SyncExpired`: what was there a moment ago has just ended."""
+        async with self._reads:
+            stored = await cast("Any", self._client.hget(keys.pieces(sync_id), f"{number}:{index}"))
+        if stored is None:
+            raise errors.SyncExpired(f"Payload {number} of sync {sync_id} is no longer kept.")
+        return wire.unpack(b"zstd", stored)
+
+
+def _payload(stored: bytes, summary: Summary) -> Payload:
+    described = msgspec.json.decode(stored, type=Payload)
+    return msgspec.structs.replace(described, expires_at=summary.expires_at)
