@@ -16,5 +16,6 @@
   be in them) and `appender` (the scripts that write); `logcap` says where a log is full; `loghandler` brings
   `logging` and prints into it.
 - `endings`: a true last line for a sync whose own process can no longer write it.
+- `days`: what each service moved on each day, added once for each sync that ended.
 - `clock`: starts what is due, and ends what is dead.
 """

@@ -4,20 +4,29 @@ from __future__ import annotations
 
 import asyncio
 import logging
+from datetime import timedelta
 from typing import TYPE_CHECKING, Any, cast
 
 import msgspec
 
 from jobs import keys
-from jobs.records import Missed, Service, Summary, Unreadable, decode_service, summary_from_hash, sync_id_time, utc_now
+from jobs.records import (
+    Day,
+    Missed,
+    Service,
+    Status,
+    Summary,
+    Unreadable,
+    day_from_hash,
+    decode_service,
+    summary_from_hash,
+    sync_id_time,
+    utc_now,
+)
 from server import errors, wire
 
 if TYPE_CHECKING:
-    from datetime import timedelta
-
     from redis.asyncio import ConnectionPool, Redis
-
-    from jobs.records import Status
 
 _log = logging.getLogger("synctail.store")
 
@@ -29,6 +38,8 @@ MOST_ENTRIES = 128
 READS_AT_ONCE = 16
 """Readers that are behind wait for each other, so that all others find a connection to Redis."""
 SCAN_STEP = 200
+NEWEST = 50
+"""Among so many of a service's syncs those that run are looked for, where a sum needs them."""
 
 
 class Store:
@@ -135,6 +146,22 @@ class Store:
             newest = await pipe.execute()
         ids = [one[0].decode() for one in newest if one]
         return {summary.service: summary for summary in await self._summaries(ids)}
+
+    async def days(self, service_id: str, *, count: int = 14) -> list[Day]:
+        """What the service moved on each of the last days (UTC), oldest first; today with what its syncs that run have
+        moved so far."""
+        today = utc_now().date()
+        days = [(today - timedelta(days=ago)).isoformat() for ago in reversed(range(count))]
+        async with self._client.pipeline(transaction=False) as pipe:
+            for day in days:
+                pipe.hgetall(keys.service_day(service_id, day))
+            pipe.zrange(keys.service_syncs(service_id), 0, NEWEST - 1, desc=True)
+            *stored, newest = await pipe.execute()
+        found = [day_from_hash(day, one) for day, one in zip(days, stored, strict=True)]
+        for summary in await self._summaries([one.decode() for one in newest]):
+            if summary.status is Status.RUNNING:
+                found[-1] = found[-1].plus(summary)
+        return found
 
     async def _summaries(self, ids: list[str]) -> list[Summary]:
         async with self._client.pipeline(transaction=False) as pipe:
