@@ -34,7 +34,7 @@ LARGE = "products-to-warehouse"
 
 def remember_two_weeks(client: redis.Redis) -> None:
     """The sums of the days before today, where there are none."""
-    chance = random.Random(14)
+    chance = random.Random(14)  # noqa: S311
     for ago in range(1, 14):
         day = utc_now().date() - timedelta(days=ago)
         key = keys.service_day(BUSY, day.isoformat())

@@ -125,9 +125,10 @@ class Store:
         index = keys.service_syncs(service_id) if service_id else keys.SYNCS
         since = utc_now() - self._retention
         start = await self._rank_after(index, before)
+        step = SCAN_STEP if q or status else min(limit, SCAN_STEP)  # where each one found counts, no more than needed
         found: list[Summary] = []
         while start is not None and len(found) < limit:
-            stored = await cast("Any", self._client.zrange(index, start, start + SCAN_STEP - 1, desc=True))
+            stored = await cast("Any", self._client.zrange(index, start, start + step - 1, desc=True))
             ids = [one.decode() for one in stored]
             for summary in await self._summaries([one for one in ids if q.upper() in one]):
                 begun = sync_id_time(summary.id)
@@ -135,7 +136,7 @@ class Store:
                 if (recent or not summary.status.ended) and status in (None, summary.status):
                     found.append(summary)
             # From the last one seen, not from its rank: syncs that start meanwhile move the ranks.
-            start = await self._rank_after(index, ids[-1]) if len(ids) == SCAN_STEP else None
+            start = await self._rank_after(index, ids[-1]) if len(ids) == step else None
         return found[:limit]
 
     async def last_syncs(self, services: list[Service]) -> dict[str, Summary]:

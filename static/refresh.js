@@ -52,6 +52,9 @@ function counterpart(list, element) {
   return all.find((one) => name(one) !== null && name(one) === name(element));
 }
 
+/** Rows, each with what makes it another one when it changes. @param {Element} list @returns {[string, Element][]} */
+const rowsIn = (list) => [...list.querySelectorAll("[data-row]")].map((row) => [row.getAttribute("data-row") ?? "", row]);
+
 /** @param {Element} old @param {Element} fresh */
 function put(old, fresh) {
   const next = document.importNode(fresh, true);
@@ -60,6 +63,8 @@ function put(old, fresh) {
   }
   const focused = old.contains(document.activeElement) ? document.activeElement : null;
   const counts = countsIn(old);
+  const rows = new Set(rowsIn(old).map(([state]) => state));
+  for (const [state, row] of rowsIn(next)) row.classList.toggle("changed", rows.size > 0 && !rows.has(state));
   old.replaceWith(next);
   grow(next, counts, EVERY);
   document.dispatchEvent(new Event("swapped"));

@@ -6,21 +6,27 @@ import re
 from datetime import UTC, datetime, timedelta
 from html import unescape
 from html.parser import HTMLParser
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
+from redis.asyncio import Redis as AsyncRedis
+from redis.asyncio.client import Pipeline
 
 from jobs import keys
 from jobs.days import Days
-from jobs.records import FileDestination, HttpSource, Options, Schedule, SqlDestination, utc_now
+from jobs.records import FileDestination, HttpSource, Options, Schedule, SqlDestination, Trigger, utc_now
 from server.auth import token_hash
 from server.pages import lasting, next_due, place
+from tests.serving import serving
 from tests.support import ADMIN_TOKEN, service, store
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     import httpx2
     import redis
 
+    from jobs.enqueue import Requests
     from jobs.settings import Settings
     from tests.following import Logs
 
@@ -221,6 +227,38 @@ def test_services_are_found_by_a_part_of_their_name(client: redis.Redis, browser
     nothing = see(browser, "/services?q=nobody")
     assert "None of the 12 services has “nobody” in its name" in nothing.text
     assert "/services" in nothing.links
+
+
+def test_a_list_asks_redis_as_often_for_many_as_for_few(
+    client: redis.Redis, environ: dict[str, str], requests: Requests, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked: list[object] = []
+    for owner, name in ((AsyncRedis, "execute_command"), (Pipeline, "execute")):
+        monkeypatch.setattr(owner, name, counted(getattr(owner, name), asked))
+
+    def asks(path: str) -> int:
+        asked.clear()
+        assert web.get(path).status_code == 200
+        return len(asked)
+
+    with serving(environ) as (web, _):
+        many = service(options=Options(overlap=True))
+        few: dict[str, int] = {}
+        for times in (2, 40):
+            store(client, *(service(f"service-{n}") for n in range(times)), many)
+            for _ in range(times):
+                requests.start(many, Trigger.MANUAL)
+            for path in ("/services", "/services/orders"):
+                assert asks(path) == few.setdefault(path, asks(path))
+        assert max(few.values()) <= 8
+
+
+def counted(method: Callable[..., Any], calls: list[object]) -> Callable[..., Any]:
+    def call(*given: Any, **named: Any) -> Any:
+        calls.append(method)
+        return method(*given, **named)
+
+    return call
 
 
 def test_a_retry_and_what_it_retries_lead_to_each_other(
