@@ -43,7 +43,7 @@ def another_sync(config: Settings, client: redis.Redis, appender: Appender) -> I
 
 
 def rows(page: Page) -> Locator:
-    return page.locator("[data-live] tbody tr")
+    return page.locator("[data-live] tr[data-row]")
 
 
 def test_the_list_of_services_follows_a_sync_by_itself(page: Page, own_sync: OwnSync) -> None:
