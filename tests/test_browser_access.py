@@ -90,7 +90,7 @@ def test_a_page_asked_for_without_a_session_comes_after_signing_in(stranger: Pag
     stranger.get_by_role("button", name="Sign in").click()
     expect(stranger).to_have_url(re.compile(rf"/services/orders\?status=running&q={own_sync.id[-4:]}$"))
     expect(stranger.get_by_label("Status")).to_have_value("running")
-    expect(stranger.locator("[data-live] tbody tr")).to_have_count(1)
+    expect(stranger.locator("[data-live] tr[data-row]")).to_have_count(1)
 
 
 def test_signing_out_ends_the_session_also_for_the_back_button(page: Page) -> None:
@@ -363,11 +363,12 @@ def test_axe_finds_nothing_on_any_page_in_any_look(
 ) -> None:
     visits.forgive("status of 404")
     page = visits.signed_in()
+    page.set_content("<button></button>")
+    assert any("button-name" in fault for fault in axe(page, "dark")), "it speaks up where there is a fault"
     client.hset(keys.summary(own_sync.id), "retry_of", own_sync.id)
-    for address in [one for one in everywhere if one != own_sync.path]:
+    for address in [one for one in everywhere if one != own_sync.path and "wwww" not in one]:
         page.goto(address)
-        for summary in page.locator("main details > summary").all()[:3]:
-            summary.click()
+        page.evaluate("() => document.querySelectorAll('details').forEach((one) => (one.open = true))")
         assert axe(page) == [], address
 
 
