@@ -279,12 +279,11 @@ def everywhere(client: redis.Redis, own_sync: OwnSync) -> list[str]:
     ]
 
 
-@pytest.mark.parametrize("scheme", ["light", "dark"])
 def test_at_360_pixels_no_page_is_wider_than_the_screen(
-    visits: Visits, everywhere: list[str], own_sync: OwnSync, scheme: str
+    visits: Visits, everywhere: list[str], own_sync: OwnSync
 ) -> None:
     visits.forgive("status of 404")
-    page = visits.signed_in(viewport={"width": 360, "height": 740}, color_scheme=scheme)
+    page = visits.signed_in(viewport={"width": 360, "height": 740})
     for address in [*everywhere, f"{own_sync.path}?ended"]:
         if address.endswith("?ended"):
             own_sync.end(Status.COMPLETED_WITH_ERRORS)
@@ -296,7 +295,6 @@ def test_at_360_pixels_no_page_is_wider_than_the_screen(
             assert_fits(page, address)
             page.keyboard.press("Escape")
         assert_fits(page, address)
-    assert page.evaluate("() => matchMedia('(prefers-color-scheme: dark)').matches") == (scheme == "dark")
 
 
 def test_at_360_pixels_the_words_for_the_connection_are_whole(visits: Visits, own_sync: OwnSync) -> None:
