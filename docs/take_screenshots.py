@@ -68,7 +68,7 @@ def main(link: str) -> None:
             page.screenshot(path=IMAGES / name)
         for page, suffix in ((light, ""), (dark, "-dark")):
             page.goto(f"{origin}/services/{BUSY}")
-            page.locator(".chart .column").nth(12).hover()
+            page.locator(".chart .column").nth(6).hover()
             page.screenshot(path=IMAGES / f"service{suffix}.png")
         light.goto(f"{origin}/services")
         light.screenshot(path=IMAGES / "services.png")
