@@ -25,11 +25,13 @@
 | `service:ID:due:S`  | string  | the claim on the start that was due at S (Unix time)    | one hour                 |
 | `service:ID:seen`   | hash    | a record's key to its newest fingerprint (digests)      | 30 days, and a cap       |
 | `service:ID:seen:times` | zset | the same keys by the time they were pushed (ms)        | 30 days, and a cap       |
+| `service:{ID}:day:D` | hash   | what its syncs that ended on day D (UTC) moved, in all  | 35 days                  |
+| `service:{ID}:day:D:counted` | set | the ids of those syncs, so that none counts twice  | a week after the lists   |
 | `services`          | hash    | service id to definition (JSON)                         | until removed            |
 | `signed-out:ID`     | string  | a browser session that was ended before its time        | as long as the session   |
 | `token:HASH`        | hash    | an access token's name and role, under its SHA-256      | its expiry, if it has one|
 
-A sync's keys share the hash tag `{ID}`, so one script call touches one slot of a Redis Cluster.
+A sync's keys share the hash tag `{ID}`, so one script call touches one slot of a Redis Cluster; so do the two of a day.
 """
 
 from __future__ import annotations
@@ -48,6 +50,7 @@ TURN_TTL = timedelta(days=30)
 MISSED_TTL = timedelta(days=7)
 MISSED_CAP = 10
 DUE_TTL = timedelta(hours=1)
+DAY_TTL = timedelta(days=35)
 
 SEPARATOR = b",\n"
 """Between the lines of a chunk's body. JSON text has no raw newline, so it occurs nowhere else."""
@@ -127,6 +130,14 @@ def service_seen(service_id: str) -> str:
 
 def service_seen_times(service_id: str) -> str:
     return f"service:{service_id}:seen:times"
+
+
+def service_day(service_id: str, day: str) -> str:
+    return f"service:{{{service_id}}}:day:{day}"
+
+
+def service_day_counted(service_id: str, day: str) -> str:
+    return f"service:{{{service_id}}}:day:{day}:counted"
 
 
 def signed_out(session_id: str) -> str:

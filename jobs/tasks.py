@@ -15,6 +15,7 @@ from jobs import keys
 from jobs.appender import Appender, Claim, SyncEnded
 from jobs.connect import connect
 from jobs.connectors import ConnectorError, Context
+from jobs.days import Days
 from jobs.endings import ending_fields
 from jobs.enqueue import Requests, completed_before, expire_with, given_count, stored_run, stored_summary
 from jobs.given import Failures, Given, patiently
@@ -123,11 +124,13 @@ class _Run:
         finally:
             # Also for what nobody thought of: a sync without an ending would look as if it still ran.
             ending = ending or Ending(Status.FAILED, Reason.ERROR, "Failed: the sync's process broke off")
-            self._log.close(
+            written = self._log.close(
                 ending.level.value,
                 ending.text,
                 **ending_fields(ending.status, ending.reason, self._settings.retention),
             )
+            if written:
+                Days(self._client, self._settings.retention).count(self._summary.id)
             self._leave(ending)
 
     def _outcome(self) -> Ending:

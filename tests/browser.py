@@ -16,7 +16,7 @@ from jobs.endings import ending_fields
 from jobs.enqueue import Requests
 from jobs.logwriter import LogWriter
 from jobs.records import Status, Trigger, rfc3339, utc_now
-from tests.support import ADMIN_TOKEN
+from tests.support import ADMIN_TOKEN, ROOT
 
 if TYPE_CHECKING:
     import redis
@@ -150,3 +150,34 @@ def numbers(page: Page) -> list[int]:
 def came(page: Page) -> list[list[int]]:
     """The numbers of all lines that came to a sync's page, whether they have a row or not, as spans."""
     return cast("list[list[int]]", page.evaluate("() => document.getElementById('log').parts.store.came"))
+
+
+# --- access -------------------------------------------------------------------------------------------------------
+
+AXE = ROOT / "node_modules" / "axe-core" / "axe.min.js"
+
+LOOKS: dict[str, dict[str, Any]] = {
+    "light": {"color_scheme": "light", "forced_colors": "none"},
+    "dark": {"color_scheme": "dark", "forced_colors": "none"},
+    "forced colours": {"color_scheme": "light", "forced_colors": "active"},
+}
+
+_RUN_AXE = """async () => (await axe.run(document, { resultTypes: ["violations"] })).violations
+  .flatMap(({ id, help, nodes }) => nodes.map(({ html, failureSummary }) =>
+    `${id}: ${help}: ${html.slice(0, 160)}: ${failureSummary.replace(/\\s+/g, " ")}`))"""
+
+
+def axe(page: Page, *looks: str) -> list[str]:
+    """What axe finds wrong with a page as it stands, in each of the looks (all of `LOOKS` unless named): one line for
+    each fault. A page without fault has none.
+
+    It comes in through the debugger, past the page's own policy, and leaves the page with the look it had.
+    """
+    if not page.evaluate("() => 'axe' in window"):
+        page.evaluate(AXE.read_text())
+    faults: list[str] = []
+    for look in looks or LOOKS:
+        page.emulate_media(**LOOKS[look])
+        faults += [f"{look}: {fault}" for fault in page.evaluate(_RUN_AXE)]
+    page.emulate_media(color_scheme="null", forced_colors="null")
+    return faults
