@@ -20,7 +20,7 @@ export UV_LINK_MODE ?= copy
 help:
 	@echo 'make run     start Synctail with a demo shop, and print a sign-in link'
 	@echo 'make test    run all checks and all tests'
-	@echo 'make check   formatter, linter, types, import rules'
+	@echo 'make check   formatter, linter, types of Python and JavaScript, import rules'
 	@echo 'make bench   measure, next to the peers that can be had'
 	@echo 'make lock    write the lock files from pyproject.toml'
 	@echo 'make clean   remove the environment and the caches; .data stays'
@@ -29,15 +29,17 @@ run: .venv/.ready-to-run
 	@PATH="$(CURDIR)/$(BIN):$$PATH" exec $(BIN)/python -m demo
 
 test: check
+	@node --test --test-reporter=dot tests/js/*.test.js
 	@tests/install-browser.sh
 	@tests/install-systems.sh
 	@$(BIN)/pytest -n auto --dist loadfile
 
-check: .venv/.ready-to-test
+check: .venv/.ready-to-test node_modules/.ready-to-test
 	@$(BIN)/ruff format --check
 	@$(BIN)/ruff check
 	@$(BIN)/mypy
 	@$(BIN)/lint-imports
+	@node_modules/.bin/tsc
 
 # "make bench QUICK=1" only shows that everything works.
 bench: .venv/.ready-to-test
@@ -51,7 +53,7 @@ lock: $(UV_STAMP)
 		--group dev -c requirements.lock -o requirements-dev.lock
 
 clean:
-	@rm -rf .venv .tools .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache .grimp_cache
+	@rm -rf .venv .tools node_modules .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache .grimp_cache
 	@find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
 # "install", not "sync": sync would throw out what the tests need. The development lock pins the same versions and
@@ -65,6 +67,14 @@ clean:
 	@echo 'Installing what the tests need …'
 	@$(UV) pip sync --quiet --python $(BIN)/python --require-hashes requirements-dev.lock
 	@touch .venv/.ready-to-run $@
+
+# Only for checks and tests: the pages need no package and no build. The lock file names versions and their hashes, and
+# no addresses, so any registry and any mirror will do.
+node_modules/.ready-to-test: package-lock.json
+	@tests/install-node.sh
+	@echo 'Installing what the tests of the pages need …'
+	@npm ci --ignore-scripts --no-audit --no-fund --loglevel=error >/dev/null
+	@touch $@
 
 # A link to the Python it was made with: when that has gone, so has this target, and the environment is made anew.
 $(BIN)/python: | $(UV_STAMP)

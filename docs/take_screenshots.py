@@ -1,34 +1,77 @@
 """Takes the pictures of the docs from a running `make run`: start it, then give this the sign-in link it printed.
 
 .venv/bin/python docs/take_screenshots.py 'http://127.0.0.1:8000/sign-in#TOKEN'
+
+What the pictures show is a real run. Only the days before today are made up, in the Redis of that run: nobody has run
+the demo for two weeks.
 """
 
 from __future__ import annotations
 
+import os
+import random
 import sys
+from datetime import timedelta
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from playwright.sync_api import expect, sync_playwright
 
+from jobs import keys
+from jobs.connect import connect
+from jobs.records import utc_now
 from tests.browser import launch
 
+if TYPE_CHECKING:
+    import redis
+    from playwright.sync_api import Browser, Page
+
 IMAGES = Path(__file__).parent / "images"
+OWN_REDIS = "unix://.data/valkey.sock"
+BUSY = "orders-to-warehouse"
+LARGE = "products-to-warehouse"
+
+
+def remember_two_weeks(client: redis.Redis) -> None:
+    """The sums of the days before today, where there are none."""
+    chance = random.Random(14)  # noqa: S311
+    for ago in range(1, 14):
+        day = utc_now().date() - timedelta(days=ago)
+        key = keys.service_day(BUSY, day.isoformat())
+        pulled = chance.randrange(2600, 3400) if day.weekday() < 5 else chance.randrange(900, 1300)  # noqa: PLR2004
+        failed, skipped = pulled // chance.randrange(60, 90), pulled // chance.randrange(8, 12)
+        sums = {"syncs": 1440, "pulled": pulled, "pushed": pulled - failed - skipped, "failed": failed}
+        if not client.exists(key):
+            client.hset(key, mapping={**sums, "skipped": skipped})
+            client.pexpire(key, keys.DAY_TTL)
+
+
+def visit(browser: Browser, link: str, scheme: str) -> Page:
+    page = browser.new_page(viewport={"width": 1280, "height": 800}, device_scale_factor=2, color_scheme=scheme)
+    page.goto(link)
+    page.wait_for_url("**/services")
+    return page
 
 
 def main(link: str) -> None:
+    remember_two_weeks(connect(os.environ.get("REDIS_URL", OWN_REDIS)))
     origin, _, _ = link.partition("/sign-in")
     with sync_playwright() as playwright, launch(playwright) as browser:
-        page = browser.new_page(viewport={"width": 1280, "height": 760}, device_scale_factor=2)
-        page.goto(link)
-        page.wait_for_url("**/services")
-        page.goto(f"{origin}/services/products-to-warehouse")
-        page.get_by_role("button", name="Run").first.click()
-        page.wait_for_url("**/syncs/*")
-        page.locator(".line[data-level=error]").nth(3).wait_for()
-        expect(page.locator("#connection")).to_have_text("Live")
-        page.screenshot(path=IMAGES / "log.png")
-        page.goto(f"{origin}/services")
-        page.screenshot(path=IMAGES / "services.png")
+        light, dark = visit(browser, link, "light"), visit(browser, link, "dark")
+        light.goto(f"{origin}/services/{LARGE}")
+        light.get_by_role("button", name="Run", exact=True).first.click()
+        light.wait_for_url("**/syncs/*")
+        dark.goto(light.url)
+        for page, name in ((light, "log.png"), (dark, "log-dark.png")):
+            page.locator(".line[data-level=error]").nth(3).wait_for()
+            expect(page.locator("#connection")).to_have_text("Live")
+            page.screenshot(path=IMAGES / name)
+        for page, suffix in ((light, ""), (dark, "-dark")):
+            page.goto(f"{origin}/services/{BUSY}")
+            page.locator(".chart .column").nth(6).hover()
+            page.screenshot(path=IMAGES / f"service{suffix}.png")
+        light.goto(f"{origin}/services")
+        light.screenshot(path=IMAGES / "services.png")
 
 
 if __name__ == "__main__":

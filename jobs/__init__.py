@@ -15,6 +15,8 @@
 - `logwriter`: the only writer of a sync's log and summary, over `lines` (what the bytes are), `masks` (what must not
   be in them) and `appender` (the scripts that write); `logcap` says where a log is full; `loghandler` brings
   `logging` and prints into it.
+- `payloads`: keeps what was pulled, scripted and pushed as files, where that is wanted.
 - `endings`: a true last line for a sync whose own process can no longer write it.
+- `days`: what each service moved on each day, added once for each sync that ended.
 - `clock`: starts what is due, and ends what is dead.
 """

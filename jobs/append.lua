@@ -1,6 +1,6 @@
 -- Adds a chunk of lines to a sync's log, in one atomic step: fence, number, XADD, HSET, PEXPIRE, PUBLISH.
 --
--- KEYS  1 the summary hash, 2 the log stream
+-- KEYS  1 the summary hash, 2 the log stream   3.. what else lives as long as they do
 -- ARGV  1 attempt, or '*': take the sync over, fence its writer, and write one line after its last one, whose body
 --         begins after `{"n":`
 --       2 first line   3 count (0: a heartbeat)   4 field of the body: json|zstd   5 body
@@ -43,8 +43,10 @@ for i = 10, #ARGV do
   fields[#fields + 1] = ARGV[i]
 end
 redis.call('HSET', KEYS[1], unpack(fields))
-redis.call('PEXPIRE', KEYS[1], ARGV[6])
-redis.call('PEXPIRE', KEYS[2], ARGV[6])
+-- With each append, so also with the one that ends the sync, whoever writes it: all that it leaves has the same end.
+for i = 1, #KEYS do
+  redis.call('PEXPIRE', KEYS[i], ARGV[6])
+end
 
 if count > 0 and #body <= tonumber(ARGV[9]) then
   -- '+': more of the summary has changed than the number of its last line.

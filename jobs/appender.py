@@ -43,6 +43,7 @@ class Appender:
     def __init__(self, client: redis.Redis, *, live_ttl_ms: int) -> None:
         self._append = client.register_script((_HERE / "append.lua").read_text())
         self._claim = client.register_script((_HERE / "claim.lua").read_text())
+        self.client = client
         self.live_ttl_ms = live_ttl_ms
 
     def claim(self, sync_id: str) -> Claim:
@@ -89,7 +90,7 @@ class Appender:
         answer = cast(
             "list[Any]",
             self._append(
-                keys=[keys.summary(sync_id), keys.log(sync_id)],
+                keys=keys.written(sync_id),
                 args=[
                     attempt,
                     first,

@@ -1,4 +1,5 @@
-"""The clock process: starts what is due, ends what is dead, trims the lists. Any number of them may run.
+"""The clock process: starts what is due, ends what is dead, trims the lists, completes the sums of the days. Any number
+of them may run.
 
 Every second it looks which services are due and claims each start in Redis, so that two clocks never start one
 twice. Every four seconds it looks for syncs whose writer has been silent and whose job RQ no longer vouches for.
@@ -23,6 +24,7 @@ from rq.job import Job, JobStatus
 from jobs import keys
 from jobs.appender import Appender
 from jobs.connect import RedisOutOfReach, connect, wait_until_ready
+from jobs.days import Days
 from jobs.endings import end_sync
 from jobs.enqueue import AlreadyRunning, Requests, expire_with, stored_summary
 from jobs.records import InboundSource, Missed, Reason, Service, Status, Trigger, Unreadable, decode_service, rfc3339
@@ -53,6 +55,7 @@ class Clock:
         self._retention = settings.retention
         self._requests = Requests(settings, client)
         self._appender = Appender(client, live_ttl_ms=settings.retention_ms)
+        self._days = Days(client, settings.retention)
         self._reaped = self._trimmed = self._present = self._back = datetime.min.replace(tzinfo=UTC)
         self._unreadable: set[bytes] = set()
 
@@ -117,7 +120,7 @@ class Clock:
             if now - heard < SILENT:
                 continue
             if self._lives(summary, now):
-                self._client.pexpire(keys.summary(sync_id), self._appender.live_ttl_ms)
+                self._keep_alive(sync_id)
                 if summary.status is Status.QUEUED:
                     expire_with(self._client, sync_id, self._retention)
                 continue
@@ -133,8 +136,18 @@ class Clock:
             if ended:
                 _log.warning("Sync %s was lost and is ended", sync_id)
 
+    def _keep_alive(self, sync_id: str) -> None:
+        """In place of its writer: a sync waits in the queue, or hangs where no thread gets a turn."""
+        with self._client.pipeline(transaction=False) as pipe:
+            for key in keys.written(sync_id):
+                pipe.pexpire(key, self._appender.live_ttl_ms)
+            pipe.execute()
+
     def trim(self, now: datetime) -> None:
-        """Take from the lists what is too old to be shown; a sync that still runs never leaves them."""
+        """Take from the lists what is too old to be shown; a sync that still runs never leaves them.
+
+        Before, what ended and stands in the sum of no day is added to it: what leaves the lists is not seen again."""
+        self._days.count_missed(one.decode() for one in cast("list[bytes]", self._client.zrange(keys.SYNCS, 0, -1)))
         before = int((now - self._retention).timestamp() * 1000)
         indexes = [keys.SYNCS, *(keys.service_syncs(service.id) for service in self._services())]
         for index in indexes:

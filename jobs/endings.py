@@ -9,6 +9,7 @@ import time
 from typing import TYPE_CHECKING
 
 from jobs import lines
+from jobs.days import Days
 from jobs.records import Level, Reason, Status, rfc3339, utc_now
 
 if TYPE_CHECKING:
@@ -38,4 +39,7 @@ def end_sync(
     """Write the last line and the ending from outside the sync's job. False: it has an ending already, or is gone."""
     level = Level.WARNING if status is Status.STOPPED else Level.ERROR
     line = lines.encode_line(0, time.time(), level.value, text, None, lambda value: value)
-    return appender.end(sync_id, line, ending_fields(status, reason, retention)).verdict == "ok"
+    ended = appender.end(sync_id, line, ending_fields(status, reason, retention)).verdict == "ok"
+    if ended:
+        Days(appender.client, retention).count(sync_id)
+    return ended

@@ -15,7 +15,7 @@
 |                     |         | source's (JSON, zstd): posted, or failed in another     | end when none failed     |
 | `sync:{ID}:failed`  | list    | batches of the records that failed, as they were pulled | as its summary           |
 | `sync:{ID}:payloads` | hash   | payload number to its description (JSON)                | as its summary           |
-| `sync:{ID}:payload:N` | list  | the pieces of one payload, each compressed by itself    | as its summary           |
+| `sync:{ID}:pieces`  | hash    | `N:I` to piece I (from 0) of payload N (zstd)           | as its summary           |
 | `syncs`             | zset    | ids of all syncs by the time they were asked for (ms)   | trimmed by the clock     |
 | `service:ID:syncs`  | zset    | the same for one service                                | trimmed by the clock     |
 | `service:ID:turns`  | hash    | place (0, 1 …) to the sync that has it: as many places  | 30 days                  |
@@ -27,11 +27,13 @@
 | `service:ID:check:asked` | string | when the check that is under way was asked for       | one minute               |
 | `service:ID:seen`   | hash    | a record's key to its newest fingerprint (digests)      | 30 days, and a cap       |
 | `service:ID:seen:times` | zset | the same keys by the time they were pushed (ms)        | 30 days, and a cap       |
+| `service:{ID}:day:D` | hash   | what its syncs that ended on day D (UTC) moved, in all  | 35 days                  |
+| `service:{ID}:day:D:counted` | set | the ids of those syncs, so that none counts twice  | a week after the lists   |
 | `services`          | hash    | service id to definition (JSON)                         | until removed            |
 | `signed-out:ID`     | string  | a browser session that was ended before its time        | as long as the session   |
 | `token:HASH`        | hash    | an access token's name and role, under its SHA-256      | its expiry, if it has one|
 
-A sync's keys share the hash tag `{ID}`, so one script call touches one slot of a Redis Cluster.
+A sync's keys share the hash tag `{ID}`, so one script call touches one slot of a Redis Cluster; so do the two of a day.
 """
 
 from __future__ import annotations
@@ -52,12 +54,16 @@ MISSED_CAP = 10
 DUE_TTL = timedelta(hours=1)
 CHECK_TTL = timedelta(hours=1)
 CHECK_ASKED_TTL = timedelta(minutes=1)
+DAY_TTL = timedelta(days=35)
 
 SEPARATOR = b",\n"
 """Between the lines of a chunk's body. JSON text has no raw newline, so it occurs nowhere else."""
 
 INLINE_LIMIT_BYTES = 64 * 1024
 """A body up to this size travels in the pub/sub message; a larger one is fetched from the stream."""
+
+PIECE_BYTES = 256 * 1024
+"""Of a payload each piece but the last has this size, before it is compressed: where a byte is found is arithmetic."""
 
 
 def summary(sync_id: str) -> str:
@@ -93,8 +99,13 @@ def payloads(sync_id: str) -> str:
     return f"sync:{{{sync_id}}}:payloads"
 
 
-def payload(sync_id: str, number: int) -> str:
-    return f"sync:{{{sync_id}}}:payload:{number}"
+def pieces(sync_id: str) -> str:
+    return f"sync:{{{sync_id}}}:pieces"
+
+
+def written(sync_id: str) -> list[str]:
+    """What a sync writes while it runs, the summary first and then the log: each append gives all of it one end."""
+    return [summary(sync_id), log(sync_id), payloads(sync_id), pieces(sync_id)]
 
 
 def service_syncs(service_id: str) -> str:
@@ -131,6 +142,14 @@ def service_seen(service_id: str) -> str:
 
 def service_seen_times(service_id: str) -> str:
     return f"service:{service_id}:seen:times"
+
+
+def service_day(service_id: str, day: str) -> str:
+    return f"service:{{{service_id}}}:day:{day}"
+
+
+def service_day_counted(service_id: str, day: str) -> str:
+    return f"service:{{{service_id}}}:day:{day}:counted"
 
 
 def signed_out(session_id: str) -> str:

@@ -70,6 +70,7 @@ class Entry(msgspec.Struct, frozen=True, gc=False):
     phase: str | None = None
     record: str | None = None
     fields: dict[str, Any] | None = None
+    payload: dict[str, Any] | None = None
 
 
 def encode_lines(first: int, entries: Sequence[Entry], mask: Masker) -> bytes:
@@ -82,7 +83,8 @@ def encode_lines(first: int, entries: Sequence[Entry], mask: Masker) -> bytes:
     said: list[str] = []
     for n, entry in enumerate(entries, first):
         phase, record, text = entry.phase, entry.record, entry.text
-        if entry.fields is not None or len(text) > _SHORT or len(phase or "") + len(record or "") > _SHORT_NAMES:
+        members = entry.fields is not None or entry.payload is not None
+        if members or len(text) > _SHORT or len(phase or "") + len(record or "") > _SHORT_NAMES:
             made.append(_line(n, entry, mask))
             continue
         said.append(text)
@@ -131,6 +133,7 @@ def _line(n: int, entry: Entry, mask: Callable[[Any], Any]) -> Line:
         UNSET if entry.phase is None else _name(entry.phase, mask),
         UNSET if entry.record is None else _name(entry.record, mask),
         UNSET if entry.fields is None else mask(plain(entry.fields)),
+        UNSET if entry.payload is None else mask(plain(entry.payload)),
     )
     if line.fields and (size := len(_encode(line.fields))) > FIELDS_LIMIT_BYTES:
         return msgspec.structs.replace(line, fields={"cut": f"{size:,} bytes of fields were too large to keep"})

@@ -138,9 +138,11 @@ class LogWriter:
         phase: str | None = None,
         record: str | None = None,
         fields: Mapping[str, Any] | None = None,
+        payload: Mapping[str, Any] | None = None,
     ) -> None:
-        """One line. `phase`: where in the sync; `record`: reference of the record it speaks of; `fields`: a dict."""
-        self._put(Level.INFO.value, text, phase, record, fields)
+        """One line. `phase`: where in the sync; `record`: reference of the record it speaks of; `fields`: a dict;
+        `payload`: `n`, `kind`, `name` and `bytes` of a payload file that is kept by now."""
+        self._put(Level.INFO.value, text, phase, record, fields, payload)
 
     def warning(
         self,
@@ -189,7 +191,13 @@ class LogWriter:
         return self._written
 
     def _put(
-        self, level: str, text: object, phase: str | None, record: str | None, fields: Mapping[str, Any] | None
+        self,
+        level: str,
+        text: object,
+        phase: str | None,
+        record: str | None,
+        fields: Mapping[str, Any] | None,
+        payload: Mapping[str, Any] | None = None,
     ) -> None:
         if self._queue.qsize() > QUEUE_ITEMS:
             self._turned_away.put(None)
@@ -197,7 +205,8 @@ class LogWriter:
         # What is not text yet may change after the call, so it is read now.
         string = text if type(text) is str else lines.readable(text)
         about = lines.plain(dict(fields)) if fields else None
-        self._queue.put(Entry(time.time(), level, string, _text(phase), _text(record), about))
+        file = dict(payload) if payload else None
+        self._queue.put(Entry(time.time(), level, string, _text(phase), _text(record), about, file))
 
     # --- the flusher's side -------------------------------------------------------------------------------------
 

@@ -10,11 +10,15 @@ from typing import TYPE_CHECKING, Any
 import re2
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Iterator
 
 MASK = "••••••"
+_MASK = MASK.encode()
 SHORTEST = 4
 """A shorter secret would mask half the log and protect nothing."""
+
+_WIDEST = 12
+"""So many bytes at most stand for one character of a secret, however it is written: `%F0%9F%98%80`."""
 
 _BYTES = {0xDC00 + byte: f"\\x{byte:02x}" for byte in range(0x80, 0x100)}
 
@@ -22,7 +26,8 @@ _BYTES = {0xDC00 + byte: f"\\x{byte:02x}" for byte in range(0x80, 0x100)}
 class Masker:
     """Masks what a pattern finds in a string, or in every string of a nested value; without a pattern nothing."""
 
-    def __init__(self, pattern: str) -> None:
+    def __init__(self, pattern: str, longest_bytes: int = 0) -> None:
+        self._longest = longest_bytes
         self._pattern = re.compile(pattern) if pattern else None
         self._filter = re2.compile(pattern.encode()) if pattern else None
 
@@ -42,13 +47,41 @@ class Masker:
         about, and looked through line by line only where the answer is yes."""
         return self._filter is not None and self._filter.search(text) is not None
 
+    def stream(self, pieces: Iterable[bytes]) -> Iterator[bytes]:
+        """The bytes that come in pieces, masked as if they were one text, also where a secret spans two pieces.
+
+        The end of what has come, as long as the longest secret, is held back until more comes: only from before that
+        is it sure where each secret begins and ends.
+        """
+        if self._filter is None:
+            yield from pieces
+            return
+        held = b""
+        for piece in pieces:
+            text = held + piece
+            masked, held = _masked(self._filter, text, len(text) - self._longest)
+            yield masked
+        yield _masked(self._filter, held, len(held))[0]
+
+
+def _masked(pattern: Any, text: bytes, sure: int) -> tuple[bytes, bytes]:  # noqa: ANN401 - re2 names no types
+    """The text with those secrets masked that begin before `sure`; and from there on, the rest."""
+    parts: list[bytes] = []
+    at = 0
+    while (found := pattern.search(text, at)) and found.start() < sure:
+        parts += text[at : found.start()], _MASK
+        at = found.end()
+    rest = max(at, sure)
+    return b"".join([*parts, text[at:rest]]), text[rest:]
+
 
 def masker(secrets: Iterable[str]) -> Masker:
     # A line break at a secret's end comes from the file it was read from, and is in no text that quotes it.
     known = {text for s in secrets for one in (s, s.strip()) for text in _texts(one) if len(one) >= SHORTEST}
     plain = [_as_written(secret) for secret in sorted(known, key=len, reverse=True)]
     encoded = sorted({form for secret in known for form in _base64_forms(secret)}, key=len, reverse=True)
-    return Masker("|".join([*plain, *map(re.escape, encoded)]))
+    longest = _WIDEST * max(map(len, known), default=0)
+    return Masker("|".join([*plain, *map(re.escape, encoded)]), longest)
 
 
 def _texts(secret: str) -> tuple[str, str]:

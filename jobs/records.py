@@ -119,6 +119,45 @@ def summary_from_hash(stored: Mapping[bytes, bytes]) -> Summary:
     return msgspec.convert(fields, Summary, strict=False)
 
 
+class Day(Struct, frozen=True, kw_only=True):
+    """What the syncs of a service that ended on one day (UTC) moved, all together.
+
+    `syncs` counts them, `failed_syncs` those whose status is `failed`; the other fields count records, and
+    `pulled = pushed + skipped + filtered + failed`, plus what a sync left pending that did not complete.
+    """
+
+    day: str
+    """`2026-01-31`"""
+    syncs: int = 0
+    failed_syncs: int = 0
+    pulled: int = 0
+    pushed: int = 0
+    skipped: int = 0
+    filtered: int = 0
+    failed: int = 0
+
+    def plus(self, summary: Summary) -> Day:
+        """The same day with one sync more."""
+        return Day(day=self.day, **{name: getattr(self, name) + more for name, more in day_counts(summary).items()})
+
+
+def day_counts(summary: Summary) -> dict[str, int]:
+    """What one sync adds to its day."""
+    return {
+        "syncs": 1,
+        "failed_syncs": int(summary.status is Status.FAILED),
+        "pulled": summary.pulled,
+        "pushed": summary.pushed,
+        "skipped": summary.skipped,
+        "filtered": summary.filtered,
+        "failed": summary.failed,
+    }
+
+
+def day_from_hash(day: str, stored: Mapping[bytes, bytes]) -> Day:
+    return msgspec.convert({"day": day, **{k.decode(): v.decode() for k, v in stored.items()}}, Day, strict=False)
+
+
 # --- a payload --------------------------------------------------------------------------------------------------
 
 PayloadKind = Literal["pull", "script", "push"]
@@ -127,8 +166,9 @@ PayloadKind = Literal["pull", "script", "push"]
 class Payload(Struct, frozen=True, kw_only=True):
     """A stored file of a sync: what was pulled, what the script returned, what was pushed.
 
-    `n` counts 1, 2, 3 … within its sync; `bytes` is the size of what is served, not of what is kept (compressed).
-    `expires_at` is null while the sync runs: a payload lives for the retention after its sync has completed.
+    `n` counts 1, 2, 3 … within its sync; `bytes` is the size of what is served, not of what is kept (compressed), and
+    `sha256` its digest in hex. `expires_at` is null while the sync runs: a payload lives for the retention after its
+    sync has completed.
     """
 
     n: int
@@ -136,6 +176,7 @@ class Payload(Struct, frozen=True, kw_only=True):
     name: str
     type: str
     bytes: int
+    sha256: str
     expires_at: str | None = None
 
 
@@ -153,7 +194,7 @@ class Line(Struct, frozen=True, omit_defaults=True):
     record: str | UnsetType = UNSET
     fields: dict[str, Any] | UnsetType = UNSET
     payload: dict[str, Any] | UnsetType = UNSET
-    """`n`, `kind`, `name` and `bytes` of a `Payload`."""
+    """`n`, `kind`, `name` and `bytes` of a `Payload`; when it expires, the summary says."""
 
 
 # --- a service --------------------------------------------------------------------------------------------------

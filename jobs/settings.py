@@ -105,7 +105,7 @@ REDIS_URL = Setting(
 RETENTION = Setting(
     "SYNCTAIL_RETENTION",
     "24h",
-    "How long a sync's summary and log outlive its end, and how far back the lists reach.",
+    "How long a sync's summary, log and payload files outlive its end, and how far back the lists reach.",
     "a duration such as 90m, 24h or 7d",
     parse_duration,
 )
@@ -123,6 +123,21 @@ LOG_BYTES = Setting(
     "a size such as 64MiB or 1GiB",
     parse_size,
 )
+PAYLOAD_BYTES = Setting(
+    "SYNCTAIL_PAYLOAD_BYTES",
+    "50MiB",
+    "The largest payload file that is kept, as it is served; in Redis it is compressed. Of a larger one the log says "
+    "how large it was.",
+    "a size such as 50MiB or 1GiB",
+    parse_size,
+)
+PAYLOAD_TOTAL = Setting(
+    "SYNCTAIL_PAYLOAD_TOTAL",
+    "500MiB",
+    "The same for all payload files of one sync together; each counts as 1 KiB at least.",
+    "a size such as 500MiB or 2GiB",
+    parse_size,
+)
 DATA = Setting(
     "SYNCTAIL_DATA",
     ".data",
@@ -138,7 +153,7 @@ FILES = Setting(
     Path,
 )
 
-SETTINGS = (REDIS_URL, RETENTION, LOG_LINES, LOG_BYTES, DATA, FILES)
+SETTINGS = (REDIS_URL, RETENTION, LOG_LINES, LOG_BYTES, PAYLOAD_BYTES, PAYLOAD_TOTAL, DATA, FILES)
 
 
 @dataclass(frozen=True)
@@ -147,6 +162,8 @@ class Settings:
     retention: timedelta
     log_lines: int
     log_bytes: int
+    payload_bytes: int
+    payload_total: int
     data: Path
     files: Path
     secrets: Mapping[str, str]
@@ -164,6 +181,8 @@ def load(environ: Mapping[str, str]) -> Settings:
         retention=RETENTION.read(environ),
         log_lines=LOG_LINES.read(environ),
         log_bytes=LOG_BYTES.read(environ),
+        payload_bytes=PAYLOAD_BYTES.read(environ),
+        payload_total=PAYLOAD_TOTAL.read(environ),
         data=DATA.read(environ),
         files=FILES.read(environ),
         secrets={k.removeprefix(SECRET_PREFIX): v for k, v in environ.items() if k.startswith(SECRET_PREFIX) and v},

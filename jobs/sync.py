@@ -14,14 +14,17 @@ from typing import TYPE_CHECKING, NamedTuple
 from jobs.connectors import Context, Destination, Page, Record, Source, open_destination, open_source, reference
 from jobs.filters import Filters
 from jobs.mapping import Mapper, MappingFault
+from jobs.payloads import JSON, as_array
 from jobs.records import Phase, Service, utc_now
 from jobs.script import Script
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterable, Sequence
 
     from jobs.given import Failures, Given
     from jobs.logwriter import LogWriter
+    from jobs.payloads import Payloads
+    from jobs.records import PayloadKind
     from jobs.seen import Seen
 
 
@@ -66,12 +69,19 @@ class Sync:
     was, or are the posted ones: whoever hands them in hands in the filters too, with the service."""
 
     def __init__(
-        self, service: Service, context: Context, seen: Seen, failures: Failures, given: Given | None = None
+        self,
+        service: Service,
+        context: Context,
+        seen: Seen,
+        failures: Failures,
+        payloads: Payloads,
+        given: Given | None = None,
     ) -> None:
         self._service = service
         self._context = context
         self._seen = seen
         self._failures = failures
+        self._payloads = payloads
         self._given = given
         self._log: LogWriter = context.log
         self._began = utc_now()
@@ -79,6 +89,8 @@ class Sync:
         self._mapper = Mapper(service.mapping, service.lookups)
         self._script: Script | None = None
         self._key = service.source.key
+        self._page = ""
+        """How the payloads of the page at hand are called."""
         self.counts = Counts()
 
     def run(self) -> Counts:
@@ -120,6 +132,11 @@ class Sync:
             f"{self.counts.pulled:,}{of} so far",
             phase=Phase.PULL.value,
         )
+        self._page = f"page {number}"
+        if page.raw is None:
+            self._keep("pull", Phase.PULL, page.records)
+        else:  # as it came over the wire
+            self._payloads.keep("pull", self._page, page.type, page.raw, phase=Phase.PULL.value)
         try:
             fresh = self._unseen(self._wanted(page.records), page.pulled_at_ms)
             if fresh:
@@ -131,6 +148,10 @@ class Sync:
         limit = self._service.options.max_failed
         if limit is not None and self.counts.failed > limit:
             raise TooManyErrors(f"{self.counts.failed:,} records failed; the service allows {limit:,}")
+
+    def _keep(self, kind: PayloadKind, phase: Phase, records: Iterable[Record]) -> None:
+        if self._payloads.wants(kind):
+            self._payloads.keep(kind, self._page, JSON, as_array(records), phase=phase.value)
 
     def _wanted(self, records: list[Record]) -> list[Record]:
         """Those that pass the filters."""
@@ -179,6 +200,8 @@ class Sync:
             for record in records:
                 self._failures.add(record)
         self.counts.filtered += len(outcome.dropped)
+        if not outcome.fault:
+            self._keep("script", Phase.SCRIPT, (made for _, made in outcome.kept))
         return [Pair(pulled, made) for pulled, made in outcome.kept]
 
     def _push(self, records: list[Pair], destination: Destination) -> None:
@@ -186,6 +209,7 @@ class Sync:
         if not mapped:
             return
         self._enter(Phase.PUSH)
+        self._keep("push", Phase.PUSH, mapped)
         pushed: list[Record] = []
         info, phase = self._log.info, Phase.PUSH.value
         try:

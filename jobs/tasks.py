@@ -13,6 +13,7 @@ from jobs import keys
 from jobs.appender import Appender, Claim, SyncEnded
 from jobs.connect import connect
 from jobs.connectors import ConnectorError, Context
+from jobs.days import Days
 from jobs.endings import ending_fields
 from jobs.endpoints import passwords
 from jobs.enqueue import Requests, completed_before, expire_with, given_count, stored_run, stored_summary
@@ -22,7 +23,8 @@ from jobs.interrupts import Interrupted, Interrupts, Why
 from jobs.logcap import LogLimit
 from jobs.loghandler import captured
 from jobs.logwriter import LogWriter
-from jobs.records import Level, Phase, Reason, Run, Service, Status, Summary, Unreadable, rfc3339, utc_now
+from jobs.payloads import PayloadLimit, Payloads
+from jobs.records import Level, Phase, Reason, Run, Service, Status, Stored, Summary, Unreadable, rfc3339, utc_now
 from jobs.seen import Seen
 from jobs.services import ServiceNotFound, Services
 from jobs.settings import Settings, load
@@ -89,12 +91,14 @@ class _Run:
         self._summary = summary
         self._service = service
         self._why_not = why_not
+        self._attempt = claim.attempt
+        self._secrets = [*settings.secrets.values(), *passwords(service)]
         self._interrupts = Interrupts(service.options.timeout_s if service else 60)
         self._log = LogWriter(
             appender,
             summary.id,
             claim,
-            secrets=[*settings.secrets.values(), *passwords(service)],
+            secrets=self._secrets,
             limit=LogLimit(settings.log_lines, settings.log_bytes),
             interrupt=self._interrupts.ask,
         )
@@ -107,11 +111,13 @@ class _Run:
         finally:
             # Also for what nobody thought of: a sync without an ending would look as if it still ran.
             ending = ending or Ending(Status.FAILED, Reason.ERROR, "Failed: the sync's process broke off")
-            self._log.close(
+            written = self._log.close(
                 ending.level.value,
                 ending.text,
                 **ending_fields(ending.status, ending.reason, self._settings.retention),
             )
+            if written:
+                Days(self._client, self._settings.retention).count(self._summary.id)
             self._leave(ending)
 
     def _outcome(self) -> Ending:
@@ -145,6 +151,7 @@ class _Run:
             page_size=service.options.page_size,
             max_attempts=service.options.max_attempts,
             sync_id=self._summary.id,
+            keep_raw=service.store.pull,
         )
         sync_id, lives = self._summary.id, self._settings.retention + timedelta(seconds=service.options.timeout_s)
         counts = Sync(
@@ -152,6 +159,7 @@ class _Run:
             context,
             Seen(self._client, service),
             Failures(self._client, sync_id, self._log, lives=lives),
+            self._payloads(service.store),
             None if given is None else Given(self._client, sync_id, total=given, page_size=context.page_size),
         ).run()
         if counts.pulled == 0 and given is None:
@@ -171,6 +179,19 @@ class _Run:
                 run, given = stored_run(self._client, sync_id), given_count(self._client, sync_id)
                 expire_with(self._client, sync_id, lives)
         return run, given
+
+    def _payloads(self, wanted: Stored) -> Payloads:
+        settings = self._settings
+        return Payloads(
+            self._client,
+            self._summary.id,
+            self._attempt,
+            self._log,
+            wanted,
+            limit=PayloadLimit(settings.payload_bytes, settings.payload_total),
+            ttl_ms=settings.retention_ms,
+            secrets=self._secrets,
+        )
 
     def _warn_if_unusual(self) -> None:
         """Nothing came where there was always something: the source may have changed, or the way to it."""

@@ -4,7 +4,8 @@
   part of the environment; `params`: query parameters, checked; `headers`: what every answer carries; `limits`: how much
   a client may send.
 - `auth`: who is asking, and may they; `errors`: every error as a value, in one table.
-- `api`: JSON; `pages`: HTML; `live`: the websocket; `downloads`: whole logs. All read through the same two pieces:
+- `api`: JSON; `pages`: HTML, with `charts`, how high the bars of a day are; `live`: the websocket; `downloads`: whole
+  logs; `payloads`: payload files. All read through the same two pieces:
 - `store`: the only reader of summaries and logs; `hub`: what is new, for all who watch, over `subscriber`, this
   process's one subscription to Redis. `actions`: what may be done to syncs.
 - `wire`: the frames, and how chunks become frames. Pure.

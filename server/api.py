@@ -58,6 +58,7 @@ class Api:
             Route("/api/services/{service}", self.remove, methods=["DELETE"]),
             Route("/api/services/{service}/syncs", self.syncs, methods=["GET"]),
             Route("/api/services/{service}/syncs", self.start, methods=["POST"]),
+            Route("/api/services/{service}/days", self.days),
             Route("/api/syncs", self.syncs),
             Route("/api/syncs/{sync}", self.sync),
             Route("/api/syncs/{sync}/stop", self.stop, methods=["POST"]),
@@ -117,6 +118,12 @@ class Api:
             before=query.get("before", ""),
         )
         return _json(found)
+
+    async def days(self, request: Request) -> Response:
+        auth.require(request, auth.Role.VIEWER)
+        service = await self._store.service(request.path_params["service"])
+        count = params.whole_number(request.query_params, "count", default=14, least=1, most=35)
+        return _json(await self._store.days(service.id, count=count))
 
     async def start(self, request: Request) -> Response:
         body = await request.body()  # first: what was read once can be read again, by whoever looks for a form

@@ -40,6 +40,7 @@ from server.inbound import Inbound
 from server.limits import BodyLimit
 from server.live import Live
 from server.pages import FILTERS, Pages
+from server.payloads import Payloads
 from server.store import Store
 
 if TYPE_CHECKING:
@@ -104,6 +105,7 @@ def create_app(settings: ServerSettings) -> Starlette:
             *Inbound(store, actions).routes(),
             *Checks(store, CheckRequests(blocking)).routes(),
             *Downloads(store, hub, auth).routes(),
+            *Payloads(store).routes(),
             *Live(hub, auth).routes(),
             Mount("/static", _Static(directory=ROOT / "static")),
         ],

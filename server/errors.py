@@ -50,6 +50,10 @@ class SyncNotFound(ApiError):
     status, close_code, title = 404, 4404, "No such sync"
 
 
+class PayloadNotFound(ApiError):
+    status, close_code, title = 404, 4404, "No such payload"
+
+
 class DefinitionRefused(ApiError):
     """`errors` lists every fault: `{"path": "mapping[2].with[0]", "says": "…"}`."""
 
@@ -76,6 +80,10 @@ class SyncExpired(ApiError):
 
 class TooLarge(ApiError):
     status, close_code, title = 413, 4400, "Too large"
+
+
+class RangeNotSatisfiable(ApiError):
+    status, close_code, title = 416, 4400, "No such range"
 
 
 class ServiceUnreadable(ApiError):

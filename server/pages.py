@@ -3,17 +3,23 @@
 from __future__ import annotations
 
 import hashlib
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
+from functools import lru_cache
+from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
+from urllib.parse import urlsplit
+from zoneinfo import ZoneInfo
 
 import msgspec
-from markupsafe import Markup, escape
+from croniter import croniter
 from starlette.responses import RedirectResponse, Response
 from starlette.routing import Route
 
 from jobs.records import Service, Summary, parse_rfc3339, rfc3339, utc_now
 from server import auth, errors, params, wire
+from server.charts import chart
+from server.shown import shown
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -27,19 +33,21 @@ if TYPE_CHECKING:
 
 LISTED = 50
 LINES_WITHOUT_SCRIPT = 500
+LOOKED_AT = 16_384  # characters of a text
 SIGN_IN_LIMIT_BYTES = 4096
 STATIC = Path(__file__).parent.parent / "static"
 
-# Characters that would act on a terminal or turn text around: C0 but newline and tab, DEL, C1, and the marks,
-# overrides and isolates of bidirectional text. The first have pictures; the others are shown by their numbers.
-_PICTURES = {code: chr(0x2400 + code) for code in range(0x20) if chr(code) not in "\n\t"} | {0x7F: "\u2421"}
-_NUMBERED = (*range(0x80, 0xA0), 0x200E, 0x200F, *range(0x202A, 0x202F), *range(0x2066, 0x206A))
-_VISIBLE = _PICTURES | {code: f"\\u{{{code:x}}}" for code in _NUMBERED}
+
+THEME = "synctail_theme"
+THEMES = ("system", "light", "dark")
+THEME_S = 400 * 24 * 3600
+"""A year and a month: the longest that browsers keep a cookie."""
 
 
 class Row(NamedTuple):
     service: Service
     last: Summary | None
+    due: str | None
 
 
 class Pages:
@@ -59,6 +67,7 @@ class Pages:
             Route("/sign-in", self.sign_in_form, methods=["GET"]),
             Route("/sign-in", self.sign_in, methods=["POST"]),
             Route("/sign-out", self.sign_out, methods=["POST"]),
+            Route("/theme", self.theme, methods=["POST"]),
             Route("/services", self.services),
             Route("/services/{service}", self.service),
             Route("/services/{service}/run", self.run, methods=["POST"]),
@@ -103,35 +112,49 @@ class Pages:
         answer.delete_cookie(auth.COOKIE)
         return answer
 
+    async def theme(self, request: Request) -> Response:
+        """Light, dark, or as the system has it: a cookie, so that the first paint is right already."""
+        self._auth.check_origin(request)
+        form = await request.form(max_fields=10, max_files=0)
+        theme = str(form.get("theme", ""))
+        if theme not in THEMES:
+            raise errors.BadRequest(f"theme: got {theme[:40]!r}; takes one of {', '.join(THEMES)}")
+        answer = RedirectResponse(_own_path(str(form.get("next", ""))), 303)
+        secure = request.url.scheme == "https"
+        answer.set_cookie(THEME, theme, max_age=THEME_S, httponly=True, samesite="lax", secure=secure)
+        return answer
+
     # --- services and syncs -------------------------------------------------------------------------------------
 
     async def services(self, request: Request) -> Response:
         auth.require(request, auth.Role.VIEWER)
-        services = await self._store.services()
-        last = await self._store.last_syncs(services)
-        rows = [Row(service, last.get(service.id)) for service in services]
-        return self._page(request, "services.html", rows=rows)
+        stored = await self._store.services()
+        q = request.query_params.get("q", "")
+        found = [one for one in stored if q.lower() in f"{one.name.lower()} {one.id}"]
+        last = await self._store.last_syncs(found)
+        now = utc_now()
+        rows = [Row(one, last.get(one.id), next_due(one, now)) for one in found]
+        return self._page(request, "services.html", rows=rows, stored=len(stored), q=q)
 
     async def service(self, request: Request) -> Response:
         auth.require(request, auth.Role.VIEWER)
         service = await self._store.service(request.path_params["service"])
         query = request.query_params
+        before = query.get("before", "")
         syncs = await self._store.syncs(
-            service.id,
-            status=params.status(query),
-            q=query.get("q", ""),
-            limit=LISTED + 1,
-            before=query.get("before", ""),
+            service.id, status=params.status(query), q=query.get("q", ""), limit=LISTED + 1, before=before
         )
-        older = syncs[LISTED - 1].id if len(syncs) > LISTED else None
         return self._page(
             request,
             "service.html",
             service=service,
+            due=next_due(service, utc_now()),
+            chart=chart(await self._store.days(service.id)),
             syncs=syncs[:LISTED],
             status=query.get("status", ""),
             q=query.get("q", ""),
-            older=older,
+            before=before,
+            older=syncs[LISTED - 1].id if len(syncs) > LISTED else None,
         )
 
     async def run(self, request: Request) -> Response:
@@ -175,9 +198,15 @@ class Pages:
 
     def _page(self, request: Request, template: str, http_status: int = 200, /, **context: Any) -> Response:  # noqa: ANN401
         who = auth.principal(request)
+        role = who.role if who else 0
+        theme = request.cookies.get(THEME, "")
         shared = {
             "principal": {"name": who.name, "role": who.role.name.lower()} if who else None,
+            "may": {"run": role >= auth.Role.OPERATOR, "change": role >= auth.Role.ADMIN},
             "csrf": who.csrf if who else "",
+            "theme": theme if theme in THEMES else "system",
+            "next_here": _address(request),
+            "forms": find_spec("server.forms") is not None,
             "now": rfc3339(utc_now()),
             "retention": self._retention,
             "static": self._static,
@@ -189,6 +218,13 @@ class Pages:
     def _static(self, path: str) -> str:
         """The address of a static file. It changes with the files, so no browser shows a page with an old one."""
         return f"/static/{path}?v={self._version}"
+
+
+def _address(request: Request) -> str:
+    """Where this page is to be had again."""
+    if request.method != "GET":
+        return "/services"
+    return f"{request.url.path}?{request.url.query}" if request.url.query else request.url.path
 
 
 def _version_of(folder: Path) -> str:
@@ -213,9 +249,17 @@ def clock(time: str) -> str:
     return time[11:23]
 
 
-def logged(text: str) -> Markup:
-    """What was logged, with control characters shown instead of acting. line.js shows the same."""
-    return Markup(str(escape(text)).translate(_VISIBLE))  # noqa: S704
+def logged(text: object) -> str:
+    """What was logged, as a terminal would show it, and nothing in it acts. line.js shows the same.
+
+    Of a text that nobody can read whole without a script only the beginning is looked at.
+    """
+    return shown(str(text)[:LOOKED_AT])
+
+
+def field(value: object) -> str:
+    """A field's value: a text as it is, anything else as JSON."""
+    return logged(value if isinstance(value, str) else msgspec.json.encode(value).decode())
 
 
 def thousands(number: int) -> str:
@@ -235,6 +279,40 @@ def elapsed(summary: Summary, now: str) -> str:
     return f"{seconds // 3600} h {seconds // 60 % 60} m"
 
 
+def kind(connector: object) -> str:
+    """What kind of system, as a definition names it."""
+    return str(getattr(type(connector), "__struct_config__").tag)  # noqa: B009 - no part of a struct's type
+
+
+def place(connector: object) -> str:
+    """Where in that system: never what may hold a password (a database's address, a URL's user and query)."""
+    table = getattr(connector, "table", "")
+    if table:
+        return f"table {table}"
+    if kind(connector) == "sql":
+        return "query"
+    host, path = str(getattr(connector, "host", "")), str(getattr(connector, "path", ""))
+    try:
+        url = urlsplit(str(getattr(connector, "url", "")))
+    except ValueError:
+        return path
+    return f"{url.netloc.rpartition('@')[2]}{url.path}" or f"{host}{' ' if host and path else ''}{path}"
+
+
+def next_due(service: Service, now: datetime) -> str | None:
+    """When the clock starts it next (RFC 3339); None: never by itself."""
+    trigger = service.trigger
+    if not service.active or not trigger.schedule:
+        return None
+    return _next_due(trigger.schedule, trigger.timezone, now.replace(second=0, microsecond=0))
+
+
+@lru_cache(maxsize=4096)
+def _next_due(schedule: str, timezone: str, minute: datetime) -> str:
+    due: datetime = croniter(schedule, minute.astimezone(ZoneInfo(timezone))).get_next(datetime)
+    return rfc3339(due.astimezone(UTC))
+
+
 def lasting(time: timedelta) -> str:
     """`24 hours`, `7 days`, `90 minutes`: the largest unit that says it whole, and of a single day the hours."""
     minutes = max(1, time // timedelta(minutes=1))
@@ -251,8 +329,14 @@ def words(value: str | None) -> str:
     return (value or "").replace("_", " ").capitalize()
 
 
+TRIGGERS = {"manual": "by hand", "schedule": "by schedule", "inbound": "posted", "retry": "retry"}
+
 FILTERS = {
+    "kind": kind,
+    "place": place,
+    "trigger_word": lambda trigger: TRIGGERS.get(trigger, str(trigger)),
     "clock": clock,
+    "field": field,
     "logged": logged,
     "thousands": thousands,
     "elapsed": elapsed,

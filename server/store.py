@@ -4,20 +4,31 @@ from __future__ import annotations
 
 import asyncio
 import logging
+from datetime import timedelta
 from typing import TYPE_CHECKING, Any, cast
 
 import msgspec
 
 from jobs import keys
-from jobs.records import Missed, Service, Summary, Unreadable, decode_service, summary_from_hash, sync_id_time, utc_now
+from jobs.records import (
+    Day,
+    Missed,
+    Payload,
+    Service,
+    Status,
+    Summary,
+    Unreadable,
+    day_from_hash,
+    decode_service,
+    parse_rfc3339,
+    summary_from_hash,
+    sync_id_time,
+    utc_now,
+)
 from server import errors, wire
 
 if TYPE_CHECKING:
-    from datetime import timedelta
-
     from redis.asyncio import ConnectionPool, Redis
-
-    from jobs.records import Status
 
 _log = logging.getLogger("synctail.store")
 
@@ -29,6 +40,8 @@ MOST_ENTRIES = 128
 READS_AT_ONCE = 16
 """Readers that are behind wait for each other, so that all others find a connection to Redis."""
 SCAN_STEP = 200
+NEWEST = 50
+"""Among so many of a service's syncs those that run are looked for, where a sum needs them."""
 
 
 class Store:
@@ -114,9 +127,10 @@ class Store:
         index = keys.service_syncs(service_id) if service_id else keys.SYNCS
         since = utc_now() - self._retention
         start = await self._rank_after(index, before)
+        step = SCAN_STEP if q or status else min(limit, SCAN_STEP)  # where each one found counts, no more than needed
         found: list[Summary] = []
         while start is not None and len(found) < limit:
-            stored = await cast("Any", self._client.zrange(index, start, start + SCAN_STEP - 1, desc=True))
+            stored = await cast("Any", self._client.zrange(index, start, start + step - 1, desc=True))
             ids = [one.decode() for one in stored]
             for summary in await self._summaries([one for one in ids if q.upper() in one]):
                 begun = sync_id_time(summary.id)
@@ -124,7 +138,7 @@ class Store:
                 if (recent or not summary.status.ended) and status in (None, summary.status):
                     found.append(summary)
             # From the last one seen, not from its rank: syncs that start meanwhile move the ranks.
-            start = await self._rank_after(index, ids[-1]) if len(ids) == SCAN_STEP else None
+            start = await self._rank_after(index, ids[-1]) if len(ids) == step else None
         return found[:limit]
 
     async def last_syncs(self, services: list[Service]) -> dict[str, Summary]:
@@ -135,6 +149,22 @@ class Store:
             newest = await pipe.execute()
         ids = [one[0].decode() for one in newest if one]
         return {summary.service: summary for summary in await self._summaries(ids)}
+
+    async def days(self, service_id: str, *, count: int = 14) -> list[Day]:
+        """What the service moved on each of the last days (UTC), oldest first; today with what its syncs that run have
+        moved so far."""
+        today = utc_now().date()
+        days = [(today - timedelta(days=ago)).isoformat() for ago in reversed(range(count))]
+        async with self._client.pipeline(transaction=False) as pipe:
+            for day in days:
+                pipe.hgetall(keys.service_day(service_id, day))
+            pipe.zrange(keys.service_syncs(service_id), 0, NEWEST - 1, desc=True)
+            *stored, newest = await pipe.execute()
+        found = [day_from_hash(day, one) for day, one in zip(days, stored, strict=True)]
+        for summary in await self._summaries([one.decode() for one in newest]):
+            if summary.status is Status.RUNNING:
+                found[-1] = found[-1].plus(summary)
+        return found
 
     async def _summaries(self, ids: list[str]) -> list[Summary]:
         async with self._client.pipeline(transaction=False) as pipe:
@@ -186,3 +216,41 @@ class Store:
             pipe.hget(keys.summary(sync_id), "last")
             stored, last = await pipe.execute()
         return stored, int(last or 0)
+
+    # --- payloads -----------------------------------------------------------------------------------------------
+
+    async def payloads(self, sync_id: str, after: int, limit: int) -> list[Payload]:
+        """Those numbered from `after` + 1 on, at most `limit`. Raises as `summary` does."""
+        summary = await self._with_payloads(sync_id)
+        numbers = [str(n) for n in range(after + 1, after + limit + 1)]
+        stored = await cast("Any", self._client.hmget(keys.payloads(sync_id), numbers))
+        return [_payload(one, summary) for one in stored if one is not None]
+
+    async def payload(self, sync_id: str, number: int) -> tuple[Payload, Summary]:
+        """Raises `PayloadNotFound`, and as `summary` does."""
+        summary = await self._with_payloads(sync_id)
+        stored = await cast("Any", self._client.hget(keys.payloads(sync_id), str(number)))
+        if stored is None:
+            raise errors.PayloadNotFound(
+                f"Sync {sync_id} has no payload {number}. GET /api/syncs/{sync_id}/payloads lists those it has."
+            )
+        return _payload(stored, summary), summary
+
+    async def _with_payloads(self, sync_id: str) -> Summary:
+        summary = await self.summary(sync_id)
+        if summary.expires_at and parse_rfc3339(summary.expires_at) <= utc_now():
+            raise errors.SyncExpired(f"The payloads of sync {sync_id} expired at {summary.expires_at}.")
+        return summary
+
+    async def piece(self, sync_id: str, number: int, index: int) -> bytes:
+        """Piece `index` (from 0) of a payload. Raises `SyncExpired`: what was there a moment ago has just ended."""
+        async with self._reads:
+            stored = await cast("Any", self._client.hget(keys.pieces(sync_id), f"{number}:{index}"))
+        if stored is None:
+            raise errors.SyncExpired(f"Payload {number} of sync {sync_id} is no longer kept.")
+        return wire.unpack(b"zstd", stored)
+
+
+def _payload(stored: bytes, summary: Summary) -> Payload:
+    described = msgspec.json.decode(stored, type=Payload)
+    return msgspec.structs.replace(described, expires_at=summary.expires_at)

@@ -19,10 +19,10 @@ export function stateWords(state, left = state.seconds ?? 0) {
     case "offline":
       return "Offline";
     case "complete":
-      return `${CUT_SHORT.has(state.status) ? "Ended" : "Complete"}: ${plural(state.total ?? 0, "line")}`;
+      return `${CUT_SHORT.has(state.status ?? "") ? "Ended" : "Complete"}: ${plural(state.total ?? 0, "line")}`;
     case "signed-out":
       return "Signed out";
-    case "gone":
+    default:
       return state.reason === "expired" ? "Gone: this log has expired" : `Gone: ${state.reason ?? "no such sync"}`;
   }
 }
@@ -32,15 +32,16 @@ export function stateWords(state, left = state.seconds ?? 0) {
  * @param {HTMLElement} element with a `.words` inside @param {HTMLAnchorElement} signIn shown when signed out
  */
 export function showConnection(element, signIn) {
-  const words = element.querySelector(".words");
-  let timer = 0;
+  const words = /** @type {HTMLElement} */ (element.querySelector(".words"));
+  /** @type {ReturnType<typeof setInterval> | undefined} */
+  let timer;
   /** @param {import("./follower.js").State} state */
   return (state) => {
     clearInterval(timer);
     let left = state.name === "reconnecting" ? (state.seconds ?? 0) : 0;
     element.dataset.state = state.name;
     words.textContent = stateWords(state, left);
-    element.title = words.textContent;
+    element.title = words.textContent ?? "";
     signIn.hidden = state.name !== "signed-out";
     if (left === 0) return;
     timer = setInterval(() => {

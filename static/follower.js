@@ -17,12 +17,17 @@ export const TIMING = Object.freeze({
 
 const POLL_LIMIT = 5000;
 const TRIES_BEFORE_POLLING = 2;
+/** @type {Record<number, string>} */
 const GONE = { 403: "not allowed", 404: "no such sync", 410: "expired" };
 const ENDED = new Set(["completed", "completed_with_errors", "failed", "stopped"]);
 
 /**
- * @typedef {{n: number, time: string, level: string, text: string, phase?: string, record?: string}} Line
+ * @typedef {{n: number, time: string, level: string, text: string, phase?: string, record?: string,
+ *   fields?: Record<string, unknown>, payload?: {n: number, kind: string, name: string, bytes: number}}} Line
  * @typedef {"connecting"|"live"|"polling"|"reconnecting"|"offline"|"complete"|"signed-out"|"gone"} StateName
+ * @typedef {{first: number, last: number, lines: Line[]}} Lines
+ * @typedef {{last: number, summary: {status: string}}} End
+ * @typedef {{status: number, body?: any}} Answer to a poll
  * @typedef {{name: StateName, seconds?: number, total?: number, status?: string, reason?: string}} State
  */
 
@@ -46,8 +51,11 @@ export class Follower extends EventTarget {
   #state = /** @type {State|null} */ (null);
   // Each socket or poll belongs to an epoch; whatever speaks for an earlier one is stale and is not heard.
   #epoch = 0;
+  /** @type {WebSocket | null} */
   #socket = null;
+  /** @type {AbortController | null} */
   #abort = null;
+  /** @type {Map<string, ReturnType<typeof setTimeout>>} */
   #timers = new Map();
 
   #failures = 0; // websocket tries in a row that brought nothing
@@ -55,8 +63,10 @@ export class Follower extends EventTarget {
   #without = 0; // since when there has been no working websocket
   #probeAt = Infinity; // while polling: when the websocket is next tried
   #outage = false; // neither way worked, and no poll has succeeded since
+  /** @type {End | null} */
   #end = null; // the end frame, while lines before it are still missing
-  #etag = null; // {url, value} of the last poll
+  /** @type {{url: string, value: string} | null} */
+  #etag = null; // of the last poll
 
   /**
    * @param {object} options
@@ -142,11 +152,13 @@ export class Follower extends EventTarget {
     return this.#epoch;
   }
 
+  /** @param {State} state */
   #finish(state) {
     this.stop();
     this.#say(state);
   }
 
+  /** @param {number} wait @param {() => void} then */
   #retry(wait, then) {
     this.#drop();
     this.#say({ name: "reconnecting", seconds: Math.ceil(wait / 1000) });
@@ -178,7 +190,7 @@ export class Follower extends EventTarget {
     }
     this.#socket = socket;
     const seen = { heard: 0, at: 0, cursor: this.#cursor };
-    const lost = (code) => {
+    const lost = (/** @type {number} */ code) => {
       if (epoch !== this.#epoch) return;
       const alive = seen.heard && performance.now() - seen.heard > this.#timing.provenAfter;
       this.#lost(code, Boolean(alive) || this.#cursor > seen.cursor);
@@ -199,6 +211,7 @@ export class Follower extends EventTarget {
     this.#later("connect", Math.max(left, 0), () => this.#poll());
   }
 
+  /** @param {{heard: number, at: number}} seen @param {(code: number) => void} lost */
   #heard(seen, lost) {
     seen.heard = seen.at;
     this.#cancel("connect");
@@ -213,6 +226,7 @@ export class Follower extends EventTarget {
     this.#later("dead", this.#timing.deadAfter, check);
   }
 
+  /** @param {number} code @param {boolean} proven */
   #lost(code, proven) {
     const was = this.#state?.name;
     this.#drop();
@@ -277,6 +291,7 @@ export class Follower extends EventTarget {
     this.#pollNext(answer.body, this.#cursor !== from);
   }
 
+  /** @param {any} body @param {boolean} moved */
   #pollNext(body, moved) {
     const now = performance.now();
     if (moved && body && (this.#cursor < body.last || ENDED.has(body.status))) return void this.#poll();
@@ -292,7 +307,7 @@ export class Follower extends EventTarget {
     this.#later("poll", this.#timing.pollEvery, () => this.#poll());
   }
 
-  /** Neither way works. Wait, then try both: after an outage nobody should be left on polling. */
+  /** Neither way works. Wait, then try both: after an outage nobody should be left on polling. @param {number} [status] */
   #pollFailed(status) {
     this.#etag = null;
     this.#outage = status !== 429;
@@ -305,6 +320,7 @@ export class Follower extends EventTarget {
     });
   }
 
+  /** @returns {Promise<Answer>} */
   async #ask() {
     const url = `${this.#origin}/api/syncs/${this.#sync}/log?after=${this.#cursor}&limit=${POLL_LIMIT}`;
     const abort = new AbortController();
@@ -313,6 +329,7 @@ export class Follower extends EventTarget {
       abort.abort();
       this.#pollFailed();
     });
+    /** @type {Record<string, string>} */
     const headers = { Accept: "application/json" };
     if (this.#etag?.url === url) headers["If-None-Match"] = this.#etag.value;
     const response = await this.#fetch(url, {
@@ -332,6 +349,7 @@ export class Follower extends EventTarget {
 
   // --- frames, whichever way they came --------------------------------------------------------------------------
 
+  /** @param {any} frame */
   #take(frame) {
     switch (frame.type) {
       case "lines":
@@ -350,6 +368,7 @@ export class Follower extends EventTarget {
     }
   }
 
+  /** @param {Lines} frame */
   #takeLines({ first, last, lines }) {
     if (last <= this.#cursor) return;
     if (first > this.#cursor + 1 || !lines.every((line, i) => line.n === first + i) || lines.length !== last - first + 1) {
@@ -360,6 +379,7 @@ export class Follower extends EventTarget {
     this.#emit("lines", { first: fresh[0].n, last, lines: fresh });
   }
 
+  /** @param {{first: number, last: number, why: string}} frame */
   #takeGap({ first, last, why }) {
     if (last <= this.#cursor) return;
     if (first > this.#cursor + 1) throw new Error(`gap ${first}–${last} does not follow ${this.#cursor}`);
@@ -368,13 +388,14 @@ export class Follower extends EventTarget {
     this.#emit("gap", { first: from, last, why });
   }
 
-  /** Redis went back in time: what we have beyond `last` is not in the log, which goes on from there. */
+  /** Redis went back in time: what we have beyond `last` is not in the log, which goes on from there. @param {{last: number, why: string}} frame */
   #takeRewind({ last, why }) {
     if (last >= this.#cursor) return;
     this.#cursor = last;
     this.#emit("rewind", { last, why });
   }
 
+  /** @param {End} frame */
   #takeEnd(frame) {
     if (this.#cursor < frame.last) {
       if (this.#end) return; // already fetching what is missing
@@ -389,6 +410,7 @@ export class Follower extends EventTarget {
 
   // --- small things ---------------------------------------------------------------------------------------------
 
+  /** @param {string} type @param {unknown} detail */
   #emit(type, detail) {
     this.dispatchEvent(new CustomEvent(type, { detail }));
   }
@@ -400,11 +422,13 @@ export class Follower extends EventTarget {
     if (!same) this.#emit("state", state);
   }
 
+  /** @param {string} name @param {number} ms @param {() => void} act */
   #later(name, ms, act) {
     this.#cancel(name);
     this.#timers.set(name, setTimeout(act, ms));
   }
 
+  /** @param {string} name */
   #cancel(name) {
     clearTimeout(this.#timers.get(name));
     this.#timers.delete(name);

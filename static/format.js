@@ -28,3 +28,16 @@ export function ago(seconds) {
   if (seconds < 86_400) return `${Math.floor(seconds / 3600)} h ago`;
   return plural(Math.floor(seconds / 86_400), "day") + " ago";
 }
+
+/** A size. @param {number} n bytes; 1234567 → "1.2 MB" */
+export function bytes(n) {
+  if (n < 1000) return `${n} B`;
+  const units = ["kB", "MB", "GB", "TB"];
+  let value = n / 1000;
+  let unit = 0;
+  while (value >= 999.5 && unit < units.length - 1) {
+    value /= 1000;
+    unit += 1;
+  }
+  return `${value < 9.95 ? value.toFixed(1) : Math.round(value)} ${units[unit]}`;
+}

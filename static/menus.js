@@ -1,20 +1,42 @@
-// Owns the ⋯ menus (<details class="menu">): one open at a time, closed by Escape or a click elsewhere, arrow keys.
+// Owns the ⋯ menus (<details class="menu">): one open at a time, closed by Escape or a click elsewhere, arrow keys; one
+// that would hang below the window opens upwards.
 // It listens on the document, so rows that are replaced need nothing. Without it the menus still open and close.
 
-const open = () => document.querySelectorAll("details.menu[open]");
+/** @returns {HTMLDetailsElement[]} */
+const open = () => [...document.querySelectorAll("details.menu")].filter((one) => isOpen(one));
 
+/** @param {Element} one @returns {one is HTMLDetailsElement} */
+const isOpen = (one) => one instanceof HTMLDetailsElement && one.open;
+
+/** @param {EventTarget | null} target */
+const node = (target) => (target instanceof Node ? target : null);
+
+/** @param {HTMLDetailsElement} menu @param {boolean} refocus */
 function close(menu, refocus) {
   menu.open = false;
-  if (refocus) menu.querySelector("summary").focus();
+  if (refocus) menu.querySelector("summary")?.focus();
 }
 
 document.addEventListener("click", (event) => {
-  for (const menu of open()) if (!menu.contains(event.target)) close(menu, false);
+  for (const menu of open()) if (!menu.contains(node(event.target))) close(menu, false);
 });
 
 document.addEventListener("focusin", (event) => {
-  for (const menu of open()) if (!menu.contains(event.target)) close(menu, false);
+  for (const menu of open()) if (!menu.contains(node(event.target))) close(menu, false);
 });
+
+document.addEventListener(
+  "toggle",
+  ({ target: menu }) => {
+    if (!(menu instanceof HTMLDetailsElement) || !menu.matches(".menu")) return;
+    menu.classList.remove("upwards");
+    if (!menu.open) return;
+    const items = menu.querySelector(".menu-items")?.getBoundingClientRect();
+    const above = menu.getBoundingClientRect().top;
+    if (items && items.bottom > innerHeight && above > items.height) menu.classList.add("upwards");
+  },
+  true, // it does not bubble
+);
 
 document.addEventListener("keydown", (event) => {
   if (event.key === "Escape") {
@@ -22,12 +44,12 @@ document.addEventListener("keydown", (event) => {
     return;
   }
   if (event.key !== "ArrowDown" && event.key !== "ArrowUp") return;
-  const menu = event.target.closest?.("details.menu");
-  if (!menu) return;
+  const menu = event.target instanceof Element ? event.target.closest("details.menu") : null;
+  if (!(menu instanceof HTMLDetailsElement)) return;
   event.preventDefault();
   menu.open = true;
-  const items = [...menu.querySelectorAll("a, button")];
-  const at = items.indexOf(document.activeElement);
+  const items = /** @type {HTMLElement[]} */ ([...menu.querySelectorAll("a, button")]);
+  const at = items.findIndex((item) => item === document.activeElement);
   const step = event.key === "ArrowDown" ? 1 : -1;
   items.at(at < 0 && step < 0 ? -1 : (at + step) % items.length)?.focus();
 });

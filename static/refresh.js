@@ -1,21 +1,25 @@
 // Owns keeping a list fresh: every five seconds it fetches the page's own address and swaps the [data-live] elements.
 // What the server renders first and what it renders later are the same template; nothing is built here.
 // It refuses to disturb: no swap under an open menu or a selection, none while the tab is hidden; the focus stays on
-// the same link or menu.
+// the same link or menu, and what was unfolded stays so. It tells the document "swapped".
 
+import { countsIn, grow } from "./counts.js";
 import { readClock, tellTimes } from "./times.js";
 
 const EVERY = 5_000; // milliseconds
 const WITHIN = 15_000;
 
-const note = document.getElementById("refresh-state");
-const swapped = new Map(); // name → the element as the server last sent it, untouched
+const note = /** @type {HTMLElement} */ (document.getElementById("refresh-state"));
+/** @type {Map<string, Element>} name → the element as the server last sent it, untouched */
+const swapped = new Map();
 let timer = 0;
 let busy = false;
 let reached = Date.now();
 
+/** @param {number} ms */
 const clockNow = (ms) => new Date(ms).toISOString().slice(11, 19);
 
+/** @param {string} state @param {string} text @param {string} [href] where to sign in */
 function say(state, text, href = "") {
   if (note.dataset.state === state) return;
   note.dataset.state = state;
@@ -27,32 +31,56 @@ function say(state, text, href = "") {
   note.append(" ", link);
 }
 
+/** @param {Element} element */
 function disturbed(element) {
   const selection = document.getSelection();
   return (
-    element.querySelector("details[open]") !== null ||
+    element.querySelector("details.menu[open]") !== null ||
     (selection !== null && !selection.isCollapsed && selection.containsNode(element, true))
   );
 }
 
-/** What stands in a fresh list for an element of the old one: the same link, or the menu of the same name. */
+/** What tells links, menus and days of a list apart. @param {Element} one */
+const name = (one) => one.getAttribute("data-name") ?? one.getAttribute("aria-label") ?? one.getAttribute("href");
+
+/**
+ * What stands in a fresh list for an element of the old one: the same link, the menu or the day of the same name.
+ * @param {Element} list @param {Element} element
+ */
 function counterpart(list, element) {
-  const name = (one) => one.getAttribute("aria-label") ?? one.getAttribute("href");
-  return [...list.querySelectorAll(element.localName)].find((one) => name(one) !== null && name(one) === name(element));
+  const all = /** @type {HTMLElement[]} */ ([...list.querySelectorAll(element.localName)]);
+  return all.find((one) => name(one) !== null && name(one) === name(element));
 }
 
-function swap(page) {
-  for (const fresh of page.querySelectorAll("[data-live]")) {
-    const name = fresh.dataset.live;
-    const old = document.querySelector(`[data-live="${CSS.escape(name)}"]`);
-    if (!old || disturbed(old) || swapped.get(name)?.isEqualNode(fresh)) continue;
-    swapped.set(name, fresh);
-    const focused = old.contains(document.activeElement) ? document.activeElement : null;
-    const next = document.importNode(fresh, true);
-    old.replaceWith(next);
-    if (focused) counterpart(next, focused)?.focus({ preventScroll: true });
+/** Rows, each with what makes it another one when it changes. @param {Element} list @returns {[string, Element][]} */
+const rowsIn = (list) => [...list.querySelectorAll("[data-row]")].map((row) => [row.getAttribute("data-row") ?? "", row]);
+
+/** @param {Element} old @param {Element} fresh */
+function put(old, fresh) {
+  const next = document.importNode(fresh, true);
+  for (const { id } of old.querySelectorAll("details[id][open]")) {
+    next.querySelector(`#${CSS.escape(id)}`)?.setAttribute("open", "");
   }
+  const focused = old.contains(document.activeElement) ? document.activeElement : null;
+  const counts = countsIn(old);
+  const rows = new Set(rowsIn(old).map(([state]) => state));
+  for (const [state, row] of rowsIn(next)) row.classList.toggle("changed", rows.size > 0 && !rows.has(state));
+  old.replaceWith(next);
+  grow(next, counts, EVERY);
+  document.dispatchEvent(new Event("swapped"));
+  if (focused) counterpart(next, focused)?.focus({ preventScroll: true });
+}
+
+/** @param {Document} page */
+function swap(page) {
   readClock(page);
+  for (const fresh of page.querySelectorAll("[data-live]")) {
+    const part = fresh.getAttribute("data-live") ?? "";
+    const old = document.querySelector(`[data-live="${CSS.escape(part)}"]`);
+    if (!old || disturbed(old) || swapped.get(part)?.isEqualNode(fresh)) continue;
+    swapped.set(part, fresh);
+    put(old, fresh);
+  }
   tellTimes();
 }
 

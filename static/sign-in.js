@@ -2,15 +2,16 @@
 // removes it from the address and the history, and sends it by the form. It keeps the token nowhere.
 
 const fragment = location.hash.slice(1);
-if (fragment) {
+const form = document.getElementById("sign-in");
+const field = document.getElementById("token");
+if (fragment && form instanceof HTMLFormElement && field instanceof HTMLInputElement) {
   history.replaceState(null, "", location.pathname + location.search);
-  const form = document.getElementById("sign-in");
   let token = fragment;
   try {
     token = decodeURIComponent(fragment);
   } catch {
     // Not percent-encoded: it is the token as it stands.
   }
-  form.elements.namedItem("token").value = token;
+  field.value = token;
   form.requestSubmit();
 }

@@ -1,59 +1,116 @@
-// Owns the wiring of a sync's page: the follower's events go to the view and to the head, buttons and keys go back.
-// It refuses to draw a line or to open a connection itself; those are log-view.js and follower.js.
+// Owns the wiring of a sync's page: what the network brings goes to the store, the store's changes to the view and the
+// head; buttons, keys and the address go back. It refuses to draw a line or to open a connection itself.
 
 import { announcer } from "./announce.js";
 import { showConnection, stateWords } from "./connection.js";
 import { Follower } from "./follower.js";
-import { plural, thousands } from "./format.js";
+import { ago, plural, thousands } from "./format.js";
+import { keys } from "./keys.js";
+import { wireLines } from "./line-wiring.js";
+import { LineStore } from "./lines.js";
 import { LogView } from "./log-view.js";
+import { Pager } from "./pager.js";
+import { prefs } from "./prefs.js";
+import { AllRows } from "./rows.js";
+import { LogSelection } from "./selection.js";
 import { SyncHead } from "./sync-head.js";
 
-// A log longer than this opens at its tail, and one that grows beyond it lets go of its top; a link brings the rest.
-const MOST_LINES = 50_000;
-const BEFORE_TARGET = 500;
+/** @typedef {import("./follower.js").Line} Line */
 
-const get = (id) => document.getElementById(id);
-const whole = new URLSearchParams(location.search).has("all");
+// A log longer than this is followed from its tail; what is before it comes when somebody looks at it.
+const WHOLE_LINES = 2000;
+const TAIL_LINES = 1000;
+const NOTICE_MS = 8000;
 
-function startAfter(lines, target) {
-  if (whole || lines <= MOST_LINES) return 0;
-  const tail = lines - MOST_LINES;
-  return target ? Math.max(0, Math.min(tail, target - BEFORE_TARGET)) : tail;
-}
-
-const lineInAddress = () => Number(/^#L(\d{1,9})$/.exec(location.hash)?.[1] ?? 0);
+/** @param {string} id @returns {HTMLElement} */
+const get = (id) => /** @type {HTMLElement} */ (document.getElementById(id));
+/** @template T @param {Event} event @returns {T} */
+const detailOf = (event) => /** @type {CustomEvent<T>} */ (event).detail;
 
 const log = get("log");
+const sync = log.dataset.sync ?? "";
 const known = Number(log.dataset.lines);
-const head = new SyncHead(get("sync-head"), get("words"));
-const most = whole ? Infinity : MOST_LINES;
-const view = new LogView({ scroller: get("log-scroll"), rows: get("log-rows"), known, most });
-const after = startAfter(known, lineInAddress());
-const follower = new Follower({ sync: log.dataset.sync, after });
+const scroller = get("log-scroll");
+const list = get("log-rows");
+
+const head = new SyncHead(get("sync-head"), /** @type {HTMLTemplateElement} */ (get("words")));
+const store = new LineStore();
+const all = new AllRows(known);
+const view = new LogView({ scroller, space: get("log-space"), list, store, rows: all, known });
+const pager = new Pager({ sync });
+const follower = new Follower({ sync, after: known > WHOLE_LINES ? known - TAIL_LINES : 0 });
 const announce = announcer(get("announcements"));
-const showState = showConnection(get("connection"), get("sign-in-again"));
+const showState = showConnection(get("connection"), /** @type {HTMLAnchorElement} */ (get("sign-in-again")));
+const selection = new LogSelection({ view, store, scroller, list, read: ([first, last], signal) => pager.read(first, last, signal), say: tell });
+let ended = 0; // the number of the last line, once the log has ended
+/** @type {ReturnType<typeof setTimeout> | undefined} */
+let noticeTimer;
+
+// For tests, and for whoever looks in the console.
+Object.assign(log, { parts: { store, all, view, pager, follower, selection } });
 
 wireFollower();
+wirePager();
 wireToolbar();
+wireKeys();
 wireAddress();
-wireCopy();
-head.setClock(document.querySelector('meta[name="server-time"]').content);
-if (after > 0) notShown(after);
+wireCopyId();
+const shown = wireLines({ log, view, head, line: lineAt, last: () => all.last });
+head.setClock(/** @type {HTMLMetaElement | null} */ (document.querySelector('meta[name="server-time"]'))?.content ?? "");
+setInterval(tellLastLine, 1000);
 follower.start();
 
+// --- what the network brings ----------------------------------------------------------------------------------------
+
 function wireFollower() {
-  follower.addEventListener("lines", ({ detail }) => view.append(detail.lines));
-  follower.addEventListener("gap", ({ detail }) => view.gap(detail));
-  follower.addEventListener("rewind", ({ detail }) => view.rewind(detail));
-  follower.addEventListener("summary", ({ detail }) => head.show(detail));
-  follower.addEventListener("beat", ({ detail }) => head.setClock(detail.time));
-  follower.addEventListener("end", ({ detail }) => ended(detail.last));
-  follower.addEventListener("state", ({ detail }) => {
-    showState(detail);
-    if (detail.name !== "connecting" && !(detail.name === "reconnecting" && detail.seconds)) announce(stateWords(detail));
-    log.dataset.state = detail.name;
-    if (detail.name === "complete" || detail.name === "gone") retireButton();
+  follower.addEventListener("lines", (event) => {
+    const { lines, last } = detailOf(event);
+    store.put(lines);
+    all.grow(last);
+    tellLastLine();
   });
+  follower.addEventListener("gap", (event) => gone(detailOf(event)));
+  follower.addEventListener("rewind", (event) => rewound(detailOf(event)));
+  follower.addEventListener("summary", (event) => {
+    head.show(detailOf(event));
+    shown.summary(detailOf(event));
+  });
+  follower.addEventListener("beat", (event) => head.setClock(detailOf(event).time));
+  follower.addEventListener("end", (event) => end(detailOf(event).last));
+  follower.addEventListener("state", (event) => {
+    const state = /** @type {import("./follower.js").State} */ (detailOf(event));
+    showState(state);
+    if (state.name !== "connecting" && !(state.name === "reconnecting" && state.seconds)) announce(stateWords(state));
+    log.dataset.state = state.name;
+    if (state.name === "complete" || state.name === "gone") retireButton();
+    tellLastLine();
+  });
+}
+
+/** @param {import("./lines.js").Gap} gap */
+function gone(gap) {
+  store.gap(gap);
+  all.gap(gap);
+}
+
+/** What somebody has seen stays, struck out, and a row says why. @param {{last: number, why: string}} rewind */
+function rewound(rewind) {
+  const { shown } = view;
+  const undone = store.rewind(rewind.last).filter((line) => line.n <= shown);
+  all.rewind(rewind.last, [...undone.map((line) => ({ line })), { rewind }]);
+}
+
+/** @param {number} last */
+function end(last) {
+  ended = last;
+  // The page was opened with lines that Redis did not keep.
+  if (all.last > last) all.rewind(last, []);
+  all.grow(last);
+  view.complete();
+  get("log-empty").textContent = "This sync logged nothing.";
+  const { first } = linesInAddress();
+  if (first > last) say(`There is no line ${thousands(first)}; this log has ${plural(last, "line")}.`);
+  if (head.summary.reason) void findFirstError(last);
 }
 
 /** Nothing arrives any more, so nothing is held back either; what somebody reads stays where it is. */
@@ -65,87 +122,239 @@ function retireButton() {
   get("auto-refresh").hidden = true;
 }
 
-function notShown(last) {
-  get("earlier").hidden = false;
-  get("earlier-count").textContent = last > 1 ? `Lines 1–${thousands(last)} are not shown here.` : "Line 1 is not shown here.";
+/** @param {number} last */
+async function findFirstError(last) {
+  for (let n = 1; n <= last; n += 1) {
+    const line = store.get(n);
+    if (line?.level === "error") return head.showFirstError(line);
+    if (!line && !store.gapAt(n)) break; // not held: the server knows
+  }
+  if (head.summary.errors === 0) return;
+  try {
+    const url = `/api/syncs/${encodeURIComponent(sync)}/log?level=error&limit=1`;
+    const response = await fetch(url, { headers: { Accept: "application/json" } });
+    const line = response.ok ? firstLine(await response.json()) : null;
+    if (line) head.showFirstError(line);
+  } catch {
+    // The reason stands there; the line can be looked for.
+  }
 }
 
-function ended(last) {
-  const target = lineInAddress();
-  get("log-empty").textContent = "This sync logged nothing.";
-  if (target > last) say(`There is no line ${thousands(target)}; this log has ${plural(last, "line")}.`);
+/** @param {any} answer @returns {Line | null} */
+function firstLine(answer) {
+  const line = answer.matches?.[0];
+  return line?.level === "error" ? line : null;
 }
 
+function wirePager() {
+  view.addEventListener("want", (event) => {
+    // What comes after the cursor is on its way already.
+    const ranges = /** @type {import("./pager.js").Range[]} */ (detailOf(event).ranges)
+      .map(([first, last]) => /** @type {import("./pager.js").Range} */ ([first, Math.min(last, follower.cursor)]))
+      .filter(([first, last]) => first <= last);
+    pager.want(ranges);
+  });
+  let failing = false;
+  const works = () => {
+    if (failing) say("");
+    failing = false;
+  };
+  pager.addEventListener("lines", (event) => {
+    works();
+    store.put(detailOf(event).lines);
+  });
+  pager.addEventListener("gap", (event) => {
+    works();
+    gone(detailOf(event));
+  });
+  pager.addEventListener("failed", (event) => {
+    const { status } = detailOf(event);
+    failing = true;
+    if (status === 410) say("This log has expired: lines that are not here already cannot be had any more.");
+    else if (status !== 401) say("These lines cannot be fetched now. Trying again…");
+  });
+}
+
+/** @param {number} n @returns {Promise<Line | undefined>} */
+async function lineAt(n) {
+  if (n < 1 || n > all.last) return undefined;
+  for await (const part of store.get(n) ? [] : pager.read(n, n)) if ("lines" in part) store.put(part.lines);
+  return store.get(n);
+}
+
+// --- what the page says ---------------------------------------------------------------------------------------------
+
+/** Stays until something else is said. @param {string} text */
 function say(text) {
-  get("notice").textContent = text;
-  get("notice").hidden = !text;
+  clearTimeout(noticeTimer);
+  const notice = get("notice");
+  if (notice.textContent !== text) notice.textContent = text;
+  notice.hidden = !text;
 }
+
+/** Goes by itself. @param {string} text */
+function tell(text) {
+  say(text);
+  noticeTimer = setTimeout(() => say(""), NOTICE_MS);
+}
+
+function tellLastLine() {
+  const over = ended > 0 || log.dataset.state === "complete" || log.dataset.state === "gone";
+  const moment = store.get(store.last)?.time ?? log.dataset.lastTime ?? "";
+  const seconds = (head.now - Date.parse(moment)) / 1000;
+  write(get("last-line"), over || Number.isNaN(seconds) ? "" : `last line ${ago(seconds)}`);
+}
+
+/** Writing the same text again would still cost a layout. @param {Element | null} element @param {string} text */
+function write(element, text) {
+  if (element && element.textContent !== text) element.textContent = text;
+}
+
+// --- buttons and keys -----------------------------------------------------------------------------------------------
 
 function wireToolbar() {
-  const refresh = get("auto-refresh");
-  const pill = get("pill");
-  refresh.hidden = false;
-  refresh.addEventListener("click", () => {
-    if (view.paused) view.resume();
-    else view.pause();
-  });
-  pill.addEventListener("click", () => {
+  for (const id of ["auto-refresh", "wrap", "show-keys", "more"]) get(id).hidden = false;
+  get("auto-refresh").addEventListener("click", togglePause);
+  get("wrap").addEventListener("click", toggleWrap);
+  get("show-keys").addEventListener("click", () => keys.show());
+  get("pill").addEventListener("click", () => {
     view.follow();
-    get("log-scroll").focus({ preventScroll: true });
+    scroller.focus({ preventScroll: true });
   });
-  document.addEventListener("keydown", (event) => {
-    const elsewhere = event.target !== document.body && !log.contains(event.target);
-    if (event.key !== "End" || elsewhere || event.ctrlKey || event.metaKey || event.altKey || event.shiftKey) return;
-    event.preventDefault();
-    view.follow();
-  });
-  view.addEventListener("change", () => showView(refresh, pill));
-  view.addEventListener("dropped", ({ detail }) => notShown(detail.last));
+  wireMore();
+  view.addEventListener("change", showView);
+  const asked = new URLSearchParams(location.search).get("wrap");
+  showWrap(asked ? asked !== "off" : prefs.get("wrap", true));
 }
 
-function showView(refresh, pill) {
+/** On a narrow screen the tools stand in a menu. */
+function wireMore() {
+  const [more, tools] = [get("more"), get("tools")];
+  const open = (/** @type {boolean} */ yes) => {
+    more.setAttribute("aria-expanded", String(yes));
+    tools.classList.toggle("open", yes);
+  };
+  more.addEventListener("click", () => open(more.getAttribute("aria-expanded") !== "true"));
+  document.addEventListener("click", (event) => {
+    const target = /** @type {Node} */ (event.target);
+    if (!more.contains(target) && !tools.contains(target)) open(false);
+  });
+  tools.addEventListener("keydown", (event) => {
+    if (event.key !== "Escape") return;
+    open(false);
+    more.focus();
+  });
+}
+
+function showView() {
   const { lines, errors } = view.held;
+  const refresh = get("auto-refresh");
+  const pill = get("pill");
   refresh.setAttribute("aria-pressed", String(!view.paused));
   write(refresh.querySelector(".words"), view.paused ? "Auto-refresh is off" : "Auto-refresh is on");
   write(get("held"), view.paused ? heldWords(lines, errors) : "");
-  pill.hidden = view.following;
+  if (pill.hidden !== view.following) pill.hidden = view.following;
   write(pill.querySelector(".words"), view.unseen ? `${thousands(view.unseen)} new` : "Newest");
+  get("log-empty").hidden = view.count > 0;
 }
 
-/** Writing the same text again would still cost a layout. */
-function write(element, text) {
-  if (element.textContent !== text) element.textContent = text;
-}
-
+/** @param {number} lines @param {number} errors */
 function heldWords(lines, errors) {
   return errors ? `${thousands(lines)} new, ${plural(errors, "error")}` : `${thousands(lines)} new`;
 }
 
+function togglePause() {
+  if (get("auto-refresh").hidden) return;
+  if (view.paused) view.resume();
+  else view.pause();
+}
+
+function toggleWrap() {
+  const wrap = !view.wrap;
+  showWrap(wrap);
+  prefs.set("wrap", wrap);
+  const url = new URL(location.href);
+  if (wrap) url.searchParams.delete("wrap");
+  else url.searchParams.set("wrap", "off");
+  history.replaceState(null, "", url);
+}
+
+/** @param {boolean} wrap */
+function showWrap(wrap) {
+  view.setWrap(wrap);
+  get("wrap").setAttribute("aria-pressed", String(wrap));
+}
+
+function wireKeys() {
+  // Where nobody is on something else that takes these keys.
+  const inLog = (/** @type {KeyboardEvent} */ { target }) => target === document.body || scroller.contains(/** @type {Node} */ (target));
+  const moves = { always: true, where: inLog };
+  keys.add("f", "Follow the newest line, or let go", () => (view.following ? view.letGo() : view.follow()));
+  keys.add("Space", "Auto-refresh on or off", togglePause, { where: inLog });
+  keys.add("w", "Wrap long lines, or not", toggleWrap);
+  keys.add("gg", "First line", () => view.toFirst());
+  keys.add("G", "Newest line, and follow", () => view.follow());
+  keys.add("Home", "First line", () => view.toFirst(), moves);
+  keys.add("End", "Newest line, and follow", () => view.follow(), moves);
+  keys.add("PageUp", "A screen up", () => view.page(-1), moves);
+  keys.add("PageDown", "A screen down", () => view.page(1), moves);
+  keys.add("ArrowUp", "A line up", () => view.step(-1), moves);
+  keys.add("ArrowDown", "A line down", () => view.step(1), moves);
+}
+
+// --- the address ----------------------------------------------------------------------------------------------------
+
+/** `#L120` or `#L120-L140`; 0 where it names no line. */
+function linesInAddress() {
+  const [, from, to] = /^#L(\d{1,9})(?:-L?(\d{1,9}))?$/.exec(location.hash) ?? [];
+  const [a, b] = [Number(from ?? 0), Number(to ?? from ?? 0)];
+  return { first: Math.min(a, b), last: Math.max(a, b) };
+}
+
 function wireAddress() {
   const seek = () => {
-    const n = lineInAddress();
-    if (n) view.seek(n);
+    const { first, last } = linesInAddress();
+    if (!first) return;
+    view.mark(first, last);
+    view.seek(first);
+    const { last: there } = all;
+    if (first > there) {
+      say(ended ? `There is no line ${thousands(first)}; this log has ${plural(ended, "line")}.` : `Line ${thousands(first)} has not come yet; there are ${thousands(there)} so far.`);
+    }
   };
   window.addEventListener("hashchange", seek);
   view.addEventListener("found", () => say(""));
-  // A click on a number makes the address point at that line, and moves nothing.
-  get("log-rows").addEventListener("click", (event) => {
-    const number = event.target.closest("a.n");
-    if (!number || event.ctrlKey || event.metaKey || event.shiftKey) return;
-    event.preventDefault();
-    history.replaceState(null, "", number.getAttribute("href"));
-    view.mark(lineInAddress());
+  view.addEventListener("hidden", (event) => tell(`Line ${thousands(detailOf(event).n)} is not among the lines that are shown.`));
+  list.addEventListener("click", pointAt);
+  get("sync-head").addEventListener("click", (event) => {
+    const link = /** @type {Element} */ (event.target).closest("a[href^='#L']");
+    if (link && link.getAttribute("href") === location.hash) seek(); // the same address again is no change of it
   });
   seek();
 }
 
-function wireCopy() {
+/** A click on a number makes the address point at that line, with shift from the one before; it moves nothing. @param {MouseEvent} event */
+function pointAt(event) {
+  const number = /** @type {Element} */ (event.target).closest("a.n");
+  if (!number || event.ctrlKey || event.metaKey) return;
+  event.preventDefault();
+  const n = Number(/\d+/.exec(number.getAttribute("href") ?? "")?.[0] ?? 0);
+  const { first } = linesInAddress();
+  const from = event.shiftKey && first ? first : n;
+  const address = from === n ? `#L${n}` : `#L${Math.min(from, n)}-L${Math.max(from, n)}`;
+  history.replaceState(null, "", address);
+  const marked = linesInAddress();
+  view.mark(marked.first, marked.last);
+  if (event.shiftKey) document.getSelection()?.removeAllRanges();
+}
+
+function wireCopyId() {
   const button = get("copy-id");
   if (!navigator.clipboard) return;
   button.hidden = false;
   button.addEventListener("click", async () => {
     let done = true;
-    await navigator.clipboard.writeText(button.dataset.copy).catch(() => (done = false));
+    await navigator.clipboard.writeText(button.dataset.copy ?? "").catch(() => (done = false));
     button.textContent = done ? "Copied" : "Not copied";
     announce(button.textContent);
     setTimeout(() => (button.textContent = "Copy"), 2000);

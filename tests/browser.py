@@ -16,14 +16,14 @@ from jobs.endings import ending_fields
 from jobs.enqueue import Requests
 from jobs.logwriter import LogWriter
 from jobs.records import Status, Trigger, rfc3339, utc_now
-from tests.support import ADMIN_TOKEN
+from tests.support import ADMIN_TOKEN, ROOT
 
 if TYPE_CHECKING:
     import redis
     from playwright.sync_api import Browser, BrowserContext, Page, Playwright
 
     from jobs.appender import Appender
-    from jobs.records import Service
+    from jobs.records import Reason, Service
     from jobs.settings import Settings
 
 NAMES = ("chromium", "chromium-browser", "google-chrome")
@@ -128,18 +128,56 @@ class OwnSync:
         """Whether `keep_writing` is through."""
         return self._busy is None or not self._busy.is_alive()
 
-    def end(self, status: Status = Status.COMPLETED, text: str = "Completed") -> int:
+    def end(self, status: Status = Status.COMPLETED, text: str = "Completed", reason: Reason | None = None) -> int:
         """Write the last line; returns its number."""
         if not self._ended:
             if self._busy:
                 self._busy.join(30)
             self._ended = True
             self.lines += 1
-            assert self.writer.close("info", text, **ending_fields(status, None, self._retention))
+            assert self.writer.close("info", text, **ending_fields(status, reason, self._retention))
         return self.lines
 
 
 def numbers(page: Page) -> list[int]:
-    """The numbers of the rows on a sync's page, in their order there."""
-    rows = page.evaluate("() => Array.from(document.querySelectorAll('#log-scroll .line'), (row) => +row.dataset.n)")
+    """The numbers of the rows on a sync's page that have an element, in their order there."""
+    rows = page.evaluate(
+        "() => Array.from(document.querySelectorAll('#log-scroll .line:not(.missing)'), (row) => +row.dataset.n)"
+    )
     return cast("list[int]", rows)
+
+
+def came(page: Page) -> list[list[int]]:
+    """The numbers of all lines that came to a sync's page, whether they have a row or not, as spans."""
+    return cast("list[list[int]]", page.evaluate("() => document.getElementById('log').parts.store.came"))
+
+
+# --- access -------------------------------------------------------------------------------------------------------
+
+AXE = ROOT / "node_modules" / "axe-core" / "axe.min.js"
+
+LOOKS: dict[str, dict[str, Any]] = {
+    "light": {"color_scheme": "light", "forced_colors": "none"},
+    "dark": {"color_scheme": "dark", "forced_colors": "none"},
+    "forced colours": {"color_scheme": "light", "forced_colors": "active"},
+}
+
+_RUN_AXE = """async () => (await axe.run(document, { resultTypes: ["violations"] })).violations
+  .flatMap(({ id, help, nodes }) => nodes.map(({ html, failureSummary }) =>
+    `${id}: ${help}: ${html.slice(0, 160)}: ${failureSummary.replace(/\\s+/g, " ")}`))"""
+
+
+def axe(page: Page, *looks: str) -> list[str]:
+    """What axe finds wrong with a page as it stands, in each of the looks (all of `LOOKS` unless named): one line for
+    each fault. A page without fault has none.
+
+    It comes in through the debugger, past the page's own policy, and leaves the page with the look it had.
+    """
+    if not page.evaluate("() => 'axe' in window"):
+        page.evaluate(AXE.read_text())
+    faults: list[str] = []
+    for look in looks or LOOKS:
+        page.emulate_media(**LOOKS[look])
+        faults += [f"{look}: {fault}" for fault in page.evaluate(_RUN_AXE)]
+    page.emulate_media(color_scheme="null", forced_colors="null")
+    return faults

@@ -43,7 +43,7 @@ def another_sync(config: Settings, client: redis.Redis, appender: Appender) -> I
 
 
 def rows(page: Page) -> Locator:
-    return page.locator("[data-live] tbody tr")
+    return page.locator("[data-live] tr[data-row]")
 
 
 def test_the_list_of_services_follows_a_sync_by_itself(page: Page, own_sync: OwnSync) -> None:
@@ -84,7 +84,7 @@ def test_an_open_menu_stays_open_while_the_list_is_refreshed(page: Page, client:
     page.clock.install()
     page.goto("/services")
     page.get_by_label("Menu of Orders").click()
-    menu = page.locator("details.menu")
+    menu = page.locator("[data-live] details.menu")
     store(client, service("customers"))
     for _ in range(2):
         with page.expect_response("**/services"):
@@ -118,6 +118,76 @@ def test_only_one_menu_is_open_and_a_click_elsewhere_closes_it(page: Page, clien
     expect(page.locator("details.menu[open]").get_by_label("Menu of Customers")).to_be_visible()
     page.locator("h1").click()
     expect(page.locator("details.menu[open]")).to_have_count(0)
+
+
+def test_counts_of_a_running_sync_run_up_to_what_the_server_said(visits: Visits, own_sync: OwnSync) -> None:
+    page = visits.signed_in(reduced_motion="no-preference")
+    page.clock.install()
+    own_sync.write(1)
+    page.goto("/services/orders")
+    pulled = page.locator(f'[data-count="{own_sync.id} pulled"]')
+    own_sync.writer.set(pulled=10_000)
+    own_sync.writer.flush()
+    with page.expect_response("**/services/orders"):
+        page.clock.fast_forward(REFRESH_MS)
+    expect(page.locator(".chart .today .column")).to_have_attribute("aria-label", re.compile("10,000 pulled"))
+    seen: list[int] = []
+    for _ in range(3):
+        seen.append(int(pulled.inner_text().replace(",", "")))
+        page.clock.run_for(1_200)
+    assert 0 <= seen[0] < seen[1] < seen[2] < 10_000
+    page.clock.run_for(REFRESH_MS)
+    expect(pulled).to_have_text("10,000")
+
+
+def test_the_duration_of_a_running_sync_ticks(page: Page, own_sync: OwnSync) -> None:
+    page.clock.install()
+    own_sync.write(1)
+    page.goto("/services/orders")
+    duration = page.locator("[data-since]")
+    expect(duration).to_have_text(re.compile(r"^\d s$"))
+    before = int(duration.inner_text().removesuffix(" s"))
+    page.clock.run_for(3_000)
+    assert before + 2 <= int(duration.inner_text().removesuffix(" s")) <= before + 4
+
+
+def test_the_chart_follows_by_itself_and_keeps_its_table_open(page: Page, own_sync: OwnSync) -> None:
+    own_sync.writer.set(pulled=1, pushed=1)
+    own_sync.write(1)
+    page.clock.install()
+    page.goto("/services/orders")
+    page.get_by_text("Show as a table").click()
+    today = page.get_by_role("row", name=re.compile("(today)"))
+    expect(today.locator("[data-label=Pulled]")).to_have_text("1")
+    own_sync.writer.set(pulled=77, pushed=70, failed=7)
+    own_sync.writer.flush()
+    page.clock.fast_forward(REFRESH_MS)
+    expect(today.locator("[data-label=Pulled]")).to_have_text("77")
+    expect(today.locator("[data-label=Failed]")).to_be_visible()
+
+
+def test_each_day_of_the_chart_tells_its_numbers_to_mouse_and_keys(page: Page, own_sync: OwnSync) -> None:
+    own_sync.writer.set(pulled=77, pushed=70, failed=7)
+    own_sync.write(1)
+    page.goto("/services/orders")
+    days = page.locator(".day")
+    expect(days).to_have_count(14)
+    days.nth(0).hover()
+    expect(days.nth(0).locator(".tip")).to_be_visible()
+    expect(days.nth(13).locator(".tip")).to_be_hidden()
+    for _ in range(30):
+        page.keyboard.press("Tab")
+        if page.evaluate("() => document.activeElement.className === 'column'"):
+            break
+    expect(days.nth(13).locator(".column")).to_be_focused()
+    expect(days.nth(13).locator(".tip")).to_contain_text("Pulled77")
+    page.keyboard.press("ArrowLeft")
+    expect(days.nth(12).locator(".column")).to_be_focused()
+    expect(days.nth(12).locator(".tip")).to_be_visible()
+    page.keyboard.press("Home")
+    expect(days.nth(0).locator(".column")).to_be_focused()
+    page.keyboard.press("Tab")
+    expect(page.locator("#chart-table summary")).to_be_focused()
 
 
 def test_a_list_says_when_the_server_cannot_be_reached_and_when_it_can_again(

@@ -95,7 +95,7 @@ def test_each_close_code_stands_in_the_reference() -> None:
 def made_keys() -> set[str]:
     """What the functions of `jobs.keys` make of the placeholders that its table is drawn with."""
     placeholders = {"sync_id": "ID", "service_id": "ID", "due_epoch_s": "S", "sha256_hex": "HASH", "session_id": "ID"}
-    placeholders |= {"number": "N"}
+    placeholders |= {"number": "N", "day": "D"}
     functions = [each for _, each in inspect.getmembers(keys, inspect.isfunction) if each.__module__ == keys.__name__]
     makers = [each for each in functions if each.__annotations__["return"] == "str"]
     return {make(*(placeholders[name] for name in inspect.signature(make).parameters)) for make in makers}
@@ -117,7 +117,7 @@ def test_the_example_service_is_a_service() -> None:
 
 @pytest.mark.parametrize("page", [*ROOT.glob("*.md"), *ROOT.glob("docs/*.md")], ids=lambda path: path.name)
 def test_what_a_page_links_to_is_there(page: Path) -> None:
-    for target in re.findall(r"\]\(([^)#]+)\)", page.read_text()):
+    for target in re.findall(r"(?:\]\(|src=\"|srcset=\")([^)#\"]+)", page.read_text()):
         if not target.startswith("http"):
             assert (page.parent / target).exists(), f"{page.name} links to {target}"
 

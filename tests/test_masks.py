@@ -134,3 +134,28 @@ def test_any_secrets_and_any_text_go_together(known: list[str], text: str) -> No
 @given(st.text(st.characters(codec="utf-8", exclude_characters="the-okn"), max_size=200))
 def test_a_text_without_the_secret_is_left_as_it_is(text: str) -> None:
     assert masker(["the-token"])(text) == text
+
+
+@given(
+    st.lists(secrets, min_size=1, max_size=3),
+    st.lists(st.integers(min_value=0, max_value=7), max_size=12),
+    st.lists(st.integers(min_value=1, max_value=60), min_size=1, max_size=5),
+    st.binary(max_size=20),
+)
+@settings(deadline=None, max_examples=50)
+def test_what_comes_in_pieces_is_masked_as_if_it_were_whole(
+    known: list[str], choice: list[int], cuts: list[int], around: bytes
+) -> None:
+    hide = masker(known)
+    one, two = known[0], known[-1]
+    forms = [form.encode() for form in (one, quote(two), json.dumps(one), repr(two))]
+    parts = [*forms, around, b" ", forms[0][:-1], forms[0][1:]]
+    text = b"".join(parts[i] for i in choice)
+    pieces: list[bytes] = []
+    at = 0
+    while at < len(text):
+        pieces.append(text[at : at + cuts[len(pieces) % len(cuts)]])
+        at += len(pieces[-1])
+    assert b"".join(hide.stream(pieces)) == b"".join(hide.stream([text]))
+    whole = text.decode("utf-8", "surrogateescape")
+    assert b"".join(hide.stream([text])) == hide(whole).encode("utf-8", "surrogateescape")

@@ -3,23 +3,31 @@
 from __future__ import annotations
 
 import re
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from html import unescape
 from html.parser import HTMLParser
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
+from redis.asyncio import Redis as AsyncRedis
+from redis.asyncio.client import Pipeline
 
 from jobs import keys
-from jobs.records import FileDestination, Options, SqlDestination
+from jobs.days import Days
+from jobs.records import FileDestination, HttpSource, Options, Schedule, SqlDestination, Trigger, utc_now
 from server.auth import token_hash
-from server.pages import lasting
+from server.pages import lasting, next_due, place
+from tests.serving import serving
 from tests.support import ADMIN_TOKEN, service, store
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     import httpx2
     import redis
 
+    from jobs.enqueue import Requests
+    from jobs.settings import Settings
     from tests.following import Logs
 
 HTML = {"Accept": "text/html,application/xhtml+xml"}
@@ -173,6 +181,123 @@ def test_a_service_page_never_shows_what_its_addresses_hide(client: redis.Redis,
     )
     for path in ("/services/orders", "/services", "/services/file"):
         assert "hunter" not in browser.get(path).text
+
+
+def test_a_place_is_shown_for_every_kind_of_connector() -> None:
+    assert (
+        place(HttpSource(url="https://ana:hunter2@shop.example:8443/orders?key=hunter3")) == "shop.example:8443/orders"
+    )
+    assert place(SqlDestination(url="postgresql://ana:hunter2@db/x", table="rows")) == "table rows"
+    assert place(FileDestination(path="out.ndjson")) == "out.ndjson"
+    assert place(HttpSource(url="https://[broken")) == ""
+
+
+def test_a_service_page_shows_what_was_moved_on_each_day(
+    client: redis.Redis, browser: httpx2.Client, logs: Logs, config: Settings
+) -> None:
+    store(client, service())
+    assert "Nothing was moved in these days" in see(browser, "/services/orders").text
+    sync_id = logs.start()
+    with logs.writing(sync_id) as story:
+        story.set(pulled=12_345, pushed=12_300, skipped=40, failed=5)
+    Days(client, config.retention).count(sync_id)
+    html = browser.get("/services/orders").text
+    assert "today: 12,345 pulled, 12,300 pushed, 5 failed, 1 sync" in html
+    assert html.partition('class="plot"')[2].count("<rect ") == 3
+    assert html.count('class="column"') == 14
+    assert "14 days, in UTC" in html
+
+
+def test_a_service_page_says_when_it_runs_next(client: redis.Redis, browser: httpx2.Client) -> None:
+    hourly = Schedule("0 * * * *")
+    store(client, service(trigger=hourly), service("idle", trigger=hourly, active=False), service("by-hand"))
+    due = (utc_now() + timedelta(hours=1)).strftime("%Y-%m-%dT%H:00:00.000Z")
+    for path in ("/services", "/services/orders"):
+        assert f'datetime="{due}"' in browser.get(path).text
+    assert "none while inactive" in see(browser, "/services/idle").text
+    assert "Next run" not in see(browser, "/services/by-hand").text
+    assert next_due(service(trigger=hourly), datetime(2026, 1, 31, 9, 30, tzinfo=UTC)) == "2026-01-31T10:00:00.000Z"
+
+
+def test_services_are_found_by_a_part_of_their_name(client: redis.Redis, browser: httpx2.Client) -> None:
+    store(client, *(service(f"service-{n:03}", name=f"Flow {n:03}") for n in range(12)))
+    found = see(browser, "/services?q=fLOW%20007")
+    assert "/services/service-007" in found.links
+    assert "/services/service-008" not in found.links
+    nothing = see(browser, "/services?q=nobody")
+    assert "None of the 12 services has “nobody” in its name" in nothing.text
+    assert "/services" in nothing.links
+
+
+def test_a_list_asks_redis_as_often_for_many_as_for_few(
+    client: redis.Redis, environ: dict[str, str], requests: Requests, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked: list[object] = []
+    for owner, name in ((AsyncRedis, "execute_command"), (Pipeline, "execute")):
+        monkeypatch.setattr(owner, name, counted(getattr(owner, name), asked))
+
+    def asks(path: str) -> int:
+        asked.clear()
+        assert web.get(path).status_code == 200
+        return len(asked)
+
+    with serving(environ) as (web, _):
+        many = service(options=Options(overlap=True))
+        few: dict[str, int] = {}
+        for times in (2, 40):
+            store(client, *(service(f"service-{n}") for n in range(times)), many)
+            for _ in range(times):
+                requests.start(many, Trigger.MANUAL)
+            for path in ("/services", "/services/orders"):
+                assert asks(path) == few.setdefault(path, asks(path))
+        assert max(few.values()) <= 8
+
+
+def counted(method: Callable[..., Any], calls: list[object]) -> Callable[..., Any]:
+    def call(*given: Any, **named: Any) -> Any:
+        calls.append(method)
+        return method(*given, **named)
+
+    return call
+
+
+def test_a_retry_and_what_it_retries_lead_to_each_other(
+    client: redis.Redis, browser: httpx2.Client, logs: Logs
+) -> None:
+    many = service(options=Options(overlap=True))
+    store(client, many)
+    first, second = logs.written(1, of=many), logs.written(1, of=many)
+    client.hset(keys.summary(first), "retried_by", second)
+    client.hset(keys.summary(second), mapping={"retry_of": first, "trigger": "retry"})
+    page = see(browser, "/services/orders")
+    words = " ".join(page.text.split())
+    assert f"retry of …{first[-8:]}" in words
+    assert f"by hand, retried by …{second[-8:]}" in words
+
+
+def test_the_difference_of_pulled_and_pushed_is_explained(client: redis.Redis, browser: httpx2.Client) -> None:
+    store(client, service())
+    text = see(browser, "/services/orders").text
+    assert "pulled = pushed + skipped + filtered + failed" in text
+    for word in ("Skipped", "Filtered", "Failed", "Pending"):
+        assert word in text
+
+
+def test_the_look_is_chosen_by_a_form_and_stays_chosen(browser: httpx2.Client) -> None:
+    assert 'data-theme="system"' in browser.get("/services").text
+    form = see(browser, "/services?q=x").form("/theme")
+    answer = browser.post("/theme", data={**form, "theme": "dark"})
+    assert (answer.status_code, answer.headers["location"]) == (303, "/services?q=x")
+    for path in ("/services", "/nowhere", "/sign-in"):
+        html = browser.get(path).text
+        assert 'data-theme="dark"' in html
+        assert '<meta name="color-scheme" content="dark">' in html
+    browser.cookies.clear()
+    browser.cookies.set("synctail_theme", "purple")
+    assert 'data-theme="system"' in browser.get("/sign-in").text
+    assert browser.post("/theme", data={"theme": "purple"}).status_code == 400
+    assert browser.post("/theme", data={"theme": "dark", "next": "//evil.example"}).headers["location"] == "/services"
+    assert browser.post("/theme", data={"theme": "dark"}, headers={"Origin": "https://evil.example"}).status_code == 403
 
 
 def test_the_header_says_a_name_that_is_its_role_once(client: redis.Redis, browser: httpx2.Client) -> None:
@@ -364,7 +489,7 @@ def test_who_may_only_look_is_offered_nothing_to_press(client: redis.Redis, brow
     as_role(client, browser, "viewer")
     for path in ("/services", "/services/orders", f"/syncs/{sync_id}"):
         page = see(browser, path)
-        assert all(form["action"] == "/sign-out" for form in page.forms if form["method"] == "post")
+        assert {form["action"] for form in page.forms if form["method"] == "post"} == {"/theme", "/sign-out"}
     token = re.search(r'name="csrf" value="([^"]+)"', browser.get("/services").text)
     assert token
     assert browser.post("/services/orders/run", data={"csrf": token[1]}).status_code == 403

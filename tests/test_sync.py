@@ -12,7 +12,8 @@ from hypothesis import strategies as st
 
 from jobs import sync as module
 from jobs.connectors import ConnectorError, Context, Outcome, Page, Record
-from jobs.records import FileDestination, Filter, MappedField, Options
+from jobs.payloads import PayloadLimit, Payloads
+from jobs.records import FileDestination, Filter, MappedField, Options, Stored
 from jobs.sync import Counts, Sync, TooManyErrors
 from tests.support import service
 
@@ -76,6 +77,9 @@ class Way:
     def __init__(self, pages: list[list[str]], **more: Any) -> None:
         self.log, self.memory = Log(), Memory()
         self.records = [[{"id": n, "fate": fate} for n, fate in enumerate(page)] for page in pages]
+        nobody = cast("Any", None)
+        limit = PayloadLimit(0, 0)
+        self.payloads = Payloads(nobody, "", 1, nobody, Stored(), limit=limit, ttl_ms=1)
         self.service = service(
             filters=[Filter("fate", "!=", "filtered")],
             mapping=[MappedField("id", "id"), MappedField("fate", "fate", [["null_if", "unmappable"], ["required"]])],
@@ -102,7 +106,8 @@ class Way:
             {"add": memory.failed.append, "keep": memory.keep, "say_what_is_not_kept": memory.say_what_is_not_kept},
         )
         context = Context(log=cast("LogWriter", self.log), secrets={}, files=Path(), page_size=10, max_attempts=1)
-        sync = Sync(self.service, context, cast("Seen", remembering), cast("Failures", keeping), cast("Given", self))
+        seen, failures, given = cast("Seen", remembering), cast("Failures", keeping), cast("Given", self)
+        sync = Sync(self.service, context, seen, failures, self.payloads, given)
         with pytest.MonkeyPatch.context() as patch:
             patch.setattr(module, "open_destination", lambda *_: nullcontext(self))
             try:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import re
 from typing import TYPE_CHECKING, Any, NamedTuple, Self
 
 import httpx2
@@ -21,6 +22,9 @@ if TYPE_CHECKING:
 
 EMPTY_PAGES = 100
 """So many pages without a record, one after the other, are taken for paging that never ends."""
+
+
+_MEDIA_TYPE = re.compile(r"[a-z0-9][a-z0-9.+-]{0,60}/[a-z0-9][a-z0-9.+-]{0,60}")
 
 
 class _Got(NamedTuple):
@@ -174,8 +178,9 @@ class HttpReader:
     def _page(self, got: _Got, total: int | None) -> Page:
         if not self._keep_raw:
             return Page(got.records, total)
-        media_type = got.answer.headers.get("Content-Type", "").split(";")[0].strip().lower()
-        return Page(got.records, total, got.answer.body, media_type or "application/json")
+        given = got.answer.headers.get("Content-Type", "").partition(";")[0].strip().lower()
+        media_type = given if _MEDIA_TYPE.fullmatch(given) else "application/json"
+        return Page(got.records, total, got.answer.body, media_type)
 
 
 class _Watch:

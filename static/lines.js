@@ -1,0 +1,254 @@
+// Owns the lines of one log that the page holds, by number: which are here, which no longer exist, which were let go.
+// Its memory is bounded: what is far from what somebody reads is let go, and can be had again by its number.
+// It knows no DOM and no network; lines are handed in, and it says what changed.
+
+/**
+ * @typedef {import("./follower.js").Line} Line
+ * @typedef {{first: number, last: number, why: string}} Gap
+ * @typedef {{lines: (Line | undefined)[], count: number, weight: number}} Chunk
+ */
+
+const CHUNK_LINES = 1000;
+const LINE_WEIGHT = 220; // bytes of a line's object, its time and what holds it
+const FIELD_WEIGHT = 60;
+const MOST_BYTES = 60_000_000;
+const LET_GO_TO = 0.8; // of the most: letting go a little each time would be letting go all the time
+
+/** @param {Line} line @returns {number} about how many bytes it takes */
+function weigh(line) {
+  let weight = LINE_WEIGHT + line.text.length;
+  const fields = /** @type {{fields?: Record<string, unknown>}} */ (line).fields;
+  if (fields) {
+    for (const value of Object.values(fields)) {
+      weight += FIELD_WEIGHT + (typeof value === "string" ? value.length : 0);
+      if (value !== null && typeof value === "object") weight += JSON.stringify(value).length;
+    }
+  }
+  return weight;
+}
+
+/** Numbers as disjoint spans in order; neighbours are joined. */
+export class Spans {
+  /** @type {[number, number][]} */
+  #spans = [];
+
+  /** @returns {[number, number][]} */
+  get all() {
+    return this.#spans.map(([first, last]) => [first, last]);
+  }
+
+  /** @param {number} first @param {number} last */
+  add(first, last) {
+    const spans = this.#spans;
+    const end = spans.at(-1);
+    if (!end || first > end[1] + 1) return void spans.push([first, last]);
+    let from = this.#reaching(first - 1);
+    let to = from;
+    while (to < spans.length && spans[to][0] <= last + 1) to += 1;
+    if (to > from) {
+      first = Math.min(first, spans[from][0]);
+      last = Math.max(last, spans[to - 1][1]);
+    }
+    spans.splice(from, to - from, [first, last]);
+  }
+
+  /** Forget all numbers after this one. @param {number} last */
+  cut(last) {
+    while (this.#spans.length && (this.#spans.at(-1)?.[0] ?? 0) > last) this.#spans.pop();
+    const end = this.#spans.at(-1);
+    if (end) end[1] = Math.min(end[1], last);
+  }
+
+  /** @param {number} n @returns {number} the index of the first span that ends at or after n */
+  #reaching(n) {
+    let low = 0;
+    let high = this.#spans.length;
+    while (low < high) {
+      const middle = (low + high) >> 1;
+      if (this.#spans[middle][1] < n) low = middle + 1;
+      else high = middle;
+    }
+    return low;
+  }
+}
+
+/**
+ * Events (`CustomEvent`, see `detail`): `lines` {first, last, errors}: these are held now · `gap` {first, last, why} ·
+ * `rewind` {last} · `dropped` {lines}: so many were let go. A listener may read the store; it is up to date.
+ */
+export class LineStore extends EventTarget {
+  /** @type {Map<number, Chunk>} */
+  #chunks = new Map();
+  /** @type {Gap[]} in order, disjoint */
+  #gaps = [];
+  #last = 0;
+  #weight = 0;
+  #most;
+  #focus = Infinity; // the number of the line that somebody reads
+  #came = new Spans();
+
+  /** @param {{most?: number}} [options] about how many bytes it may hold */
+  constructor({ most = MOST_BYTES } = {}) {
+    super();
+    this.#most = most;
+  }
+
+  /** The number of the last line that came, or is known to be gone. */
+  get last() {
+    return this.#last;
+  }
+
+  /** About how many bytes it holds. */
+  get weight() {
+    return this.#weight;
+  }
+
+  /** How many lines it holds. */
+  get size() {
+    let size = 0;
+    for (const chunk of this.#chunks.values()) size += chunk.count;
+    return size;
+  }
+
+  /** All numbers that ever came, let go or not, as spans in order. @returns {[number, number][]} */
+  get came() {
+    return this.#came.all;
+  }
+
+  /** @param {number} n @returns {Line | undefined} */
+  get(n) {
+    return this.#chunks.get(Math.floor(n / CHUNK_LINES))?.lines[n % CHUNK_LINES];
+  }
+
+  /** @param {number} n @returns {Gap | undefined} why there is no such line any more */
+  gapAt(n) {
+    return this.#gaps.find((gap) => gap.first <= n && n <= gap.last);
+  }
+
+  get gaps() {
+    return this.#gaps;
+  }
+
+  /** Numbers that are neither held nor known to be gone. @param {number} first @param {number} last @returns {[number, number][]} */
+  missing(first, last) {
+    /** @type {[number, number][]} */
+    const found = [];
+    let from = 0;
+    for (let n = first; n <= last; n += 1) {
+      if (n % CHUNK_LINES === 0 || n === first) {
+        const chunk = this.#chunks.get(Math.floor(n / CHUNK_LINES));
+        if (chunk?.count === CHUNK_LINES) {
+          if (from) found.push([from, n - 1]);
+          from = 0;
+          n += CHUNK_LINES - 1 - (n % CHUNK_LINES);
+          continue;
+        }
+      }
+      const here = this.get(n) !== undefined || this.gapAt(n) !== undefined;
+      if (here && from) found.push([from, n - 1]);
+      if (here) from = 0;
+      else from ||= n;
+    }
+    if (from) found.push([from, last]);
+    return found;
+  }
+
+  /** Lines that follow each other. @param {Line[]} lines */
+  put(lines) {
+    if (lines.length === 0) return;
+    let errors = 0;
+    for (const line of lines) {
+      this.#take(line);
+      if (line.level === "error") errors += 1;
+    }
+    const [first, last] = [lines[0].n, lines[lines.length - 1].n];
+    this.#came.add(first, last);
+    this.#last = Math.max(this.#last, last);
+    this.dispatchEvent(new CustomEvent("lines", { detail: { first, last, errors } }));
+    if (this.#weight > this.#most) this.#letGo();
+  }
+
+  /** @param {Gap} gap numbers that no longer exist */
+  gap({ first, last, why }) {
+    if (last < first) return;
+    const touches = (/** @type {Gap} */ one) => one.last >= first - 1 && one.first <= last + 1 && one.why === why;
+    const whole = { first, last, why };
+    for (const one of this.#gaps.filter(touches)) {
+      whole.first = Math.min(whole.first, one.first);
+      whole.last = Math.max(whole.last, one.last);
+    }
+    const others = this.#gaps.filter((one) => one.last < whole.first || one.first > whole.last);
+    this.#gaps = [...others, whole].sort((a, b) => a.first - b.first);
+    this.#last = Math.max(this.#last, last);
+    this.#came.add(first, last);
+    this.dispatchEvent(new CustomEvent("gap", { detail: { first, last, why } }));
+  }
+
+  /** What comes after `last` is not in the log; its numbers come again. @param {number} last @returns {Line[]} what was held of it */
+  rewind(last) {
+    /** @type {Line[]} */
+    const undone = [];
+    for (const index of [...this.#chunks.keys()].sort((a, b) => a - b)) {
+      if ((index + 1) * CHUNK_LINES <= last) continue;
+      for (const line of /** @type {Chunk} */ (this.#chunks.get(index)).lines) if (line && line.n > last) undone.push(line);
+    }
+    for (const line of undone) this.#remove(line.n);
+    this.#gaps = this.#gaps
+      .filter((gap) => gap.first <= last)
+      .map((gap) => ({ ...gap, last: Math.min(gap.last, last) }));
+    this.#last = Math.min(this.#last, last);
+    this.#came.cut(last);
+    this.dispatchEvent(new CustomEvent("rewind", { detail: { last } }));
+    return undone;
+  }
+
+  /** Where somebody reads; what is near is kept the longest. @param {number} n */
+  focus(n) {
+    this.#focus = n;
+  }
+
+  /** @param {Line} line */
+  #take(line) {
+    const index = Math.floor(line.n / CHUNK_LINES);
+    let chunk = this.#chunks.get(index);
+    if (!chunk) {
+      chunk = { lines: new Array(CHUNK_LINES).fill(undefined), count: 0, weight: 0 };
+      this.#chunks.set(index, chunk);
+    }
+    if (chunk.lines[line.n % CHUNK_LINES] !== undefined) this.#remove(line.n);
+    chunk.lines[line.n % CHUNK_LINES] = line;
+    chunk.count += 1;
+    const weight = weigh(line);
+    chunk.weight += weight;
+    this.#weight += weight;
+  }
+
+  /** @param {number} n */
+  #remove(n) {
+    const chunk = this.#chunks.get(Math.floor(n / CHUNK_LINES));
+    const line = chunk?.lines[n % CHUNK_LINES];
+    if (!chunk || !line) return;
+    const weight = weigh(line);
+    chunk.lines[n % CHUNK_LINES] = undefined;
+    chunk.count -= 1;
+    chunk.weight -= weight;
+    this.#weight -= weight;
+  }
+
+  /** The farthest first, from what is read and from the end, where the next lines come. */
+  #letGo() {
+    const read = Math.floor(Math.min(this.#focus, this.#last) / CHUNK_LINES);
+    const end = Math.floor(this.#last / CHUNK_LINES);
+    const far = (/** @type {number} */ index) => Math.min(Math.abs(index - read), Math.abs(index - end));
+    let lines = 0;
+    for (const index of [...this.#chunks.keys()].sort((a, b) => far(b) - far(a))) {
+      // Its neighbours stay as well: somebody may look at both sides of a border.
+      if (this.#weight <= this.#most * LET_GO_TO || far(index) <= 1) break;
+      const chunk = /** @type {Chunk} */ (this.#chunks.get(index));
+      this.#chunks.delete(index);
+      this.#weight -= chunk.weight;
+      lines += chunk.count;
+    }
+    if (lines) this.dispatchEvent(new CustomEvent("dropped", { detail: { lines } }));
+  }
+}
