@@ -309,6 +309,7 @@ class SqlSource(Struct, frozen=True, forbid_unknown_fields=True, tag_field="kind
     params: dict[str, Any] = {}
     key: str = "id"
     password: Secret | None = None
+    schema: str = ""
 
     @property
     def place(self) -> str:
@@ -335,6 +336,7 @@ class SqlDestination(Struct, frozen=True, forbid_unknown_fields=True, tag_field=
     key: str = "id"
     mode: Literal["insert", "upsert"] = "upsert"
     password: Secret | None = None
+    schema: str = ""
 
     @property
     def place(self) -> str:

@@ -91,6 +91,20 @@ def test_names_of_tables_and_columns_may_be_anything(db: Postgres) -> None:
     assert read(SqlSource(url=db.url, table='the "order', key="a key"))[0].records == [record]
 
 
+def test_a_table_may_be_in_another_schema_and_a_source_a_view(db: Postgres) -> None:
+    db.run(
+        'DROP SCHEMA IF EXISTS "the Sales" CASCADE',
+        'CREATE SCHEMA "the Sales"',
+        'CREATE TABLE "the Sales".orders (id text PRIMARY KEY)',
+        'CREATE VIEW public.all_of_them AS SELECT id FROM "the Sales".orders',
+    )
+    target = destination(db, schema="the Sales")
+    assert push(target, [{"id": "1"}]) == [None]
+    assert "with 1 columns" in SqlWriter(target, context(max_attempts=1)).check()
+    assert read(SqlSource(url=db.url, table="orders", schema="the Sales"))[0].records == [{"id": "1"}]
+    assert read(SqlSource(url=db.url, table="all_of_them"))[0].records == [{"id": "1"}]
+
+
 def test_a_connection_that_is_lost_is_made_anew(db: Postgres) -> None:
     log = Log()
     with SqlWriter(destination(db), context(log, max_attempts=3)) as writer:

@@ -242,7 +242,7 @@ def test_a_list_asks_redis_as_often_for_many_as_for_few(
         return len(asked)
 
     with serving(environ) as (web, _):
-        many = service(options=Options(overlap=True))
+        many = service(options=Options(overlap=True, concurrency=1000))
         few: dict[str, int] = {}
         for times in (2, 40):
             store(client, *(service(f"service-{n}") for n in range(times)), many)
@@ -264,7 +264,7 @@ def counted(method: Callable[..., Any], calls: list[object]) -> Callable[..., An
 def test_a_retry_and_what_it_retries_lead_to_each_other(
     client: redis.Redis, browser: httpx2.Client, logs: Logs
 ) -> None:
-    many = service(options=Options(overlap=True))
+    many = service(options=Options(overlap=True, concurrency=1000))
     store(client, many)
     first, second = logs.written(1, of=many), logs.written(1, of=many)
     client.hset(keys.summary(first), "retried_by", second)

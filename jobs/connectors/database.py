@@ -75,12 +75,14 @@ def _see_that_it_is_there(url: URL) -> None:
         raise ConnectorError(f"There is no database {path!r}. Make it, or correct the service.")
 
 
-def columns_of(engine: Engine, table: str, retries: Retries) -> dict[str, ReflectedColumn]:
-    """Raises `ConnectorError` where there is no such table, or the database cannot be reached."""
+def columns_of(engine: Engine, given: SqlSource | SqlDestination, retries: Retries) -> dict[str, ReflectedColumn]:
+    """Of its table. Raises `ConnectorError` where there is no such table, or the database cannot be reached."""
+
+    table = given.table
 
     def columns() -> dict[str, ReflectedColumn]:
         try:
-            return {column["name"]: column for column in inspect(engine).get_columns(table)}
+            return {column["name"]: column for column in inspect(engine).get_columns(table, given.schema or None)}
         except NoSuchTableError:
             raise ConnectorError(f"The database has no table {table!r}. Create it, or correct the service.") from None
         except DBAPIError as error:

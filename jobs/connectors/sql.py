@@ -68,7 +68,8 @@ class SqlWriter:
             self._engine.dispose()
 
     def _may_insert(self) -> bool:
-        quoted = self._engine.dialect.identifier_preparer.quote(self._destination.table)
+        quote = self._engine.dialect.identifier_preparer.quote
+        quoted = ".".join(quote(name) for name in (self._destination.schema, self._destination.table) if name)
         try:
             with self._engine.connect() as connection:
                 return bool(connection.scalar(text("SELECT has_table_privilege(:name, 'INSERT')"), {"name": quoted}))
@@ -132,7 +133,8 @@ class SqlWriter:
         return self._statements[names]
 
     def _build(self, names: Sequence[str]) -> Executable:
-        target: TableClause = table(self._destination.table, *(column(name) for name in names))
+        schema = self._destination.schema or None
+        target: TableClause = table(self._destination.table, *(column(name) for name in names), schema=schema)
         # The two dialects' inserts have `on_conflict_…` in common, but no common type that says so.
         insert: Any = _INSERT[self._engine.dialect.name](target)
         key = self._destination.key
@@ -146,7 +148,7 @@ class SqlWriter:
 
     def _read_columns(self) -> dict[str, ReflectedColumn]:
         name = self._destination.table
-        columns = columns_of(self._engine, name, self._retries)
+        columns = columns_of(self._engine, self._destination, self._retries)
         if self._destination.key not in columns:
             raise ConnectorError(f"The table {name!r} has no column {self._destination.key!r}, the service's key.")
         # What is always computed cannot be written.

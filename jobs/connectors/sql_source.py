@@ -21,7 +21,7 @@ from jobs.records import Phase
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from sqlalchemy import Connection, CursorResult, Executable
+    from sqlalchemy import Connection, CursorResult, Executable, TableClause
 
     from jobs.records import SqlSource
 
@@ -71,15 +71,14 @@ class SqlReader:
         if not self._source.table:
             return text(self._source.query)
         names = self._columns()
-        return (
-            select(*(column(name) for name in names))
-            .select_from(table(self._source.table))
-            .order_by(column(self._source.key))
-        )
+        return select(*(column(name) for name in names)).select_from(self._table()).order_by(column(self._source.key))
+
+    def _table(self) -> TableClause:
+        return table(self._source.table, schema=self._source.schema or None)
 
     def _columns(self) -> list[str]:
         name = self._source.table
-        columns = columns_of(self._engine, name, self._retries)
+        columns = columns_of(self._engine, self._source, self._retries)
         if self._source.key not in columns:
             raise ConnectorError(f"The table {name!r} has no column {self._source.key!r}, the service's key.")
         return list(columns)
@@ -112,7 +111,7 @@ class SqlReader:
         return connection
 
     def _total(self, connection: Connection) -> int:
-        rows = self._execute(connection, select(func.count()).select_from(table(self._source.table)))
+        rows = self._execute(connection, select(func.count()).select_from(self._table()))
         return int(rows.scalar_one())
 
     def _execute(self, connection: Connection, statement: Executable, *, stream: bool = False) -> CursorResult[Any]:
