@@ -73,6 +73,7 @@ class Pages:
             Route("/services/{service}/run", self.run, methods=["POST"]),
             Route("/syncs/{sync}", self.sync),
             Route("/syncs/{sync}/stop", self.stop, methods=["POST"]),
+            Route("/syncs/{sync}/retry", self.retry, methods=["POST"]),
         ]
 
     async def home(self, _request: Request) -> Response:
@@ -149,6 +150,7 @@ class Pages:
             "service.html",
             service=service,
             due=next_due(service, utc_now()),
+            missed=await self._store.missed(service.id),
             chart=chart(await self._store.days(service.id)),
             syncs=syncs[:LISTED],
             status=query.get("status", ""),
@@ -187,6 +189,15 @@ class Pages:
         who = await auth.require_change(request, auth.Role.OPERATOR)
         await self._actions.stop(request.path_params["sync"], who)
         return RedirectResponse(f"/syncs/{request.path_params['sync']}", 303)
+
+    async def retry(self, request: Request) -> Response:
+        await auth.require_change(request, auth.Role.OPERATOR)
+        match str((await request.form()).get("only", "all")):
+            case "all" | "failed" as only:
+                summary = await self._actions.retry(request.path_params["sync"], only)
+            case other:
+                raise errors.BadRequest(f"only: got {other[:40]!r}; takes one of all, failed")
+        return RedirectResponse(f"/syncs/{summary.id}", 303)
 
     # --- rendering ----------------------------------------------------------------------------------------------
 
