@@ -354,11 +354,15 @@ export class LogView extends EventTarget {
     this.#layout.resize(this.count);
     this.#reach();
     let top = this.#where();
-    let window = this.#window(top);
+    // After a jump what is seen comes first, and what is around it with the next frame.
+    const jumped = this.#jumped(top);
+    const spare = jumped ? this.#layout.estimate : this.#size.height;
+    if (jumped) this.#schedule();
+    let window = this.#window(top, spare);
     for (let round = 0; round < ROUNDS; round += 1) {
       this.#measure(this.#mount(window));
       top = this.#where();
-      const next = this.#window(top);
+      const next = this.#window(top, spare);
       if (next.start >= window.start && next.end <= window.end) break;
       window = next;
     }
@@ -366,16 +370,22 @@ export class LogView extends EventTarget {
     this.#tell();
   }
 
-  /** The rows that have elements when that place is at the top. @param {number} top */
-  #window(top) {
+  /** Whether nothing of what is to be seen is there already. @param {number} top */
+  #jumped(top) {
+    const first = this.#layout.at(top);
+    return first >= this.#start + this.#mounted.size || this.#layout.at(top + this.#size.height) < this.#start;
+  }
+
+  /** The rows that have elements when that place is at the top. @param {number} top @param {number} around in pixels */
+  #window(top, around) {
     const { height } = this.#size;
     const count = this.#layout.length;
     if (count === 0) return { start: 0, end: 0 };
     const first = this.#layout.at(top);
     const last = this.#layout.at(top + height) + 1;
     const spare = Math.max(0, MOST_ROWS - (last - first)) >> 1;
-    const start = Math.max(first - spare, this.#layout.at(top - height));
-    const end = Math.min(last + spare, this.#layout.at(top + 2 * height) + 1);
+    const start = Math.max(first - spare, this.#layout.at(top - around));
+    const end = Math.min(last + spare, this.#layout.at(top + height + around) + 1);
     return { start, end: Math.min(end, start + MOST_ROWS) };
   }
 
