@@ -59,6 +59,8 @@ export class LogView extends EventTarget {
   #moved = -Infinity; // when somebody last scrolled
   /** @type {ReturnType<typeof setTimeout> | undefined} */
   #rest;
+  /** @type {ReturnType<typeof setTimeout> | undefined} */
+  #around;
 
   #following = true;
   #paused = false;
@@ -354,10 +356,13 @@ export class LogView extends EventTarget {
     this.#layout.resize(this.count);
     this.#reach();
     let top = this.#where();
-    // After a jump what is seen comes first, and what is around it with the next frame.
+    // After a jump what is seen comes first, and what is around it when no other jump follows at once.
     const jumped = this.#jumped(top);
     const spare = jumped ? this.#layout.estimate : this.#size.height;
-    if (jumped) this.#schedule();
+    if (jumped) {
+      clearTimeout(this.#around);
+      this.#around = setTimeout(() => this.#schedule(), SETTLED_MS);
+    }
     let window = this.#window(top, spare);
     for (let round = 0; round < ROUNDS; round += 1) {
       this.#measure(this.#mount(window));
@@ -503,14 +508,16 @@ export class LogView extends EventTarget {
     const settled = this.#following || performance.now() - this.#moved > SETTLED_MS;
     const most = Math.max(0, Math.round(map.height) - height);
     const stuck = (this.#bar <= 0 && top > 0) || (this.#bar >= most - 1 && top < this.#most - 1) || this.#bar > most;
-    const bar = map.bar(top);
-    if ((settled || stuck) && Math.abs(bar - this.#bar) >= 0.5) {
-      this.#scroller.scrollTop = bar;
-      this.#bar = this.#scroller.scrollTop;
-    }
+    const wanted = settled || stuck ? Math.min(most, Math.round(map.bar(top))) : this.#bar;
+    const moves = Math.abs(wanted - this.#bar) >= 0.5;
     // The rows stand where the view is, wherever the scrollbar may be: it follows when it has come to rest.
-    const at = this.#layout.offset(this.#start) - top + this.#bar;
-    write(this.#list, "top", `${at}px`);
+    const at = this.#layout.offset(this.#start) - top;
+    write(this.#list, "top", `${at + (moves ? wanted : this.#bar)}px`);
+    if (moves) {
+      this.#scroller.scrollTop = wanted;
+      this.#bar = this.#scroller.scrollTop; // on some screens it is rounded to what they can show
+      write(this.#list, "top", `${at + this.#bar}px`);
+    }
     if (this.#following) this.#top = top;
     else if (Math.abs(top - this.#top) > 0.01 || this.#anchor.shared) this.#stay(top);
   }
