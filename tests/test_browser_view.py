@@ -29,8 +29,8 @@ FIRST_VISIBLE = """
   return { n: +(row.dataset.n ?? row.dataset.missing), y: row.getBoundingClientRect().y };
 }
 """
-# The longest task that kept the page from answering. What is expected of it is a matter of `bench.page`: here many tests
-# share the machine, and only a page that freezes may fail one.
+# The longest task that kept the page from answering. What is expected of it is a matter of `bench.page`: many tests
+# share the machine here, and only a page that freezes may fail one.
 LONG_TASKS = """
 window.longest = 0;
 new PerformanceObserver((list) => {
