@@ -349,6 +349,13 @@ def test_the_pane_shows_all_of_a_line_and_the_lines_beside_it(page: Page, own_sy
     expect(pane).to_be_hidden()
     expect(opener).to_be_focused()
 
+    page.get_by_role("region", name="Log lines").focus()
+    page.keyboard.press("Enter")
+    expect(page.get_by_role("complementary", name="Line 2")).to_be_visible()
+    expect(page.locator("#L2")).to_have_class(re.compile("is-target"))
+    page.keyboard.press("Escape")
+    expect(page.get_by_role("region", name="Log lines")).to_be_focused()
+
 
 def test_the_pane_copies_a_value_and_covers_the_log_where_there_is_no_room(visits: Visits, own_sync: OwnSync) -> None:
     page = visits.signed_in(viewport={"width": 360, "height": 740}, permissions=["clipboard-read", "clipboard-write"])
