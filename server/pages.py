@@ -8,7 +8,6 @@ from functools import lru_cache
 from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
-from urllib.parse import urlsplit
 from zoneinfo import ZoneInfo
 
 import msgspec
@@ -295,21 +294,6 @@ def kind(connector: object) -> str:
     return str(getattr(type(connector), "__struct_config__").tag)  # noqa: B009 - no part of a struct's type
 
 
-def place(connector: object) -> str:
-    """Where in that system: never what may hold a password (a database's address, a URL's user and query)."""
-    table = getattr(connector, "table", "")
-    if table:
-        return f"table {table}"
-    if kind(connector) == "sql":
-        return "query"
-    host, path = str(getattr(connector, "host", "")), str(getattr(connector, "path", ""))
-    try:
-        url = urlsplit(str(getattr(connector, "url", "")))
-    except ValueError:
-        return path
-    return f"{url.netloc.rpartition('@')[2]}{url.path}" or f"{host}{' ' if host and path else ''}{path}"
-
-
 def next_due(service: Service, now: datetime) -> str | None:
     """When the clock starts it next (RFC 3339); None: never by itself."""
     trigger = service.trigger
@@ -344,7 +328,6 @@ TRIGGERS = {"manual": "by hand", "schedule": "by schedule", "inbound": "posted",
 
 FILTERS = {
     "kind": kind,
-    "place": place,
     "trigger_word": lambda trigger: TRIGGERS.get(trigger, str(trigger)),
     "clock": clock,
     "field": field,

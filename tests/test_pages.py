@@ -17,7 +17,6 @@ from jobs import keys
 from jobs.days import Days
 from jobs.records import (
     FileDestination,
-    HttpSource,
     InboundSource,
     Missed,
     Options,
@@ -27,7 +26,7 @@ from jobs.records import (
     utc_now,
 )
 from server.auth import token_hash
-from server.pages import lasting, next_due, place
+from server.pages import lasting, next_due
 from tests.serving import serving
 from tests.support import ADMIN_TOKEN, service, store
 
@@ -192,15 +191,6 @@ def test_a_service_page_never_shows_what_its_addresses_hide(client: redis.Redis,
     )
     for path in ("/services/orders", "/services", "/services/file"):
         assert "hunter" not in browser.get(path).text
-
-
-def test_a_place_is_shown_for_every_kind_of_connector() -> None:
-    assert (
-        place(HttpSource(url="https://ana:hunter2@shop.example:8443/orders?key=hunter3")) == "shop.example:8443/orders"
-    )
-    assert place(SqlDestination(url="postgresql://ana:hunter2@db/x", table="rows")) == "table rows"
-    assert place(FileDestination(path="out.ndjson")) == "out.ndjson"
-    assert place(HttpSource(url="https://[broken")) == ""
 
 
 def test_a_service_page_shows_what_was_moved_on_each_day(
