@@ -8,7 +8,6 @@ from functools import lru_cache
 from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
-from urllib.parse import urlsplit
 from zoneinfo import ZoneInfo
 
 import msgspec
@@ -73,6 +72,7 @@ class Pages:
             Route("/services/{service}/run", self.run, methods=["POST"]),
             Route("/syncs/{sync}", self.sync),
             Route("/syncs/{sync}/stop", self.stop, methods=["POST"]),
+            Route("/syncs/{sync}/retry", self.retry, methods=["POST"]),
         ]
 
     async def home(self, _request: Request) -> Response:
@@ -149,6 +149,7 @@ class Pages:
             "service.html",
             service=service,
             due=next_due(service, utc_now()),
+            missed=await self._store.missed(service.id),
             chart=chart(await self._store.days(service.id)),
             syncs=syncs[:LISTED],
             status=query.get("status", ""),
@@ -187,6 +188,15 @@ class Pages:
         who = await auth.require_change(request, auth.Role.OPERATOR)
         await self._actions.stop(request.path_params["sync"], who)
         return RedirectResponse(f"/syncs/{request.path_params['sync']}", 303)
+
+    async def retry(self, request: Request) -> Response:
+        await auth.require_change(request, auth.Role.OPERATOR)
+        match str((await request.form()).get("only", "all")):
+            case "all" | "failed" as only:
+                summary = await self._actions.retry(request.path_params["sync"], only)
+            case other:
+                raise errors.BadRequest(f"only: got {other[:40]!r}; takes one of all, failed")
+        return RedirectResponse(f"/syncs/{summary.id}", 303)
 
     # --- rendering ----------------------------------------------------------------------------------------------
 
@@ -284,21 +294,6 @@ def kind(connector: object) -> str:
     return str(getattr(type(connector), "__struct_config__").tag)  # noqa: B009 - no part of a struct's type
 
 
-def place(connector: object) -> str:
-    """Where in that system: never what may hold a password (a database's address, a URL's user and query)."""
-    table = getattr(connector, "table", "")
-    if table:
-        return f"table {table}"
-    if kind(connector) == "sql":
-        return "query"
-    host, path = str(getattr(connector, "host", "")), str(getattr(connector, "path", ""))
-    try:
-        url = urlsplit(str(getattr(connector, "url", "")))
-    except ValueError:
-        return path
-    return f"{url.netloc.rpartition('@')[2]}{url.path}" or f"{host}{' ' if host and path else ''}{path}"
-
-
 def next_due(service: Service, now: datetime) -> str | None:
     """When the clock starts it next (RFC 3339); None: never by itself."""
     trigger = service.trigger
@@ -333,7 +328,6 @@ TRIGGERS = {"manual": "by hand", "schedule": "by schedule", "inbound": "posted",
 
 FILTERS = {
     "kind": kind,
-    "place": place,
     "trigger_word": lambda trigger: TRIGGERS.get(trigger, str(trigger)),
     "clock": clock,
     "field": field,

@@ -6,7 +6,8 @@ const QUIET = 5_000; // milliseconds
 /** @param {HTMLElement} region an element with role="status" @returns {(text: string) => void} */
 export function announcer(region) {
   let next = 0;
-  let timer = 0;
+  /** @type {ReturnType<typeof setTimeout> | undefined} */
+  let timer;
   return (text) => {
     clearTimeout(timer);
     const wait = Math.max(0, next - performance.now());

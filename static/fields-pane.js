@@ -17,7 +17,7 @@ const NAMES = /** @type {const} */ (["level", "phase", "record"]);
 
 /**
  * Dispatches, on the pane and bubbling: `filter` {name, value, of}: only lines that have this, where `of` is "line" (level,
- * phase, record) or "fields" · `show` {n}: this line should be in view.
+ * phase, record) or "fields" · `show` {n, step}: it shows this line now; with `step`, which may not be in view.
  */
 export class FieldsPane {
   #pane;
@@ -81,6 +81,7 @@ export class FieldsPane {
     this.#show(line);
     this.#pane.hidden = false;
     this.#title.focus({ preventScroll: true });
+    this.#tell("show", { n: line.n, step: false });
   }
 
   close() {
@@ -132,7 +133,7 @@ export class FieldsPane {
     if (asked !== this.#asked || !line) return;
     this.#opener = null; // it belonged to another line
     this.#show(line);
-    this.#tell("show", { n });
+    this.#tell("show", { n, step: true });
   }
 
   /** @param {Line} line */

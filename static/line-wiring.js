@@ -23,6 +23,7 @@ const TELL_MS = 10_000; // how often "expires in 12 min" is said anew
 export function wireLines({ log, view, head, line, last }) {
   const id = log.dataset.sync ?? "";
   const list = /** @type {HTMLElement} */ (log.querySelector("#log-rows"));
+  const scroller = /** @type {HTMLElement} */ (log.querySelector("#log-scroll"));
   const button = /** @type {HTMLElement} */ (log.querySelector("#time"));
   // Rows read from this when they are built; it changes without building them anew.
   const summary = { id, expires_at: /** @type {string | null} */ (log.dataset.expires || null) };
@@ -60,7 +61,22 @@ export function wireLines({ log, view, head, line, last }) {
     last,
     time: () => time,
   });
-  log.addEventListener("show", (event) => view.seek(/** @type {CustomEvent} */ (event).detail.n));
+  log.addEventListener("show", (event) => {
+    const { n, step } = /** @type {CustomEvent} */ (event).detail;
+    // The address points at what is looked at, as after a click on its number.
+    history.replaceState(null, "", `#L${n}`);
+    view.mark(n);
+    if (step) view.seek(n);
+  });
+  const open = async () => {
+    const pointed = Number(/^#L(\d{1,9})/.exec(location.hash)?.[1] ?? 0);
+    const found = await line(pointed || view.top).catch(() => undefined);
+    if (found) pane.open(found, scroller);
+  };
+  keys.add("Enter", "All of the line that is pointed at, or of the first in view", open, {
+    always: true,
+    where: ({ target }) => target === scroller,
+  });
   setInterval(() => tellExpiry(list, options), TELL_MS);
 
   return {

@@ -17,12 +17,9 @@ const LET_GO_TO = 0.8; // of the most: letting go a little each time would be le
 /** @param {Line} line @returns {number} about how many bytes it takes */
 function weigh(line) {
   let weight = LINE_WEIGHT + line.text.length;
-  const fields = /** @type {{fields?: Record<string, unknown>}} */ (line).fields;
-  if (fields) {
-    for (const value of Object.values(fields)) {
-      weight += FIELD_WEIGHT + (typeof value === "string" ? value.length : 0);
-      if (value !== null && typeof value === "object") weight += JSON.stringify(value).length;
-    }
+  for (const value of Object.values(line.fields ?? {})) {
+    weight += FIELD_WEIGHT + (typeof value === "string" ? value.length : 0);
+    if (value !== null && typeof value === "object") weight += JSON.stringify(value).length;
   }
   return weight;
 }

@@ -59,6 +59,8 @@ export class LogView extends EventTarget {
   #moved = -Infinity; // when somebody last scrolled
   /** @type {ReturnType<typeof setTimeout> | undefined} */
   #rest;
+  /** @type {ReturnType<typeof setTimeout> | undefined} */
+  #around;
 
   #following = true;
   #paused = false;
@@ -354,11 +356,18 @@ export class LogView extends EventTarget {
     this.#layout.resize(this.count);
     this.#reach();
     let top = this.#where();
-    let window = this.#window(top);
+    // After a jump what is seen comes first, and what is around it when no other jump follows at once.
+    const jumped = this.#jumped(top);
+    const spare = jumped ? this.#layout.estimate : this.#size.height;
+    if (jumped) {
+      clearTimeout(this.#around);
+      this.#around = setTimeout(() => this.#schedule(), SETTLED_MS);
+    }
+    let window = this.#window(top, spare);
     for (let round = 0; round < ROUNDS; round += 1) {
       this.#measure(this.#mount(window));
       top = this.#where();
-      const next = this.#window(top);
+      const next = this.#window(top, spare);
       if (next.start >= window.start && next.end <= window.end) break;
       window = next;
     }
@@ -366,16 +375,22 @@ export class LogView extends EventTarget {
     this.#tell();
   }
 
-  /** The rows that have elements when that place is at the top. @param {number} top */
-  #window(top) {
+  /** Whether nothing of what is to be seen is there already. @param {number} top */
+  #jumped(top) {
+    const first = this.#layout.at(top);
+    return first >= this.#start + this.#mounted.size || this.#layout.at(top + this.#size.height) < this.#start;
+  }
+
+  /** The rows that have elements when that place is at the top. @param {number} top @param {number} around in pixels */
+  #window(top, around) {
     const { height } = this.#size;
     const count = this.#layout.length;
     if (count === 0) return { start: 0, end: 0 };
     const first = this.#layout.at(top);
     const last = this.#layout.at(top + height) + 1;
     const spare = Math.max(0, MOST_ROWS - (last - first)) >> 1;
-    const start = Math.max(first - spare, this.#layout.at(top - height));
-    const end = Math.min(last + spare, this.#layout.at(top + 2 * height) + 1);
+    const start = Math.max(first - spare, this.#layout.at(top - around));
+    const end = Math.min(last + spare, this.#layout.at(top + height + around) + 1);
     return { start, end: Math.min(end, start + MOST_ROWS) };
   }
 
@@ -443,7 +458,7 @@ export class LogView extends EventTarget {
   }
 
   /** A line's time may be shown since that of the row before it. @param {number} index @returns {RowOptions} */
-  #optionsAt(index) {
+  optionsAt(index) {
     const before = this.#timeBefore(index);
     return { ...this.#options, time: { .../** @type {object} */ (this.#options.time ?? {}), before } };
   }
@@ -463,7 +478,7 @@ export class LogView extends EventTarget {
       return line ? undone(lineRow(line, this.#options)) : rewindRow(rewind);
     }
     const line = this.#store.get(row.n);
-    if (line) return lineRow(line, this.#optionsAt(index));
+    if (line) return lineRow(line, this.optionsAt(index));
     const gap = this.#store.gapAt(row.n);
     return gap ? gapRow(gap) : missingRow(row.n);
   }
@@ -493,14 +508,16 @@ export class LogView extends EventTarget {
     const settled = this.#following || performance.now() - this.#moved > SETTLED_MS;
     const most = Math.max(0, Math.round(map.height) - height);
     const stuck = (this.#bar <= 0 && top > 0) || (this.#bar >= most - 1 && top < this.#most - 1) || this.#bar > most;
-    const bar = map.bar(top);
-    if ((settled || stuck) && Math.abs(bar - this.#bar) >= 0.5) {
-      this.#scroller.scrollTop = bar;
-      this.#bar = this.#scroller.scrollTop;
-    }
+    const wanted = settled || stuck ? Math.min(most, Math.round(map.bar(top))) : this.#bar;
+    const moves = Math.abs(wanted - this.#bar) >= 0.5;
     // The rows stand where the view is, wherever the scrollbar may be: it follows when it has come to rest.
-    const at = this.#layout.offset(this.#start) - top + this.#bar;
-    write(this.#list, "top", `${at}px`);
+    const at = this.#layout.offset(this.#start) - top;
+    write(this.#list, "top", `${at + (moves ? wanted : this.#bar)}px`);
+    if (moves) {
+      this.#scroller.scrollTop = wanted;
+      this.#bar = this.#scroller.scrollTop; // on some screens it is rounded to what they can show
+      write(this.#list, "top", `${at + this.#bar}px`);
+    }
     if (this.#following) this.#top = top;
     else if (Math.abs(top - this.#top) > 0.01 || this.#anchor.shared) this.#stay(top);
   }

@@ -129,9 +129,9 @@ def immortal_keys(client: redis.Redis) -> list[str]:
 
 def unreconciled(client: redis.Redis, *, whole: bool) -> list[Summary]:
     """Syncs whose counts do not add up. `whole`: nothing is pending once they have completed; that is for a worker to
-    keep, and not for tests that write a sync's summary themselves."""
+    keep, and not for tests that write a sync's summary themselves, or only as much of one as they need."""
     stored = [client.hgetall(key) for key in cast("list[bytes]", client.keys("sync:{*}"))]
-    summaries = [summary_from_hash(one) for one in cast("list[dict[bytes, bytes]]", stored) if one.get(b"status")]
+    summaries = [summary_from_hash(one) for one in cast("list[dict[bytes, bytes]]", stored) if one.get(b"id")]
     completed = (Status.COMPLETED, Status.COMPLETED_WITH_ERRORS)
     return [one for one in summaries if not reconciles(one) or (whole and one.status in completed and one.pending > 0)]
 

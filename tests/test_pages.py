@@ -8,15 +8,25 @@ from html import unescape
 from html.parser import HTMLParser
 from typing import TYPE_CHECKING, Any
 
+import msgspec
 import pytest
 from redis.asyncio import Redis as AsyncRedis
 from redis.asyncio.client import Pipeline
 
 from jobs import keys
 from jobs.days import Days
-from jobs.records import FileDestination, HttpSource, Options, Schedule, SqlDestination, Trigger, utc_now
+from jobs.records import (
+    FileDestination,
+    InboundSource,
+    Missed,
+    Options,
+    Schedule,
+    SqlDestination,
+    Trigger,
+    utc_now,
+)
 from server.auth import token_hash
-from server.pages import lasting, next_due, place
+from server.pages import lasting, next_due
 from tests.serving import serving
 from tests.support import ADMIN_TOKEN, service, store
 
@@ -183,15 +193,6 @@ def test_a_service_page_never_shows_what_its_addresses_hide(client: redis.Redis,
         assert "hunter" not in browser.get(path).text
 
 
-def test_a_place_is_shown_for_every_kind_of_connector() -> None:
-    assert (
-        place(HttpSource(url="https://ana:hunter2@shop.example:8443/orders?key=hunter3")) == "shop.example:8443/orders"
-    )
-    assert place(SqlDestination(url="postgresql://ana:hunter2@db/x", table="rows")) == "table rows"
-    assert place(FileDestination(path="out.ndjson")) == "out.ndjson"
-    assert place(HttpSource(url="https://[broken")) == ""
-
-
 def test_a_service_page_shows_what_was_moved_on_each_day(
     client: redis.Redis, browser: httpx2.Client, logs: Logs, config: Settings
 ) -> None:
@@ -242,7 +243,7 @@ def test_a_list_asks_redis_as_often_for_many_as_for_few(
         return len(asked)
 
     with serving(environ) as (web, _):
-        many = service(options=Options(overlap=True, concurrency=1000))
+        many = service(options=Options(overlap=True, concurrency=100))
         few: dict[str, int] = {}
         for times in (2, 40):
             store(client, *(service(f"service-{n}") for n in range(times)), many)
@@ -261,10 +262,42 @@ def counted(method: Callable[..., Any], calls: list[object]) -> Callable[..., An
     return call
 
 
+def test_starts_that_were_left_out_are_told(client: redis.Redis, browser: httpx2.Client) -> None:
+    store(client, service(trigger=Schedule("* * * * *")))
+    missed = Missed(due_at="2026-01-31T09:30:00.000Z", because="Its sync 01K still ran.")
+    client.lpush(keys.service_missed("orders"), msgspec.json.encode(missed))
+    client.pexpire(keys.service_missed("orders"), keys.MISSED_TTL)
+    text = " ".join(see(browser, "/services/orders").text.split())
+    assert "1 scheduled start, the last 2026-01-31 09:30:00 UTC" in text
+    assert "Its sync 01K still ran." in text
+
+
+def test_a_sync_is_retried_by_form(client: redis.Redis, browser: httpx2.Client, logs: Logs) -> None:
+    store(client, service())
+    sync_id = logs.written(3)
+    retry = see(browser, "/services/orders").form(f"/syncs/{sync_id}/retry")
+    assert retry["only"] == "all"
+    assert submit(browser, {**retry, "only": "some"}).status_code == 400
+    assert submit(browser, {**retry, "only": "failed"}).status_code == 409
+    answer = submit(browser, retry)
+    assert answer.status_code == 303
+    again = answer.headers["location"].removeprefix("/syncs/")
+    assert client.hget(keys.summary(again), "retry_of") == sync_id.encode()
+    assert submit(browser, {**retry, "csrf": "wrong"}).status_code == 403
+
+
+def test_a_service_that_is_posted_to_says_where_and_is_not_run(client: redis.Redis, browser: httpx2.Client) -> None:
+    store(client, msgspec.structs.replace(service(), source=InboundSource()))
+    page = see(browser, "/services/orders")
+    assert "One starts when records are posted to /api/inbound/orders" in page.text
+    for path in ("/services", "/services/orders"):
+        assert "/services/orders/run" not in {form["action"] for form in see(browser, path).forms}
+
+
 def test_a_retry_and_what_it_retries_lead_to_each_other(
     client: redis.Redis, browser: httpx2.Client, logs: Logs
 ) -> None:
-    many = service(options=Options(overlap=True, concurrency=1000))
+    many = service(options=Options(overlap=True, concurrency=100))
     store(client, many)
     first, second = logs.written(1, of=many), logs.written(1, of=many)
     client.hset(keys.summary(first), "retried_by", second)

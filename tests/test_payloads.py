@@ -588,8 +588,8 @@ def test_a_sync_keeps_what_it_pulled_scripted_and_pushed(
         (6, "push", "page 2"),
     ]
     bodies = [web.get(f"/api/syncs/{sync_id}/payloads/{n}").content for n in range(1, 7)]
-    assert json.loads(bodies[0]) == json.loads(PAGES[0])["orders"]
-    assert json.loads(bodies[3]) == json.loads(PAGES[1].replace(b"the-token-of-the-shop", MASK.encode()))["orders"]
+    assert bodies[0] == PAGES[0]
+    assert bodies[3] == PAGES[1].replace(b"the-token-of-the-shop", MASK.encode())
     assert json.loads(bodies[1]) == [{"id": 1, "name": "Äpfel", "paid": True, "seen": True}]
     pushed = (files / "orders.ndjson").read_bytes().splitlines()
     kept = [
