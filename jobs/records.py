@@ -259,7 +259,7 @@ class Paging(Struct, frozen=True, forbid_unknown_fields=True):
 
 HttpUrl = Annotated[str, Meta(pattern=r"^https?://")]
 HttpAuth = BearerAuth | BasicAuth | HeaderAuth
-PerSecond = Annotated[float, Meta(gt=0, le=10_000)]
+PerSecond = Annotated[float, Meta(ge=0.01, le=10_000)]
 Text = Annotated[str, Meta(min_length=1)]
 Port = Annotated[int, Meta(ge=1, le=65535)]
 

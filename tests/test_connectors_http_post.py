@@ -10,6 +10,8 @@ import pytest
 
 from jobs.connectors import ConnectorError, NotSignedIn, Outcome, Record, Unreachable
 from jobs.connectors.http_post import FAILING, HttpWriter
+from jobs.connectors.pace import Pace
+from jobs.connectors.retries import LONGEST_WAIT_S
 from jobs.records import BearerAuth, HttpDestination, Secret
 from tests.connecting import Answer, Asked, Log, Site, context
 from tests.support import free_port, until
@@ -151,6 +153,14 @@ def test_all_wait_when_one_is_asked_to_wait(site: Site) -> None:
     site.replies = reply
     assert refused(push(to(site, concurrency=1), orders(3))) == [None] * 3
     assert times[1] - times[0] >= 0.39
+
+
+def test_a_wish_to_wait_for_ages_is_not_taken_at_its_word() -> None:
+    waits: list[float] = []
+    pace = Pace(None, sleep=waits.append)
+    pace.hold(1e12)
+    pace.turn()
+    assert 299 < waits[0] <= LONGEST_WAIT_S
 
 
 def test_a_record_that_fails_each_time_is_refused_alone(site: Site) -> None:

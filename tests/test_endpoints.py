@@ -84,7 +84,7 @@ def test_a_good_destination_has_no_faults(destination: dict[str, Any]) -> None:
             "source.auth.name",
             "set by the connection",
         ),
-        ({**HTTP, "rate_per_s": 0}, "source.rate_per_s", "Expected `float` > 0.0"),
+        ({**HTTP, "rate_per_s": 0}, "source.rate_per_s", "Expected `float` >= 0.01"),
         ({**SQL, "query": "SELECT 1"}, "source.table", "a table or a query, and one of them"),
         ({**SQL, "table": ""}, "source.table", "a table or a query, and one of them"),
         ({**SQL, "params": {"a": 1}}, "source.params", "there is none"),

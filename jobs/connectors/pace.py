@@ -6,6 +6,8 @@ import threading
 import time
 from typing import TYPE_CHECKING
 
+from jobs.connectors.retries import LONGEST_WAIT_S
+
 if TYPE_CHECKING:
     from collections.abc import Callable
 
@@ -30,4 +32,4 @@ class Pace:
     def hold(self, wait_s: float) -> None:
         """Nobody's turn comes before that: the system asked one of them to wait, and means all."""
         with self._lock:
-            self._next = max(self._next, time.monotonic() + wait_s)
+            self._next = max(self._next, time.monotonic() + min(wait_s, LONGEST_WAIT_S))
