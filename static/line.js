@@ -88,10 +88,13 @@ function body(line, options) {
   const state = stateOf(line.n, options.expanded);
   if (line.record) own.append(record(line.record), " ");
   const text = element("span", "text");
+  const tools = element("span", "extras");
   own.append(text);
-  const tools = [fieldsButton(line), ...jsonParts(line, state)];
-  own.append(...tools.filter((part) => part !== null));
-  showText(own, text, line, { matcher: options.matcher, state });
+  const [toggle, box] = jsonParts(line, state);
+  for (const one of [fieldsButton(line), toggle]) if (one) tools.append(one);
+  showText(text, tools, line, { matcher: options.matcher, state });
+  if (tools.childElementCount) own.append(tools);
+  if (box) own.append(box);
   if (isPayload(line.payload)) own.append(payloadCard(line.payload, { ...options, state }));
   return own;
 }
@@ -118,27 +121,27 @@ function stateOf(n, expanded) {
   });
 }
 
-/** @param {HTMLElement} own @param {HTMLElement} text @param {Line} line @param {{matcher?: Matcher | null, state: Unfolded}} options */
-function showText(own, text, line, options) {
+/** @param {HTMLElement} text @param {HTMLElement} tools @param {Line} line @param {{matcher?: Matcher | null, state: Unfolded}} options */
+function showText(text, tools, line, options) {
   const { matcher = null, state } = options;
   const most = Math.max(FIRST_CHARS, state.chars ?? 0);
   const { segments, rest } = read(line, most);
   text.replaceChildren();
   const { hidden, marked } = paint(text, segments, most, matcher);
-  own.querySelector(".unfold-text")?.remove();
+  tools.querySelector(".unfold")?.remove();
   if (hidden + rest === 0) return;
   const step = most === FIRST_CHARS ? STEP_CHARS : most;
   const hits = marked ? `, with ${plural(marked, "hit")}` : "";
   const steps = hidden + rest > step ? `, ${bytes(step)} at a time` : "";
-  const more = button("unfold unfold-text", `Show ${bytes(hidden + rest)} more${hits}${steps}`, () => {
+  const more = button("unfold", `Show ${bytes(hidden + rest)} more${hits}${steps}`, () => {
     state.chars = most + step;
     const focused = document.activeElement === more;
-    showText(own, text, line, options);
-    const next = /** @type {HTMLElement | null} */ (own.querySelector(".unfold-text"));
-    if (focused) next?.focus({ preventScroll: true });
-    resized(own);
+    showText(text, tools, line, options);
+    const next = tools.querySelector(".unfold") ?? tools.closest(".line")?.querySelector(".n");
+    if (focused && next instanceof HTMLElement) next.focus({ preventScroll: true });
+    resized(tools);
   });
-  text.after(more);
+  tools.prepend(more);
 }
 
 /** The text as segments, whole or as far as it is shown; `rest`: about how many characters were not read. @param {Line} line @param {number} most */

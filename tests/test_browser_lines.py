@@ -48,7 +48,7 @@ SHOWN = {
 BARE_ROWS = """(root) => Array.from(root.querySelectorAll(".line"), (row) => {
   row = row.cloneNode(true);
   for (const name of ["role", "aria-posinset", "aria-setsize"]) row.removeAttribute(name);
-  for (const one of row.querySelectorAll("button, .json-box, .plain-fields, .rest")) one.remove();
+  for (const one of row.querySelectorAll(".extras, .json-box, .plain-fields, .rest")) one.remove();
   const text = row.querySelector(".text");
   text.textContent = text.textContent;
   return row.outerHTML;
