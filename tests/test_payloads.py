@@ -317,8 +317,18 @@ def test_what_never_was_is_404_and_what_is_over_410(web: httpx2.Client, story: S
 # --- until when -----------------------------------------------------------------------------------------------------
 
 
-def lives_ms(client: redis.Redis, sync_id: str) -> list[int]:
-    return [client.pttl(key(sync_id)) for key in (keys.summary, keys.log, keys.payloads, keys.pieces)]
+def ends_at(client: redis.Redis, sync_id: str) -> list[int]:
+    """When the summary, the log and the payloads of a sync expire (Unix time, ms)."""
+    with client.pipeline(transaction=True) as pipe:  # its writer may refresh them at any moment
+        for key in (keys.summary, keys.log, keys.payloads, keys.pieces):
+            pipe.pexpiretime(key(sync_id))
+        return cast("list[int]", pipe.execute())
+
+
+def end_together(client: redis.Redis, sync_id: str, config: Settings) -> None:
+    """To the millisecond: it is one step that says so. And a retention from now."""
+    [end] = set(ends_at(client, sync_id))
+    assert config.retention_ms - 10_000 < end - time.time() * 1000 <= config.retention_ms + 1000
 
 
 def test_payloads_live_as_long_as_the_sync_runs_and_end_with_its_log(
@@ -327,11 +337,10 @@ def test_payloads_live_as_long_as_the_sync_runs_and_end_with_its_log(
     story.payloads.keep("pull", "page 1", JSON, ORDERS)
     for key in (keys.payloads, keys.pieces):
         client.pexpire(key(story.id), 5_000)  # as if it had been kept almost a day ago
-    until(lambda: min(lives_ms(client, story.id)) > config.retention_ms - 5_000, "a sign of life refreshes them")
+    until(lambda: len(set(ends_at(client, story.id))) == 1, "a sign of life refreshes them")
+    end_together(client, story.id, config)
     assert logs.end(story.log)
-    lives = lives_ms(client, story.id)
-    assert max(lives) - min(lives) <= 50
-    assert config.retention_ms - 5_000 < lives[0] <= config.retention_ms
+    end_together(client, story.id, config)
 
 
 def test_a_sync_that_is_ended_from_outside_leaves_them_with_the_same_end(
@@ -343,9 +352,7 @@ def test_a_sync_that_is_ended_from_outside_leaves_them_with_the_same_end(
     assert end_sync(
         appender, story.id, status=Status.FAILED, reason=Reason.LOST, text="Lost", retention=config.retention
     )
-    lives = lives_ms(client, story.id)
-    assert max(lives) - min(lives) <= 50
-    assert lives[0] > config.retention_ms - 5_000
+    end_together(client, story.id, config)
 
 
 def test_nothing_is_kept_of_a_sync_that_has_ended_or_is_gone(
@@ -602,9 +609,7 @@ def test_a_sync_keeps_what_it_pulled_scripted_and_pushed(
         for first in range(0, len(bodies[0]), 20)
     ]
     assert b"".join(parts) == bodies[0]
-    lives = lives_ms(client, sync_id)
-    assert max(lives) - min(lives) <= 50
-    assert lives[0] > config.retention_ms - 10_000
+    end_together(client, sync_id, config)
 
 
 def test_a_run_may_keep_what_its_service_does_not(
@@ -633,6 +638,4 @@ def test_a_sync_whose_process_is_killed_leaves_its_payloads_with_an_end(
     [horse] = own_worker.children()
     os.kill(horse, signal.SIGKILL)
     until(lambda: client.hget(keys.summary(sync_id), "status") == b"failed", "its worker says so")
-    lives = lives_ms(client, sync_id)
-    assert max(lives) - min(lives) <= 50
-    assert lives[0] > config.retention_ms - 10_000
+    end_together(client, sync_id, config)
