@@ -33,13 +33,10 @@ class DefinitionFaulty(ValueError):
 
 def read_service(given: object) -> Service:
     """A service from what JSON or TOML said. Raises `DefinitionFaulty` with all that is wrong."""
-    found = list(_faults(given, Service, ""))
+    found = shape_faults(given, Service)
     if found:
         raise DefinitionFaulty(found)
-    try:
-        service = msgspec.convert(given, Service)
-    except msgspec.ValidationError as error:
-        raise DefinitionFaulty([Fault("", _says(error))]) from None
+    service = msgspec.convert(given, Service)
     found = list(_meaning_faults(service))
     if found:
         raise DefinitionFaulty(found)
@@ -56,6 +53,17 @@ def read_run(given: object) -> Run:
     if found:
         raise DefinitionFaulty(found)
     return run
+
+
+def shape_faults(given: object, wanted: type[Struct]) -> list[Fault]:
+    """What keeps JSON from being this struct; empty where it is one."""
+    found = list(_faults(given, wanted, ""))
+    if not found:
+        try:
+            msgspec.convert(given, wanted)
+        except msgspec.ValidationError as error:
+            found.append(Fault("", _says(error)))
+    return found
 
 
 def _meaning_faults(service: Service) -> Iterator[Fault]:

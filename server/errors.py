@@ -90,6 +90,10 @@ class ServiceUnreadable(ApiError):
     status, close_code, title = 409, 4400, "The definition cannot be read"
 
 
+class Busy(ApiError):
+    status, close_code, title = 503, 1012, "Too much at once"
+
+
 class RedisAway(ApiError):
     status, close_code, title = 503, 1012, "Redis is out of reach"
 
