@@ -18,6 +18,10 @@ if TYPE_CHECKING:
     from jobs.records import Filter
 
 
+RESERVED_IDS = ("import", "new")
+"""`/services/new` is not the page of a service."""
+
+
 class Fault(NamedTuple):
     """`path` as in `mapping[2].with[0]`; empty where the whole is meant."""
 
@@ -72,6 +76,8 @@ def _meaning_faults(service: Service) -> Iterator[Fault]:
         yield Fault(f"source.{member}", says)
     for member, says in endpoints.destination_faults(service.destination):
         yield Fault(f"destination.{member}", says)
+    if service.id in RESERVED_IDS:
+        yield Fault("id", f"{service.id!r} is what a page is called; choose another")
     yield from _filter_faults(service.filters)
     if isinstance(service.source, InboundSource) and service.trigger.schedule:
         yield Fault("trigger.schedule", "does not go with an inbound source, whose syncs start when records are posted")

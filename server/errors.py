@@ -46,6 +46,10 @@ class ServiceUnknown(ApiError):
     status, close_code, title = 404, 4404, "No such service"
 
 
+class TokenUnknown(ApiError):
+    status, close_code, title = 404, 4404, "No such token"
+
+
 class SyncNotFound(ApiError):
     status, close_code, title = 404, 4404, "No such sync"
 

@@ -68,6 +68,8 @@ class Rows:
     label: str
     help: str
     rows: tuple[Group, ...]
+    columns: tuple[Item, ...]
+    """The inputs of a row that has not been made yet."""
     faults: tuple[str, ...] = ()
 
 
@@ -399,7 +401,8 @@ def item_of(given: Typed, wanted: Any, path: str, *, key: str | None = None, req
             Group(f"{path}[{index}]", "", "", None, tuple(_items(given, row, f"{path}[{index}]", f"{key}[]")))
             for index in range(len(row_numbers(given, path)))
         ]
-        return Rows(path, said.label, said.help, tuple(rows))
+        columns = tuple(_items({}, row, f"{path}[]", f"{key}[]"))
+        return Rows(path, said.label, said.help, tuple(rows), columns)
     form = shape(wanted, path)
     value = given.get(path)
     if value is None:
