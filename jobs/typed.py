@@ -15,7 +15,8 @@ import msgspec
 _NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 _SPACE = re.compile(r"\s*")
 _FILTER = re.compile(
-    r"\s*(?P<field>\S.*?)\s+(?P<op>!=|<=|>=|=|<|>|in|contains|starts|matches|exists)(?:\s+(?P<value>.*?))?\s*", re.DOTALL
+    r"\s*(?P<field>\S.*?)\s+(?P<op>!=|<=|>=|=|<|>|in|contains|starts|matches|exists)(?:\s+(?P<value>.*?))?\s*",
+    re.DOTALL,
 )
 _DECODER = json.JSONDecoder()
 

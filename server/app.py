@@ -33,6 +33,7 @@ from server.actions import Actions
 from server.api import Api
 from server.auth import Auth, AuthMiddleware
 from server.checks import Checks
+from server.bundles import Bundles
 from server.downloads import Downloads
 from server.forms import Forms
 from server.headers import SecurityHeaders
@@ -43,7 +44,6 @@ from server.live import Live
 from server.pages import FILTERS, Pages
 from server.payloads import Payloads
 from server.store import Store
-from server.bundles import Bundles
 from server.tokens import Tokens
 from server.trial import Trials
 

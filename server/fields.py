@@ -248,7 +248,11 @@ def _made(given: Typed, wanted: Any, path: str, faults: list[Fault], *, required
 
 
 def _made_struct(
-    given: Typed, wanted: Any, kinds: dict[str, type[Struct]], path: str, faults: list[Fault]  # noqa: ANN401
+    given: Typed,
+    wanted: Any,
+    kinds: dict[str, type[Struct]],
+    path: str,
+    faults: list[Fault],
 ) -> Any:  # noqa: ANN401
     _, optional = bare(wanted)
     made: dict[str, Any] = {}
@@ -387,7 +391,9 @@ def _is_blank(given: Typed, row: type[Struct], path: str) -> bool:
 # --- inputs -----------------------------------------------------------------------------------------------------------
 
 
-def item_of(given: Typed, wanted: Any, path: str, *, key: str | None = None, required: bool = False, default: Any = NODEFAULT) -> Item:  # noqa: ANN401, E501
+def item_of(
+    given: Typed, wanted: Any, path: str, *, key: str | None = None, required: bool = False, default: Any = NODEFAULT
+) -> Item:
     """What is shown for a member. `key` is its path with the kinds that lead to it, `source(http).url`: its words are
     found by it."""
     key = path if key is None else key
@@ -411,7 +417,8 @@ def item_of(given: Typed, wanted: Any, path: str, *, key: str | None = None, req
 
 
 def _items(given: Typed, struct: type[Struct], path: str, key: str, defaults: Any = NODEFAULT) -> Iterator[Item]:  # noqa: ANN401
-    for one in members(struct):
+    order = words.ORDER.get(key, ())
+    for one in sorted(members(struct), key=lambda one: (*order, one.encode_name).index(one.encode_name)):
         default = defaults.get(one.encode_name, NODEFAULT) if isinstance(defaults, dict) else default_of(one)
         yield item_of(
             given,

@@ -31,7 +31,10 @@ LONGEST = 200
 SECOND = timedelta(seconds=1)
 
 _WORDS = Options(
-    casing_type=CasingTypeEnum.Sentence, use_24hour_time_format=True, locale_code="en_US", day_of_week_start_index_zero=True
+    casing_type=CasingTypeEnum.Sentence,
+    use_24hour_time_format=True,
+    locale_code="en_US",
+    day_of_week_start_index_zero=True,
 )
 
 
@@ -119,5 +122,3 @@ def _candidates(given: Schedule, moment: datetime) -> Iterator[datetime]:
 def zones() -> list[str]:
     """The time zones that can be chosen."""
     return sorted(name for name in available_timezones() if "/" in name or name == "UTC")
-
-

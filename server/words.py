@@ -19,6 +19,9 @@ class Words(NamedTuple):
 LONG = {"notes": "long", "script.code": "code", "source.query": "code"}
 """Texts that take more than a line."""
 
+ORDER = {"mapping[]": ("from", "to", "with")}
+"""Where a form asks in another order than a definition has."""
+
 VALUES = {
     "=": "= equals",
     "!=": "≠ differs from",
@@ -54,7 +57,9 @@ VALUES = {
 
 _WORDS = {
     # --- general
-    "id": Words("Id", "Names the service in addresses and commands. It cannot be changed later.", "orders-to-warehouse"),
+    "id": Words(
+        "Id", "Names the service in addresses and commands. It cannot be changed later.", "orders-to-warehouse"
+    ),
     "name": Words("Name", "What people call it.", "Orders to warehouse"),
     "active": Words("Active", "An inactive service runs neither by hand nor on its schedule."),
     "notes": Words("Notes", "For those who look after it: where it comes from, whom to ask."),
@@ -73,8 +78,12 @@ _WORDS = {
     "destination(sftp)": Words("SFTP server", "Files on a server, over SSH."),
     "destination(file)": Words("File", "A file below SYNCTAIL_FILES on the machine of the worker."),
     "source.url": Words("Address", "Where the list of records is.", "https://api.example.com/orders"),
-    "source(sql).url": Words("Address of the database", "As SQLAlchemy takes it.", "postgresql+psycopg://reader@host/shop"),
-    "source.records": Words("Records in", "The member of the answer that holds the list. Empty: the answer is the list.", "orders"),
+    "source(sql).url": Words(
+        "Address of the database", "As SQLAlchemy takes it.", "postgresql+psycopg://reader@host/shop"
+    ),
+    "source.records": Words(
+        "Records in", "The member of the answer that holds the list. Empty: the answer is the list.", "orders"
+    ),
     "source.key": Words("Key", "The member that names a record: by it a record is known when it comes again.", "id"),
     "source.paging": Words("Paging"),
     "source.paging.style": Words("Style", "How the next page is found."),
@@ -82,13 +91,19 @@ _WORDS = {
     "source.paging.size": Words("Page size", "Records on a page. Empty: the page size of the options.", "100"),
     "source.paging.size_param": Words("Size parameter", "The query parameter that carries the page's size.", "limit"),
     "source.paging.next": Words("Next page", "JMESPath to the next cursor or address in the answer.", "meta.next"),
-    "source.paging.total": Words("Total", "JMESPath to the number of all records, so that progress can be shown.", "meta.total"),
+    "source.paging.total": Words(
+        "Total", "JMESPath to the number of all records, so that progress can be shown.", "meta.total"
+    ),
     "source.paging.first": Words("First page", "The number of the first page.", "1"),
-    "source.query": Words("Query", "SQL in place of a table, with :name for each parameter.", "SELECT * FROM orders WHERE shop = :shop"),
+    "source.query": Words(
+        "Query", "SQL in place of a table, with :name for each parameter.", "SELECT * FROM orders WHERE shop = :shop"
+    ),
     "source.params": Words("Parameters", "A line for each parameter of the query.", "shop = 7"),
     "source.after": Words("Afterwards", "What becomes of the files when the sync has completed."),
     "source.move_to": Words("Move to", "A folder, next to each file.", "done"),
-    "source.path": Words("Path", "May hold * and ?; the files are read in the order of their names.", "in/orders-*.csv"),
+    "source.path": Words(
+        "Path", "May hold * and ?; the files are read in the order of their names.", "in/orders-*.csv"
+    ),
     "source.table": Words("Table", "Leave it empty where there is a query.", "orders"),
     "source.format": Words("Format", "How the records stand in the file. Empty: as its name ends."),
     "destination.records": Words("Records in", "The member, or the outermost element, that holds the list.", "orders"),
@@ -101,21 +116,29 @@ _WORDS = {
     "destination.table": Words("Table", "A table that exists. Members without a column are left out.", "orders"),
     "destination.key": Words("Key", "The column by which a row is known.", "id"),
     "destination.mode": Words("Mode", "What becomes of what is there already."),
-    "destination.path": Words("Path", "Where the file is written; {time} in it is the time of the sync.", "out/orders.ndjson"),
+    "destination.path": Words(
+        "Path", "Where the file is written; {time} in it is the time of the sync.", "out/orders.ndjson"
+    ),
     "destination.format": Words("Format", "How the records are written."),
     # --- who may
-    "*.auth": Words("Access", "How Synctail shows who it is. A secret is named here, and never written: the worker reads it."),
+    "*.auth": Words(
+        "Access", "How Synctail shows who it is. A secret is named here, and never written: the worker reads it."
+    ),
     "*.auth.kind": Words("Kind of access"),
     "*.auth(bearer)": Words("Bearer token"),
     "*.auth(basic)": Words("User and password"),
     "*.auth(header)": Words("A header"),
-    "*.auth.token": Words("Secret with the token", "The worker reads it from SYNCTAIL_SECRET_ and this name.", "SHOP_TOKEN"),
-    "*.auth.user": Words("User"  , "The name to sign in with.", "reader"),
+    "*.auth.token": Words(
+        "Secret with the token", "The worker reads it from SYNCTAIL_SECRET_ and this name.", "SHOP_TOKEN"
+    ),
+    "*.auth.user": Words("User", "The name to sign in with.", "reader"),
     "*.auth.password": Words(
         "Secret with the password", "The worker reads it from SYNCTAIL_SECRET_ and this name.", "SHOP_PASSWORD"
     ),
     "*.auth.name": Words("Header", "The header's name.", "X-Api-Key"),
-    "*.auth.value": Words("Secret with the value", "The worker reads it from SYNCTAIL_SECRET_ and this name.", "SHOP_KEY"),
+    "*.auth.value": Words(
+        "Secret with the value", "The worker reads it from SYNCTAIL_SECRET_ and this name.", "SHOP_KEY"
+    ),
     # --- what happens to records
     "filters": Words("Filters", "A sync takes the records that pass all of these."),
     "filters[].field": Words("Field", "JMESPath: a member's name, or a path such as customer.country.", "updated_at"),
@@ -125,7 +148,9 @@ _WORDS = {
     ),
     "script": Words("Script"),
     "script.code": Words(
-        "Code", "Python: handle(records, log) returns the records to go on with.", "def handle(records, log):\n    return records"
+        "Code",
+        "Python: handle(records, log) returns the records to go on with.",
+        "def handle(records, log):\n    return records",
     ),
     "script.language": Words("Language", "What the script is written in."),
     "script.timeout_s": Words("Time limit", "Seconds for each page of records.", "30"),
@@ -139,7 +164,9 @@ _WORDS = {
     # --- when and how
     "trigger": Words("Schedule"),
     "trigger.schedule": Words(
-        "Cron expression", "Minute, hour, day of the month, month, day of the week. Empty: only when asked.", "*/15 * * * *"
+        "Cron expression",
+        "Minute, hour, day of the month, month, day of the week. Empty: only when asked.",
+        "*/15 * * * *",
     ),
     "trigger.timezone": Words("Time zone", "In which the expression is read.", "Europe/London"),
     "store": Words("Store payloads", "Files that a sync keeps, linked in its log, for as long as the log is kept."),
@@ -151,14 +178,18 @@ _WORDS = {
     "options.max_attempts": Words("Attempts", "How often a request is tried before it counts as failed.", "4"),
     "options.overlap": Words("Overlap", "A sync may start while another one of this service runs."),
     "options.concurrency": Words("Syncs at once", "How many may run at the same time where they may overlap.", "4"),
-    "options.max_failed": Words("Failures allowed", "The sync ends as failed when more records failed. Empty: no limit.", "50"),
+    "options.max_failed": Words(
+        "Failures allowed", "The sync ends as failed when more records failed. Empty: no limit.", "50"
+    ),
     "options.timeout_s": Words("Time limit", "Seconds for a whole sync.", "3600"),
     "options.unseen_only": Words("Only what is new", "Skip a record that is as it was when an earlier sync pushed it."),
     # --- names that connectors share
     "*.host": Words("Host", "The server's name or address.", "sftp.example.com"),
     "*.port": Words("Port", "The port it listens on.", "22"),
     "*.user": Words("User", "The name to sign in with.", "reader"),
-    "*.password": Words("Secret with the password", "The worker reads it from SYNCTAIL_SECRET_ and this name.", "SHOP_PASSWORD"),
+    "*.password": Words(
+        "Secret with the password", "The worker reads it from SYNCTAIL_SECRET_ and this name.", "SHOP_PASSWORD"
+    ),
     "*.table": Words("Table", "A table that exists.", "orders"),
     "*.query": Words("Query", "SQL, in place of a table.", "SELECT * FROM orders"),
     "*.path": Words("Path", "Where the files are.", "out/*.csv"),
@@ -169,8 +200,12 @@ _WORDS = {
     "*.element": Words("Element", "Of XML: the element of a record.", "record"),
     "*.encoding": Words("Encoding", "How the file's text is encoded.", "utf-8"),
     "*.delimiter": Words("Delimiter", "Of CSV: what stands between fields.", ","),
-    "*.columns": Words("Columns", "Of CSV: the fields in their order, a line for each. Empty: the first line names them.", "id\ntotal"),
-    "*.private_key": Words("Secret with the private key", "The worker reads it from SYNCTAIL_SECRET_ and this name.", "SFTP_KEY"),
+    "*.columns": Words(
+        "Columns", "Of CSV: the fields in their order, a line for each. Empty: the first line names them.", "id\ntotal"
+    ),
+    "*.private_key": Words(
+        "Secret with the private key", "The worker reads it from SYNCTAIL_SECRET_ and this name.", "SFTP_KEY"
+    ),
     "*.passphrase": Words("Secret with the passphrase", "Of the private key, where it has one.", "SFTP_PASSPHRASE"),
     "*.host_key": Words("Host key", "What the server must show: ssh-ed25519 AAAA… or SHA256:…", "SHA256:…"),
     "*.mode": Words("Mode", "What becomes of what is there already."),
