@@ -81,7 +81,7 @@ def export(context: click.Context, names: tuple[str, ...], output: str | None) -
     elif sys.stdout.isatty():
         say(safe_lines(text).rstrip("\n"))
     else:
-        click.get_binary_stream("stdout").write(text.encode())
+        sys.stdout.buffer.write(text.encode())
 
 
 @services.command()
@@ -91,7 +91,7 @@ def export(context: click.Context, names: tuple[str, ...], output: str | None) -
 def apply(context: click.Context, file: str, *, dry_run: bool) -> None:
     """Create or replace what FILE (- for the input) says: one service, or several under [[service]]. All or nothing."""
     try:
-        body = click.get_binary_stream("stdin").read() if file == "-" else Path(file).read_bytes()
+        body = sys.stdin.buffer.read() if file == "-" else Path(file).read_bytes()
     except OSError as error:
         raise Trouble(f"{safe(file)} cannot be read: {error.strerror}") from None
     answer = client(context).request(
@@ -134,15 +134,12 @@ def check(context: click.Context, service: str) -> None:
     """Check whether a worker reaches the source and the destination of SERVICE. Exits with 1 where it does not."""
     connected = client(context)
     path = f"/api/services/{part(service)}/check"
-    before = (connected.get(path) or {}).get("checked_at")
-    connected.post(path)
+    asked_at = connected.post(path)["asked_at"]
     until = time.monotonic() + CHECK_WITHIN_S
-    found = connected.get(path)
-    while not found or found.get("checked_at") in (None, before):
+    while (found := connected.get(path)).get("asked_at") is None or found["asked_at"] < asked_at:
         if time.monotonic() > until:
             raise Trouble("No worker has done the check within a minute. Is one running? 'synctail doctor' tells more.")
         time.sleep(CHECK_EVERY_S)
-        found = connected.get(path)
     fine = True
     for side in ("source", "destination"):
         state, reason = found[side]["state"], found[side].get("reason") or ""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -186,7 +187,7 @@ def payloads(context: click.Context, sync: str, number: int | None, output: str 
         if not output:
             raise Trouble("Name a file with -o FILE, or - for the output.")
         if output == "-":
-            out = click.get_binary_stream("stdout")
+            out = sys.stdout.buffer
             if out.isatty():
                 raise Trouble("What is stored may hold anything; it is not written to a terminal. Use -o FILE.")
             for piece in answer.iter_bytes():

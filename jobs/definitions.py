@@ -11,11 +11,11 @@ from msgspec import Struct
 
 from jobs import endpoints, filters, mapping, script
 from jobs.records import InboundSource, Run, Service
+from jobs import filters, mapping, script
+from jobs.records import Filter, InboundSource, MappedField, Run, ScriptText, Service
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
-
-    from jobs.records import Filter
 
 
 RESERVED_IDS = ("import", "new")
@@ -39,12 +39,34 @@ def read_service(given: object) -> Service:
     """A service from what JSON or TOML said. Raises `DefinitionFaulty` with all that is wrong."""
     found = shape_faults(given, Service)
     if found:
-        raise DefinitionFaulty(found)
+        raise DefinitionFaulty([*found, *_part_faults(given, found)])
     service = msgspec.convert(given, Service)
     found = list(_meaning_faults(service))
     if found:
         raise DefinitionFaulty(found)
     return service
+
+
+def _part_faults(given: object, found: list[Fault]) -> Iterator[Fault]:
+    """What the parts say that are well formed, while others are not: nobody should have to come back for those."""
+    if not isinstance(given, dict):
+        return
+    fine = {
+        name: msgspec.convert(given.get(name, default), wanted)
+        for name, wanted, default in (
+            ("filters", list[Filter], []),
+            ("script", ScriptText | None, None),
+            ("mapping", list[MappedField], []),
+            ("lookups", dict[str, dict[str, Any]], {}),
+        )
+        if not any(fault.path.startswith(name) for fault in found)
+    }
+    yield from _filter_faults(fine.get("filters", []))
+    if fine.get("script") and (problem := script.check(fine["script"].code)):
+        yield Fault("script.code", problem)
+    if "lookups" in fine:
+        for path, says in mapping.faults(fine.get("mapping", []), fine["lookups"]):
+            yield Fault(f"mapping{path}", says)
 
 
 def read_run(given: object) -> Run:

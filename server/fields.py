@@ -330,11 +330,12 @@ def _read(text: str, form: str, wanted: Any, *, required: bool) -> Any:  # noqa:
 
 def _number(text: str, wanted: Any) -> int | float:  # noqa: ANN401
     whole = float not in bare(wanted)[0]
-    plain = text.replace(",", "").replace("_", "")
-    if re.fullmatch(r"[+-]?[0-9]{1,18}", plain):
-        return int(plain)
-    if not whole and re.fullmatch(r"[+-]?[0-9]{0,12}\.[0-9]{1,12}", plain):
-        return float(plain)
+    if re.fullmatch(r"[+-]?[0-9]{1,18}", text):
+        return int(text)
+    if not whole and re.fullmatch(
+        r"[+-]?([0-9]{1,18}\.?[0-9]{0,18}|\.[0-9]{1,18})(e[+-]?[0-9]{1,2})?", text, re.IGNORECASE
+    ):
+        return float(text)
     raise TypedFault(f"takes a {'whole ' if whole else ''}number, got {text[:40]!r}")
 
 
@@ -435,7 +436,10 @@ def _group(given: Typed, wanted: Any, kinds: dict[str, type[Struct]], path: str,
     _, optional = bare(wanted)
     defaults = default if isinstance(default, dict) else NODEFAULT
     if "" in kinds:
-        return Group(path, said.label, said.help, None, tuple(_items(given, kinds[""], path, key, defaults)))
+        items = tuple(_items(given, kinds[""], path, key, defaults))
+        if optional:  # nothing in it is needed as long as nothing is typed
+            items = tuple(replace(one, required=False) if isinstance(one, Input) else one for one in items)
+        return Group(path, said.label, said.help, None, items)
     name = join(path, "kind")
     fallback = "" if optional else next(iter(kinds))
     if defaults is not NODEFAULT:

@@ -38,8 +38,8 @@ VALUES = {
     "false": "No",
     "link": "Follow the Link header",
     "none": "One answer holds everything",
-    "upsert": "Insert, or replace the row with the same key",
-    "insert": "Insert only, and refuse a second row with the same key",
+    "upsert": "Insert or replace",
+    "insert": "Insert only",
     "replace": "Replace the file",
     "append": "Add to the file",
     "ndjson": "NDJSON, a JSON object per line",
@@ -116,6 +116,9 @@ _WORDS = {
     "destination.table": Words("Table", "A table that exists. Members without a column are left out.", "orders"),
     "destination.key": Words("Key", "The column by which a row is known.", "id"),
     "destination.mode": Words("Mode", "What becomes of what is there already."),
+    "destination(sql).mode": Words(
+        "Mode", "Of a row whose key is there already: it is replaced, or the new one refused."
+    ),
     "destination.path": Words(
         "Path", "Where the file is written; {time} in it is the time of the sync.", "out/orders.ndjson"
     ),
