@@ -178,7 +178,9 @@ def _struct_faults(given: object, wanted: type[Struct], path: str) -> Iterator[F
             yield Fault(f"{inside}{name}", "is missing")
     if not found:  # what only the whole can say, as of a schedule that never comes
         known = {name: value for name, value in given.items() if name in {*fields, tag}}
-        yield from _leaf_faults(known, wanted, path)
+        for fault in _leaf_faults(known, wanted, path):
+            name, colon, says = fault.says.partition(": ")
+            yield Fault(f"{inside}{name}", says) if colon and name in fields else fault
 
 
 def _unknown(name: str, names: list[str]) -> str:
