@@ -25,6 +25,8 @@ ID_LENGTH = 12
 LONGEST_NAME = 60
 MOST = 10_000
 """Tokens that are looked at. Whoever has more has a leak elsewhere."""
+_NAME = re.compile(rf"[^/]{{1,{LONGEST_NAME}}}")
+_ID = re.compile(rf"[0-9a-f]{{{ID_LENGTH}}}")
 ROLES = [role.name.lower() for role in auth.Role]
 
 
@@ -132,8 +134,10 @@ def _wanted(body: bytes) -> tuple[str, str, timedelta | None]:
         ) from None
     faults = []
     name = given.name.strip()
-    if not 1 <= len(name) <= LONGEST_NAME or not name.isprintable() or re.fullmatch(rf"[0-9a-f]{{{ID_LENGTH}}}", name):
-        faults.append({"path": "name", "says": f"takes 1 to {LONGEST_NAME} printable characters, got {name[:80]!r}"})
+    # Neither what looks like an id, nor what cannot stand in an address.
+    if not _NAME.fullmatch(name) or not name.isprintable() or _ID.fullmatch(name):
+        says = f"takes 1 to {LONGEST_NAME} printable characters without a slash, got {name[:80]!r}"
+        faults.append({"path": "name", "says": says})
     if given.role not in ROLES:
         faults.append({"path": "role", "says": f"takes one of {', '.join(ROLES)}, got {given.role[:40]!r}"})
     lasts = None
