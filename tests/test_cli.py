@@ -263,19 +263,20 @@ def test_where_no_websocket_can_be_had_it_is_polled(web: httpx2.Client, logs: Lo
 
 def test_a_token_that_is_revoked_ends_it_with_a_sentence(web: httpx2.Client, logs: Logs, client: redis.Redis) -> None:
     client.hset(keys.token(token_hash("st_short-lived")), mapping={"name": "x", "role": "viewer"})
-    sync_id = logs.start()
-    with logs.writing(sync_id) as story:
-        story.info("one")
-        story.flush()
-        connected = Client(Target(str(web.base_url), "st_short-lived", "the test"))
-        frames = Follower(connected, sync_id).frames()
-        while next(frames)["type"] != "lines":
-            pass
-        client.delete(keys.token(token_hash("st_short-lived")))
-        with pytest.raises(Trouble, match="closed the log"):
-            for _ in frames:
-                pass
-        connected.close()
+    sync_id = logs.written(2)
+
+    class Revoked(Client):
+        """Is taken away its token as soon as it has found the sync."""
+
+        def get(self, path: str, **params: Any) -> Any:
+            found = super().get(path, **params)
+            client.delete(keys.token(token_hash("st_short-lived")))
+            return found
+
+    connected = Revoked(Target(str(web.base_url), "st_short-lived", "the test"))
+    with pytest.raises(Trouble, match="closed the log"):
+        list(Follower(connected, sync_id).frames())
+    connected.close()
 
 
 # --- tokens, the doctor, and what is refused --------------------------------------------------------------------------
