@@ -1,4 +1,4 @@
-"""One server, one token. What the API refuses becomes one sentence, and every fault of a definition a line of its own."""
+"""One server, one token. What the API refuses becomes one sentence, and each fault of a definition a line."""
 
 from __future__ import annotations
 
@@ -6,7 +6,6 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
 
-import click
 import httpx2
 
 from cli import settings
@@ -14,6 +13,8 @@ from cli.show import Trouble, Unreachable, safe
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+
+    import click
 
     from cli.settings import Target
 

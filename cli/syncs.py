@@ -74,7 +74,10 @@ def _stored(text: str) -> dict[str, bool]:
 @click.option("--ndjson", is_flag=True, help="A JSON object for each line.")
 @click.pass_context
 def tail(context: click.Context, sync: str, after: int, *, ndjson: bool) -> None:
-    """Show the log of SYNC until it ends. Exits with 0 completed, 1 failed, 3 completed with errors, 4 stopped."""
+    """Show the log of SYNC until it ends.
+
+    Exits with 0 completed, 1 failed, 3 completed with errors, 4 stopped.
+    """
     connected = client(context)
     _follow(connected, connected.sync_id(sync), after, ndjson=ndjson)
 
@@ -88,9 +91,7 @@ def _follow(connected: Client, sync_id: str, after: int, *, ndjson: bool) -> Non
             case "gap":
                 note(f"… lines {frame['first']} to {frame['last']} no longer exist: {safe(frame['why'])}")
             case "rewind":
-                note(
-                    f"… what came after line {frame['last']} is not in this log, which goes on here: {safe(frame['why'])}"
-                )
+                note(f"… what came after line {frame['last']} is not in this log: {safe(frame['why'])}")
             case "end":
                 summary = frame["summary"]
                 note(_ending(summary))

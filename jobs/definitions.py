@@ -51,21 +51,20 @@ def _part_faults(given: object, found: list[Fault]) -> Iterator[Fault]:
     """What the parts say that are well formed, while others are not: nobody should have to come back for those."""
     if not isinstance(given, dict):
         return
-    fine = {
-        name: msgspec.convert(given.get(name, default), wanted)
-        for name, wanted, default in (
-            ("filters", list[Filter], []),
-            ("script", ScriptText | None, None),
-            ("mapping", list[MappedField], []),
-            ("lookups", dict[str, dict[str, Any]], {}),
-        )
-        if not any(fault.path.startswith(name) for fault in found)
-    }
-    yield from _filter_faults(fine.get("filters", []))
-    if fine.get("script") and (problem := script.check(fine["script"].code)):
+    broken = tuple(fault.path for fault in found)
+
+    def part(name: str, wanted: Any, otherwise: Any) -> Any:  # noqa: ANN401 - a type, and what stands for it
+        if any(path.startswith(name) for path in broken):
+            return otherwise
+        return msgspec.convert(given.get(name, otherwise), wanted)
+
+    yield from _filter_faults(part("filters", list[Filter], []))
+    text = part("script", ScriptText | None, None)
+    if text and (problem := script.check(text.code)):
         yield Fault("script.code", problem)
-    if "lookups" in fine:
-        for path, says in mapping.faults(fine.get("mapping", []), fine["lookups"]):
+    if not any(path.startswith("lookups") for path in broken):
+        tables = part("lookups", dict[str, dict[str, Any]], {})
+        for path, says in mapping.faults(part("mapping", list[MappedField], []), tables):
             yield Fault(f"mapping{path}", says)
 
 

@@ -1,8 +1,8 @@
 """Services as TOML, out and in again as the same. Pure.
 
-One service stands at the top of its file, several are `[[service]]`. What has its default is left out, and the functions
-of a mapping are written as people type them: `with = "trim | lower"`. TOML has no null; what it cannot say is written as
-JSON in a table of its own, `{ json = "null" }`.
+One service stands at the top of its file, several are `[[service]]`. What has its default is left out, and the
+functions of a mapping are written as people type them: `with = "trim | lower"`. TOML has no null; what it cannot say is
+written as JSON in a table of its own, `{ json = "null" }`.
 """
 
 from __future__ import annotations

@@ -1,5 +1,5 @@
-"""The state of a service's connections, as a page of its own; the page of a service shows the same part (`_check.html`), which
-static/check.js keeps up from here."""
+"""The state of a service's connections, as a page of its own. The page of a service shows the same part, `_check.html`,
+which static/check.js keeps up from here."""
 
 from __future__ import annotations
 
@@ -13,11 +13,11 @@ from starlette.routing import Route
 from server import auth
 
 if TYPE_CHECKING:
+    from jobs.check_requests import CheckRequests
     from starlette.requests import Request
     from starlette.responses import Response
     from starlette.routing import BaseRoute
 
-    from jobs.check_requests import CheckRequests
     from server.forms import Render
     from server.store import Store
 

@@ -8,7 +8,6 @@ typed is a flat table of texts, and stays as it was typed until the definition i
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from types import NoneType, UnionType
 from typing import TYPE_CHECKING, Annotated, Any, Literal, Union, get_args, get_origin
@@ -23,7 +22,7 @@ from jobs.typed import TypedFault
 from server import words
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Iterator, Mapping, Sequence
 
 Typed = dict[str, str]
 """The name of an input, and what stands in it."""
@@ -197,7 +196,7 @@ def _type(value: Any, wanted: Any, path: str, found: Typed) -> None:  # noqa: AN
         found[path] = _text(value, shape(wanted, path))
 
 
-def _text(value: Any, form: str) -> str:  # noqa: ANN401
+def _text(value: Any, form: str) -> str:  # noqa: ANN401, PLR0911 - a line for each form
     match form:
         case "check":
             return "on" if value else "off"
@@ -249,7 +248,7 @@ def _made(given: Typed, wanted: Any, path: str, faults: list[Fault], *, required
 
 def _made_struct(
     given: Typed,
-    wanted: Any,
+    wanted: Any,  # noqa: ANN401
     kinds: dict[str, type[Struct]],
     path: str,
     faults: list[Fault],
@@ -296,22 +295,24 @@ def _tables(rows: list[Any], path: str, faults: list[Fault]) -> dict[str, Any]:
     return tables
 
 
-def _read(text: str, form: str, wanted: Any, *, required: bool) -> Any:  # noqa: ANN401, PLR0911
+def _read(text: str, form: str, wanted: Any, *, required: bool) -> Any:  # noqa: ANN401
     """Raises `TypedFault`."""
     _, optional = bare(wanted)
-    match form:
-        case "check":
-            return text == "on"
-        case "steps":
-            return text_forms.steps_of(text)
-        case "value":
-            return text_forms.value_of(text)
-        case "table" if text.strip() or not optional:
-            return text_forms.table_of(text)
-    if not text.strip():
-        if optional:
-            return None
-        return UNSET if required or form in ("number", "secret", "choice", "lines", "json") else text
+    if form == "check":
+        return text == "on"
+    if form in _OF_ANY_TEXT and (text.strip() or not optional):
+        return _OF_ANY_TEXT[form](text)
+    if text.strip():
+        return _read_typed(text, form, wanted)
+    if optional:
+        return None
+    return UNSET if required or form in ("number", "secret", "choice", "lines", "json") else text
+
+
+_OF_ANY_TEXT = {"steps": text_forms.steps_of, "value": text_forms.value_of, "table": text_forms.table_of}
+
+
+def _read_typed(text: str, form: str, wanted: Any) -> Any:  # noqa: ANN401, PLR0911 - a line for each form
     match form:
         case "number":
             return _number(text.strip(), wanted)
@@ -393,7 +394,13 @@ def _is_blank(given: Typed, row: type[Struct], path: str) -> bool:
 
 
 def item_of(
-    given: Typed, wanted: Any, path: str, *, key: str | None = None, required: bool = False, default: Any = NODEFAULT
+    given: Typed,
+    wanted: Any,  # noqa: ANN401
+    path: str,
+    *,
+    key: str | None = None,
+    required: bool = False,
+    default: Any = NODEFAULT,  # noqa: ANN401
 ) -> Item:
     """What is shown for a member. `key` is its path with the kinds that lead to it, `source(http).url`: its words are
     found by it."""
@@ -470,7 +477,7 @@ def _choices(wanted: Any, key: str, form: str) -> tuple[tuple[str, str], ...]:  
     [member], optional = bare(wanted)
     values = ["true", "false"] if member is bool else [str(one) for one in get_args(member)]
     named = [(one, words.VALUES.get(f"{key}={one}", words.VALUES.get(one, one))) for one in values]
-    return tuple([("", "–"), *named] if optional else named)
+    return tuple([("", "not set"), *named] if optional else named)
 
 
 def _paths(items: Sequence[Item]) -> Iterator[str]:

@@ -1,5 +1,5 @@
-"""The pages on which services are made, changed, run otherwise and removed. They work without JavaScript: adding a row or
-changing a kind is a submit button, answered with the same form and all that was typed."""
+"""The pages on which services are made, changed, run otherwise and removed. They work without JavaScript: adding a row
+or changing a kind is a submit button, answered with the same form and all that was typed."""
 
 from __future__ import annotations
 
@@ -127,7 +127,7 @@ class Forms:
         return RedirectResponse(f"/services/{service.id}", 303)
 
     async def _other(self, request: Request, sheet: Sheet, typed: Typed, do: str) -> Response:
-        """Anything but saving: the form once more, with a row more or less, another kind, or a record that was tried."""
+        """Anything but saving: the form once more, with a row more or less, another kind, or a record tried."""
         typed = _with_rows(fields.tidied(typed, Service, drop_blank=False), do)
         tried = None
         if do == "try":

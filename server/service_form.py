@@ -1,5 +1,5 @@
-"""The form of a service: its sections in the order a record meets them, what stands in them, and each fault at its place.
-Pure; `server.fields` does the work, `server.forms` has the routes."""
+"""The form of a service: its sections in the order a record meets them, what stands in them, and each fault at its
+place. Pure; `server.fields` does the work, `server.forms` has the routes."""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
 """How the members of a definition are called in forms, and the sentence that helps with each.
 
-Found by a member's path with the kinds that lead to it, `source(http).url`; else without the kinds, `source.url`; else by
-its name alone, `*.url`. A test fails for a member that none of them finds; until then it is called by its own name.
+Found by a member's path with the kinds that lead to it, `source(http).url`; else without the kinds, `source.url`; else
+by its name alone, `*.url`. A test fails for a member that none of them finds; until then it is called by its own name.
 """
 
 from __future__ import annotations

@@ -7,18 +7,20 @@ const EVERY = 700; // milliseconds
 const PATIENCE = 60_000;
 const WITHIN = 15_000;
 
-const place = () => document.querySelector("[data-check]");
+const place = () => /** @type {HTMLElement | null} */ (document.querySelector("[data-check]"));
 let until = 0;
 
+/** @param {Document} page */
 function swap(page) {
-  const fresh = page.querySelector("[data-check]");
-  if (!fresh || !place()) return;
-  const focused = place().contains(document.activeElement);
-  place().replaceWith(document.importNode(fresh, true));
-  if (focused) place().querySelector("button")?.focus();
+  const [old, fresh] = [place(), page.querySelector("[data-check]")];
+  if (!fresh || !old) return;
+  const focused = old.contains(document.activeElement);
+  old.replaceWith(document.importNode(fresh, true));
+  if (focused) place()?.querySelector("button")?.focus();
   tellTimes();
 }
 
+/** @param {string} address @param {RequestInit} [how] */
 async function load(address, how = {}) {
   const response = await fetch(address, {
     headers: { Accept: "text/html" },
@@ -30,16 +32,21 @@ async function load(address, how = {}) {
   swap(new DOMParser().parseFromString(await response.text(), "text/html"));
 }
 
+/** @param {string} text */
 function say(text) {
-  const note = place().querySelector("[role=status]");
+  const note = place()?.querySelector("[role=status]");
   if (note) note.textContent = text;
 }
 
 async function look() {
-  if (place()?.dataset.state !== "waits") return;
-  if (Date.now() > until) return say("No worker has done the check within a minute. Is one running?");
+  const here = place();
+  if (here?.dataset.state !== "waits") return;
+  if (Date.now() > until) {
+    say("No worker has done the check within a minute. Is one running?");
+    return;
+  }
   try {
-    await load(place().dataset.check);
+    await load(here.dataset.check ?? "");
   } catch {
     say("The server cannot be reached; trying again.");
   }
@@ -47,12 +54,13 @@ async function look() {
 }
 
 document.addEventListener("submit", async (event) => {
-  if (!event.target.matches?.("[data-check-now]")) return;
-  event.preventDefault();
   const form = event.target;
+  if (!(form instanceof HTMLFormElement) || !form.matches("[data-check-now]")) return;
+  event.preventDefault();
   say("Checking…");
+  const csrf = /** @type {HTMLInputElement} */ (form.elements.namedItem("csrf")).value;
   try {
-    await load(form.getAttribute("action"), { method: "POST", body: new URLSearchParams(new FormData(form)) });
+    await load(form.action, { method: "POST", body: new URLSearchParams({ csrf }) });
   } catch {
     form.submit();
     return;
@@ -61,8 +69,10 @@ document.addEventListener("submit", async (event) => {
   setTimeout(look, EVERY);
 });
 
-if (place()) {
+const first = place();
+if (first) {
   until = Date.now() + PATIENCE;
-  if (place().dataset.state === "unknown") load(place().dataset.check).catch(() => say("Their state cannot be had now."));
-  else void look();
+  if (first.dataset.state === "unknown") {
+    load(first.dataset.check ?? "").catch(() => say("Their state cannot be had now."));
+  } else void look();
 }

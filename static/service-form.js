@@ -2,30 +2,45 @@
 // record is tried as one types, functions are found and put in. It draws no inputs: what changes is asked of the server,
 // as the submit buttons would, and the parts of its answer are swapped in. What is typed elsewhere stays untouched.
 
-const form = document.querySelector("form.service-form");
+const found = /** @type {HTMLFormElement | null} */ (document.querySelector("form.service-form"));
+// A service that cannot run has a page without a form: then there is nothing to do.
+const form = found ?? document.createElement("form");
 const PATIENCE = 15_000; // milliseconds
 const SCHEDULE_AFTER = 250;
 const TRY_AFTER = 700;
 
+/** @param {string} name @param {ParentNode} [root] */
 const part = (name, root = document) => root.querySelector(`[data-part="${CSS.escape(name)}"]`);
-const wait = (ms, act) => {
+/** @param {string} selector @param {ParentNode} [root] @returns {HTMLElement[]} */
+const all = (selector, root = document) => [...root.querySelectorAll(selector)].filter((one) => one instanceof HTMLElement);
+/** @param {string} name */
+const input = (name) => /** @type {HTMLInputElement | null} */ (form.elements.namedItem(name));
+
+/** @param {number} ms @param {() => unknown} act */
+function after(ms, act) {
   let timer = 0;
-  return (...given) => {
+  return () => {
     clearTimeout(timer);
-    timer = setTimeout(act, ms, ...given);
+    timer = setTimeout(act, ms);
   };
-};
+}
+
+/** @param {ParentNode} [root] */
+function reveal(root = document) {
+  for (const one of all(".with-script", root)) one.hidden = false;
+}
 
 document.body.classList.add("scripted");
-for (const one of document.querySelectorAll(".with-script")) one.hidden = false;
+reveal();
 
 // --- asking the server -------------------------------------------------------------------------------------------
 
-/** The page that the form would lead to with this button. */
+/** The page that the form would lead to with this button. @param {string} act */
 async function ask(act) {
-  const fields = new URLSearchParams(new FormData(form));
+  const fields = new URLSearchParams();
+  for (const [name, value] of new FormData(form)) if (typeof value === "string") fields.append(name, value);
   fields.set("do", act);
-  const response = await fetch(form.getAttribute("action"), {
+  const response = await fetch(form.getAttribute("action") ?? "", {
     method: "POST",
     body: fields,
     headers: { Accept: "text/html" },
@@ -36,15 +51,19 @@ async function ask(act) {
   return new DOMParser().parseFromString(await response.text(), "text/html");
 }
 
+/** @param {Document} page @param {string} name */
 function swap(page, name) {
   const [old, fresh] = [part(name), part(name, page)];
   if (!old || !fresh) return;
   const next = document.importNode(fresh, true);
-  for (const one of next.querySelectorAll(".with-script")) one.hidden = false;
+  reveal(next);
   old.replaceWith(next);
 }
 
-/** Do in place what a submit button does with a whole page; as a plain form where that fails. */
+/**
+ * Do in place what a submit button does with a whole page; as a plain form where that fails.
+ * @param {string} act @param {string} name @param {() => void} focus
+ */
 async function inPlace(act, name, focus) {
   try {
     swap(await ask(act), name);
@@ -53,9 +72,10 @@ async function inPlace(act, name, focus) {
     return;
   }
   changed();
-  focus?.();
+  focus();
 }
 
+/** @param {string} act */
 function submitPlainly(act) {
   const button = document.createElement("button");
   button.name = "do";
@@ -68,14 +88,18 @@ function submitPlainly(act) {
 
 // --- rows and kinds ----------------------------------------------------------------------------------------------
 
-form?.addEventListener("submit", (event) => {
-  const act = event.submitter?.value ?? "";
+/** @param {Element | null} element */
+const partOf = (element) => /** @type {HTMLElement | null} */ (element?.closest("[data-part]") ?? null)?.dataset.part ?? "";
+
+form.addEventListener("submit", (event) => {
+  const button = /** @type {HTMLButtonElement | null} */ (event.submitter);
+  const act = button?.value ?? "";
   const [verb, path, place] = act.split(":");
-  const here = event.submitter?.closest("[data-part]")?.dataset.part;
+  const here = partOf(button);
   if (act === "try") {
     event.preventDefault();
     void tryIt();
-  } else if (["add", "remove", "up", "down"].includes(verb) && here && !event.submitter.hidden) {
+  } else if (["add", "remove", "up", "down"].includes(verb) && here && !button?.hidden) {
     event.preventDefault();
     void inPlace(act, here, () => focusRow(verb, path, Number(place)));
   } else {
@@ -83,39 +107,46 @@ form?.addEventListener("submit", (event) => {
   }
 });
 
+/** @type {Record<string, number>} */
+const STEPS = { remove: 0, up: -1, down: 1 };
+
+/** Where one goes on after a row was added, removed or moved. @param {string} verb @param {string} path @param {number} place */
 function focusRow(verb, path, place) {
-  const rows = [...document.querySelectorAll(`[data-rows="${CSS.escape(path)}"] > li`)];
-  const add = document.querySelector(`button[value="${CSS.escape(`add:${path}`)}"]`);
-  if (verb === "add") rows.at(-1)?.querySelector("input:not([type=hidden]), select, textarea")?.focus();
-  else if (verb === "remove") (rows[Math.min(place, rows.length - 1)]?.querySelector(".away") ?? add)?.focus();
-  else {
-    const to = verb === "up" ? Math.max(0, place - 1) : Math.min(rows.length - 1, place + 1);
-    const same = rows[to]?.querySelector(`.${verb}`);
-    (same?.disabled ? rows[to].querySelector(".icon:enabled") : same)?.focus();
+  const rows = all(`[data-rows="${CSS.escape(path)}"] > li`);
+  const last = rows.length - 1;
+  let next = all(`button[value="${CSS.escape(`add:${path}`)}"]`)[0];
+  if (verb === "add") [next] = all("input:not([type=hidden]), select, textarea", rows[last]);
+  else if (last >= 0) {
+    const to = rows[Math.min(last, Math.max(0, place + STEPS[verb]))];
+    const same = all(verb === "remove" ? ".away" : `.${verb}:enabled`, to)[0];
+    next = same ?? all(".icon:enabled", to)[0];
   }
+  next?.focus();
 }
 
-form?.addEventListener("change", (event) => {
-  if (!event.target.matches("select[data-kind]")) return;
+form.addEventListener("change", (event) => {
+  if (!(event.target instanceof HTMLSelectElement) || !event.target.matches("[data-kind]")) return;
   const { id } = event.target;
-  void inPlace("show", event.target.closest("[data-part]").dataset.part, () => document.getElementById(id)?.focus());
+  void inPlace("show", partOf(event.target), () => document.getElementById(id)?.focus());
 });
 
 // --- a schedule, read back ---------------------------------------------------------------------------------------
 
-const due = document.querySelector("[data-due]");
+const due = /** @type {HTMLElement} */ (document.querySelector("[data-due]") ?? document.createElement("div"));
 let asked = 0;
 
+/** @param {[text: string, tag?: string][]} parts */
 function cell(...parts) {
   const made = document.createElement("td");
   for (const [text, tag] of parts) {
-    const one = tag ? document.createElement(tag) : document.createTextNode(text);
-    if (tag) one.textContent = text;
+    const one = document.createElement(tag ?? "span");
+    one.textContent = text;
     made.append(one);
   }
   return made;
 }
 
+/** @param {{ words: string, next: { local: string, utc: string }[] }} said */
 function showDue(said) {
   const words = document.createElement("p");
   words.className = "words";
@@ -142,6 +173,7 @@ function showDue(said) {
   due.dataset.state = "right";
 }
 
+/** @param {string} text @param {string} state */
 function sayDue(text, state) {
   const one = document.createElement("p");
   one.className = "none";
@@ -152,9 +184,12 @@ function sayDue(text, state) {
 
 async function readBack() {
   const mine = ++asked;
-  const schedule = form.elements.namedItem("trigger.schedule").value.trim();
-  const timezone = form.elements.namedItem("trigger.timezone").value.trim();
-  if (!schedule) return sayDue("It runs when somebody asks for it.", "none");
+  const schedule = input("trigger.schedule")?.value.trim() ?? "";
+  const timezone = input("trigger.timezone")?.value.trim() ?? "";
+  if (!schedule) {
+    sayDue("It runs when somebody asks for it.", "none");
+    return;
+  }
   try {
     const response = await fetch(`/api/schedule?${new URLSearchParams({ schedule, timezone })}`, {
       signal: AbortSignal.timeout(PATIENCE),
@@ -168,7 +203,7 @@ async function readBack() {
   }
 }
 
-const readBackSoon = wait(SCHEDULE_AFTER, readBack);
+const readBackSoon = after(SCHEDULE_AFTER, readBack);
 
 // --- trying a record ---------------------------------------------------------------------------------------------
 
@@ -184,42 +219,44 @@ async function tryIt() {
   }
 }
 
-const trySoon = wait(TRY_AFTER, () => {
-  if (document.getElementById("try-record")?.value.trim()) void tryIt();
+const trySoon = after(TRY_AFTER, () => {
+  if (input("try.record")?.value.trim()) void tryIt();
 });
 
 // --- functions ---------------------------------------------------------------------------------------------------
 
-let lastSteps = null;
+let lastSteps = "";
 
-document.addEventListener("focusin", (event) => {
-  if (event.target.matches?.('[data-shape="steps"]')) lastSteps = event.target.id;
+document.addEventListener("focusin", ({ target }) => {
+  if (target instanceof HTMLElement && target.matches('[data-shape="steps"]')) lastSteps = target.id;
 });
 
-document.addEventListener("input", (event) => {
-  if (event.target.id !== "find-function") return;
-  const wanted = event.target.value.trim().toLowerCase();
-  const all = [...document.querySelectorAll("[data-function]")];
-  for (const one of all) one.hidden = !one.textContent.toLowerCase().includes(wanted);
-  const found = all.filter((one) => !one.hidden).length;
-  document.getElementById("functions-found").textContent = wanted ? `${found} functions` : "";
+document.addEventListener("input", ({ target }) => {
+  if (!(target instanceof HTMLInputElement) || target.id !== "find-function") return;
+  const wanted = target.value.trim().toLowerCase();
+  const functions = all("[data-function]");
+  for (const one of functions) one.hidden = !(one.textContent ?? "").toLowerCase().includes(wanted);
+  const count = functions.filter((one) => !one.hidden).length;
+  const note = document.getElementById("functions-found");
+  if (note) note.textContent = wanted ? `${count} functions` : "";
 });
 
-document.addEventListener("click", (event) => {
-  const step = event.target.closest?.("[data-insert]")?.dataset.insert;
-  if (step === undefined) return;
-  const every = [...document.querySelectorAll('[data-shape="steps"]')];
-  const into = every.find((one) => one.id === lastSteps) ?? every.at(-1);
-  if (!into) return;
-  into.value = into.value.trim() ? `${into.value.trim().replace(/\|\s*$/, "").trimEnd()} | ${step}` : step;
+document.addEventListener("click", ({ target }) => {
+  const step = target instanceof Element ? target.closest("[data-insert]")?.getAttribute("data-insert") : null;
+  const every = [...form.elements].filter((one) => one instanceof HTMLInputElement && one.dataset.shape === "steps");
+  const into = /** @type {HTMLInputElement | undefined} */ (every.find((one) => one.id === lastSteps) ?? every.at(-1));
+  if (!step || !into) return;
+  const before = into.value.trim().replace(/\|\s*$/, "").trimEnd();
+  into.value = before ? `${before} | ${step}` : step;
   into.focus();
   into.dispatchEvent(new Event("input", { bubbles: true }));
 });
 
 // --- typing ------------------------------------------------------------------------------------------------------
 
+const REDONE = ["add", "remove", "up", "down", "show", "try", "look"];
 let saved = false;
-let touched = ["add", "remove", "up", "down", "show", "try", "look"].includes(form?.dataset.done?.split(":")[0]);
+let touched = REDONE.includes(form.dataset.done?.split(":")[0] ?? "");
 let ownId = false;
 
 function changed() {
@@ -230,23 +267,23 @@ function changed() {
 
 /** An id out of a name, as long as nobody has typed one. */
 function proposeId() {
-  const [name, id] = [form.elements.namedItem("name"), form.elements.namedItem("id")];
+  const [name, id] = [input("name"), input("id")];
   if (form.dataset.mode !== "new" || ownId || !name || !id) return;
   const plain = name.value.normalize("NFD").replace(/\p{M}/gu, "").toLowerCase();
-  id.value = plain.replace(/[^a-z0-9]+/g, "-").replace(/^-+|-+$/g, "").slice(0, 63).replace(/-+$/, "");
+  id.value = plain.replace(/[^a-z0-9]+/g, "-").replace(/^-+/, "").slice(0, 63).replace(/-+$/, "");
 }
 
-form?.addEventListener("input", (event) => {
-  const { name = "" } = event.target;
+form.addEventListener("input", ({ target }) => {
+  const name = target instanceof Element ? (target.getAttribute("name") ?? "") : "";
   if (!name) return;
   changed();
-  if (name === "id") ownId = event.target.value !== "";
+  if (name === "id") ownId = input("id")?.value !== "";
   if (name === "name") proposeId();
   if (name.startsWith("trigger.")) readBackSoon();
   if (/^(mapping|filters|lookups)\[|^try\.record$/.test(name)) trySoon();
 });
 
-form?.addEventListener("keydown", (event) => {
+form.addEventListener("keydown", (event) => {
   if ((event.ctrlKey || event.metaKey) && event.key === "s" && form.dataset.mode !== "run") {
     event.preventDefault();
     form.requestSubmit(form.querySelector('button[value="save"]'));
@@ -254,23 +291,22 @@ form?.addEventListener("keydown", (event) => {
 });
 
 addEventListener("beforeunload", (event) => {
-  if (touched && !saved && form?.dataset.mode !== "run") event.preventDefault();
+  if (touched && !saved && form.dataset.mode !== "run") event.preventDefault();
 });
 
 addEventListener("pageshow", () => {
   saved = false;
 });
 
-if (form) {
-  ownId = (form.elements.namedItem("id")?.value ?? "") !== "";
-  if (touched) changed();
+if (found) {
+  ownId = (input("id")?.value ?? "") !== "";
   document.getElementById("faults")?.focus();
-  if (form.querySelector("[aria-invalid]")) changed();
+  if (touched || form.querySelector("[aria-invalid]")) changed();
 }
 
 // --- where one is ------------------------------------------------------------------------------------------------
 
-const links = new Map([...document.querySelectorAll(".contents a")].map((one) => [one.hash.slice(1), one]));
+const links = new Map(all(".contents a").map((one) => [(one.getAttribute("href") ?? "").slice(1), one]));
 if (links.size) {
   const seen = new Set();
   const watch = new IntersectionObserver(

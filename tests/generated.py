@@ -1,5 +1,5 @@
-"""Services that Hypothesis makes from the types of `jobs.records`: of every kind, with every member, also of those that are
-added tomorrow. They are well formed; what they mean is not looked at."""
+"""Services that Hypothesis makes from the types of `jobs.records`: of every kind, with every member, also of those that
+are added tomorrow. They are well formed; what they mean is not looked at."""
 
 from __future__ import annotations
 
@@ -70,9 +70,9 @@ def _leaf(wanted: Any, texts: SearchStrategy[str], meta: Meta | None) -> SearchS
             )
         least, most = (meta.min_length or 0, meta.max_length or 20) if meta is not None else (0, 20)
         return texts.filter(lambda text: least <= len(text) <= most) if most >= 20 else st.sampled_from(",;|")
-    least = (meta.ge if meta.ge is not None else meta.gt) if meta is not None else None
-    most = (meta.le if meta.le is not None else meta.lt) if meta is not None else None
-    low, high = int(least or 0) + 1, int(most or 10_000)
+    lowest = (meta.ge if meta.ge is not None else meta.gt) if meta is not None else None
+    highest = (meta.le if meta.le is not None else meta.lt) if meta is not None else None
+    low, high = int(lowest or 0) + 1, int(highest or 10_000)
     return st.integers(low, high) if wanted is int else st.integers(low, high).map(float) | st.just(low + 0.5)
 
 
@@ -82,7 +82,8 @@ def _steps(texts: SearchStrategy[str]) -> SearchStrategy[list[Any]]:
 
 
 def _struct(wanted: type[Struct], texts: SearchStrategy[str]) -> SearchStrategy[dict[str, Any]]:
-    needed, others = {}, {}
+    needed: dict[str, SearchStrategy[Any]] = {}
+    others: dict[str, SearchStrategy[Any]] = {}
     tag = wanted.__struct_config__.tag_field
     if tag:
         needed[tag] = st.just(wanted.__struct_config__.tag)

@@ -1,14 +1,15 @@
-"""Making and running a service in a real browser: what happens in place, what is never lost, and what axe says of it."""
+"""Making and running a service in a real browser: what happens in place, what is never lost, what axe says of it."""
 
 from __future__ import annotations
 
 import re
 from typing import TYPE_CHECKING
 
+import msgspec
 from playwright.sync_api import expect
 
 from jobs import keys
-from jobs.records import Filter, Options, Run, decode_service
+from jobs.records import Filter, MappedField, Options, Run, decode_service
 from tests.browser import axe
 from tests.support import service, store
 
@@ -73,7 +74,7 @@ def test_a_service_is_made_in_place_and_tried_as_one_types(page: Page, client: r
     stored = client.hget(keys.SERVICES, "orders-more")
     assert isinstance(stored, bytes)
     made = decode_service("orders-more", stored)
-    assert [(one.from_, one.to, one.with_) for one in made.mapping] == [("customer.email", "email", [["trim"], ["lower"]])]
+    assert made.mapping == [MappedField(to="email", from_="customer.email", with_=[["trim"], ["lower"]])]
 
 
 def test_rows_move_and_go_by_the_keyboard_alone_on_a_small_screen(visits: Visits, client: redis.Redis) -> None:
@@ -95,4 +96,4 @@ def test_rows_move_and_go_by_the_keyboard_alone_on_a_small_screen(visits: Visits
     page.wait_for_url("**/syncs/*")
     run = client.get(keys.run(page.url.rpartition("/")[2]))
     assert isinstance(run, bytes)
-    assert Run(filters=[Filter("total", "=", 5)]) == __import__("msgspec").json.decode(run, type=Run)
+    assert Run(filters=[Filter("total", "=", 5)]) == msgspec.json.decode(run, type=Run)

@@ -35,7 +35,7 @@ def test_a_token_is_shown_once_and_works(web: httpx2.Client, client: redis.Redis
     assert (own.status_code, own.json()) == (200, made)
 
 
-def test_a_token_expires_by_itself(web: httpx2.Client, client: redis.Redis) -> None:
+def test_a_token_expires_by_itself(web: httpx2.Client) -> None:
     made = make(web, expires="1s")
     bearer = {"Authorization": f"Bearer {made['token']}"}
     assert web.get("/api/tokens/self", headers=bearer).status_code == 200
@@ -45,7 +45,7 @@ def test_a_token_expires_by_itself(web: httpx2.Client, client: redis.Redis) -> N
 
 
 @pytest.mark.parametrize("by", ["id", "name"])
-def test_a_token_is_removed_by_its_id_or_its_name(web: httpx2.Client, client: redis.Redis, by: str) -> None:
+def test_a_token_is_removed_by_its_id_or_its_name(web: httpx2.Client, by: str) -> None:
     made = make(web, name="a tökén % of ours")
     assert web.delete(f"/api/tokens/{quote(made[by])}").status_code == 204
     assert web.get("/api/tokens/self", headers={"Authorization": f"Bearer {made['token']}"}).status_code == 401
