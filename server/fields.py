@@ -418,10 +418,12 @@ def item_of(
         columns = tuple(_items({}, row, f"{path}[]", f"{key}[]"))
         return Rows(path, said.label, said.help, tuple(rows), columns)
     form = shape(wanted, path)
+    choices = _choices(wanted, key, form)
     value = given.get(path)
-    if value is None:
+    # Of a choice, what another kind has under the same name may be none of this one's.
+    if value is None or (choices and value not in dict(choices)):
         value = "" if default is NODEFAULT else _text(default, form)
-    return Input(path, form, said.label, said.help, said.example, value, required, _choices(wanted, key, form))
+    return Input(path, form, said.label, said.help, said.example, value, required, choices)
 
 
 def _items(given: Typed, struct: type[Struct], path: str, key: str, defaults: Any = NODEFAULT) -> Iterator[Item]:  # noqa: ANN401

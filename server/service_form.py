@@ -165,6 +165,7 @@ def plainly(says: str) -> str:
 
 
 _PLAIN = (
+    ("Invalid enum value ", "does not take "),
     ("Expected `int` >= ", "takes a whole number from "),
     ("Expected `int` <= ", "takes a whole number up to "),
     ("Expected `float` > ", "takes a number above "),
