@@ -10,8 +10,6 @@ import msgspec
 from msgspec import Struct
 
 from jobs import endpoints, filters, mapping, script
-from jobs.records import InboundSource, Run, Service
-from jobs import filters, mapping, script
 from jobs.records import Filter, InboundSource, MappedField, Run, ScriptText, Service
 
 if TYPE_CHECKING:
@@ -58,6 +56,11 @@ def _part_faults(given: object, found: list[Fault]) -> Iterator[Fault]:
             return otherwise
         return msgspec.convert(given.get(name, otherwise), wanted)
 
+    types = {field.name: field.type for field in msgspec.structs.fields(Service)}
+    for name, faults_of in (("source", endpoints.source_faults), ("destination", endpoints.destination_faults)):
+        end = part(name, types[name], None) if name in given else None
+        for member, says in faults_of(end) if end is not None else ():
+            yield Fault(f"{name}.{member}", says)
     yield from _filter_faults(part("filters", list[Filter], []))
     text = part("script", ScriptText | None, None)
     if text and (problem := script.check(text.code)):

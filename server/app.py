@@ -32,8 +32,9 @@ from server import errors, schedules
 from server.actions import Actions
 from server.api import Api
 from server.auth import Auth, AuthMiddleware
-from server.checks import Checks
 from server.bundles import Bundles
+from server.check_pages import CheckPages
+from server.checks import Checks
 from server.downloads import Downloads
 from server.forms import Forms
 from server.headers import SecurityHeaders
@@ -82,7 +83,7 @@ def create_app(settings: ServerSettings) -> Starlette:
     hub = Hub(store)
     blocking = connect(settings.jobs.redis_url)
     actions = Actions(store, Requests(settings.jobs, blocking), Services(blocking))
-    bundles = Bundles(store, actions)
+    bundles, checks = Bundles(store, actions), CheckRequests(blocking)
     trials = Trials()
     pages = Pages(store, actions, auth, _templates(), retention=settings.jobs.retention)
 
@@ -107,6 +108,7 @@ def create_app(settings: ServerSettings) -> Starlette:
     app = _App(
         routes=[
             *Forms(store, actions, bundles, trials, pages.render).routes(),
+            *CheckPages(store, checks, pages.render).routes(),
             *pages.routes(),
             *bundles.routes(),
             *trials.routes(),
@@ -114,7 +116,7 @@ def create_app(settings: ServerSettings) -> Starlette:
             *schedules.routes(),
             *Api(store, actions).routes(),
             *Inbound(store, actions).routes(),
-            *Checks(store, CheckRequests(blocking)).routes(),
+            *Checks(store, checks).routes(),
             *Downloads(store, hub, auth).routes(),
             *Payloads(store).routes(),
             *Live(hub, auth).routes(),

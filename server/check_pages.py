@@ -13,11 +13,11 @@ from starlette.routing import Route
 from server import auth
 
 if TYPE_CHECKING:
-    from jobs.check_requests import CheckRequests
     from starlette.requests import Request
     from starlette.responses import Response
     from starlette.routing import BaseRoute
 
+    from jobs.check_requests import CheckRequests
     from server.forms import Render
     from server.store import Store
 

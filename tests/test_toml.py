@@ -168,7 +168,7 @@ def test_functions_are_read_as_they_were_written(steps: list[list[Any]]) -> None
 
 
 def test_functions_read_like_a_pipe() -> None:
-    steps = [["trim"], ["lookup", "countries", "other"], ["round", 2]]
+    steps: list[list[Any]] = [["trim"], ["lookup", "countries", "other"], ["round", 2]]
     assert text_of_steps(steps) == 'trim | lookup("countries", "other") | round(2)'
     assert steps_of('trim|lookup ( "countries","other" )| round(2)') == steps
     assert steps_of('["round", 2]') == [["round", 2]]
