@@ -25,7 +25,7 @@ help:
 	@echo 'make lock    write the lock files from pyproject.toml'
 	@echo 'make clean   remove the environment and the caches; .data stays'
 
-run: .venv/.ready-to-run
+run: .venv/.ready-to-run $(BIN)/synctail
 	@PATH="$(CURDIR)/$(BIN):$$PATH" exec $(BIN)/python -m demo
 
 test: check
@@ -67,6 +67,12 @@ clean:
 	@echo 'Installing what the tests need …'
 	@$(UV) pip sync --quiet --python $(BIN)/python --require-hashes requirements-dev.lock
 	@touch .venv/.ready-to-run $@
+
+# The command, which needs no installing: from any folder it finds the code here, and never what lies where it is called
+# (-P). Written anew where the environment is.
+$(BIN)/synctail: Makefile | $(BIN)/python
+	@printf '#!/bin/sh\nPYTHONPATH="%s" exec "%s/python" -P -m cli "$$@"\n' '$(CURDIR)' '$(CURDIR)/$(BIN)' > $@
+	@chmod +x $@
 
 # Only for checks and tests: the pages need no package and no build. The lock file names versions and their hashes, and
 # no addresses, so any registry and any mirror will do.

@@ -6,7 +6,8 @@
 - `worker`, `tasks`: RQ's process and what it calls; `interrupts`: how a running sync is interrupted; `leash`: a sync's
   process goes with its worker.
 - `headlines`: how a sync's log begins.
-- `services`: the stored definitions; `definitions` checks one whole, `endpoints` its source and destination.
+- `services`: the stored definitions; `definitions` checks one whole, `endpoints` its source and destination. `typed`:
+  how people write values and functions; `toml`: services as TOML; `trial`: one record through filters and mapping.
 - `sync`: pull, filter (`filters`), skip what was `seen`, `script` (with `script_child`, what runs in its process), map
   (`mapping`, with the functions of `transforms` and what their `arguments` may be), push, count.
 - `given`: records that wait in Redis, in place of a source's: posted ones, and failed ones for a retry.

@@ -10,12 +10,14 @@ import msgspec
 from msgspec import Struct
 
 from jobs import endpoints, filters, mapping, script
-from jobs.records import InboundSource, Run, Service
+from jobs.records import Filter, InboundSource, MappedField, Run, ScriptText, Service
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from jobs.records import Filter
+
+RESERVED_IDS = ("import", "new")
+"""`/services/new` is not the page of a service."""
 
 
 class Fault(NamedTuple):
@@ -33,17 +35,40 @@ class DefinitionFaulty(ValueError):
 
 def read_service(given: object) -> Service:
     """A service from what JSON or TOML said. Raises `DefinitionFaulty` with all that is wrong."""
-    found = list(_faults(given, Service, ""))
+    found = shape_faults(given, Service)
     if found:
-        raise DefinitionFaulty(found)
-    try:
-        service = msgspec.convert(given, Service)
-    except msgspec.ValidationError as error:
-        raise DefinitionFaulty([Fault("", _says(error))]) from None
+        raise DefinitionFaulty([*found, *_part_faults(given, found)])
+    service = msgspec.convert(given, Service)
     found = list(_meaning_faults(service))
     if found:
         raise DefinitionFaulty(found)
     return service
+
+
+def _part_faults(given: object, found: list[Fault]) -> Iterator[Fault]:
+    """What the parts say that are well formed, while others are not: nobody should have to come back for those."""
+    if not isinstance(given, dict):
+        return
+    broken = tuple(fault.path for fault in found)
+
+    def part(name: str, wanted: Any, otherwise: Any) -> Any:  # noqa: ANN401 - a type, and what stands for it
+        if any(path.startswith(name) for path in broken):
+            return otherwise
+        return msgspec.convert(given.get(name, otherwise), wanted)
+
+    types = {field.name: field.type for field in msgspec.structs.fields(Service)}
+    for name, faults_of in (("source", endpoints.source_faults), ("destination", endpoints.destination_faults)):
+        end = part(name, types[name], None) if name in given else None
+        for member, says in faults_of(end) if end is not None else ():
+            yield Fault(f"{name}.{member}", says)
+    yield from _filter_faults(part("filters", list[Filter], []))
+    text = part("script", ScriptText | None, None)
+    if text and (problem := script.check(text.code)):
+        yield Fault("script.code", problem)
+    if not any(path.startswith("lookups") for path in broken):
+        tables = part("lookups", dict[str, dict[str, Any]], {})
+        for path, says in mapping.faults(part("mapping", list[MappedField], []), tables):
+            yield Fault(f"mapping{path}", says)
 
 
 def read_run(given: object) -> Run:
@@ -58,12 +83,25 @@ def read_run(given: object) -> Run:
     return run
 
 
+def shape_faults(given: object, wanted: type[Struct]) -> list[Fault]:
+    """What keeps JSON from being this struct; empty where it is one."""
+    found = list(_faults(given, wanted, ""))
+    if not found:
+        try:
+            msgspec.convert(given, wanted)
+        except msgspec.ValidationError as error:
+            found.append(Fault("", _says(error)))
+    return found
+
+
 def _meaning_faults(service: Service) -> Iterator[Fault]:
     """What its parts say of expressions, functions and tables."""
     for member, says in endpoints.source_faults(service.source):
         yield Fault(f"source.{member}", says)
     for member, says in endpoints.destination_faults(service.destination):
         yield Fault(f"destination.{member}", says)
+    if service.id in RESERVED_IDS:
+        yield Fault("id", f"{service.id!r} is what a page is called; choose another")
     yield from _filter_faults(service.filters)
     if isinstance(service.source, InboundSource) and service.trigger.schedule:
         yield Fault("trigger.schedule", "does not go with an inbound source, whose syncs start when records are posted")
@@ -142,7 +180,9 @@ def _struct_faults(given: object, wanted: type[Struct], path: str) -> Iterator[F
             yield Fault(f"{inside}{name}", "is missing")
     if not found:  # what only the whole can say, as of a schedule that never comes
         known = {name: value for name, value in given.items() if name in {*fields, tag}}
-        yield from _leaf_faults(known, wanted, path)
+        for fault in _leaf_faults(known, wanted, path):
+            name, colon, says = fault.says.partition(": ")
+            yield Fault(f"{inside}{name}", says) if colon and name in fields else fault
 
 
 def _unknown(name: str, names: list[str]) -> str:

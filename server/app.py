@@ -28,12 +28,15 @@ from jobs.check_requests import CheckRequests
 from jobs.connect import connect
 from jobs.enqueue import Requests
 from jobs.services import Services
-from server import errors
+from server import errors, schedules
 from server.actions import Actions
 from server.api import Api
 from server.auth import Auth, AuthMiddleware
+from server.bundles import Bundles
+from server.check_pages import CheckPages
 from server.checks import Checks
 from server.downloads import Downloads
+from server.forms import Forms
 from server.headers import SecurityHeaders
 from server.hub import Hub
 from server.inbound import Inbound
@@ -42,6 +45,8 @@ from server.live import Live
 from server.pages import FILTERS, Pages
 from server.payloads import Payloads
 from server.store import Store
+from server.tokens import Tokens
+from server.trial import Trials
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
@@ -78,6 +83,8 @@ def create_app(settings: ServerSettings) -> Starlette:
     hub = Hub(store)
     blocking = connect(settings.jobs.redis_url)
     actions = Actions(store, Requests(settings.jobs, blocking), Services(blocking))
+    bundles, checks = Bundles(store, actions), CheckRequests(blocking)
+    trials = Trials()
     pages = Pages(store, actions, auth, _templates(), retention=settings.jobs.retention)
 
     @asynccontextmanager
@@ -100,10 +107,16 @@ def create_app(settings: ServerSettings) -> Starlette:
 
     app = _App(
         routes=[
+            *Forms(store, actions, bundles, trials, pages.render).routes(),
+            *CheckPages(store, checks, pages.render).routes(),
             *pages.routes(),
+            *bundles.routes(),
+            *trials.routes(),
+            *Tokens(client).routes(),
+            *schedules.routes(),
             *Api(store, actions).routes(),
             *Inbound(store, actions).routes(),
-            *Checks(store, CheckRequests(blocking)).routes(),
+            *Checks(store, checks).routes(),
             *Downloads(store, hub, auth).routes(),
             *Payloads(store).routes(),
             *Live(hub, auth).routes(),

@@ -46,6 +46,10 @@ class ServiceUnknown(ApiError):
     status, close_code, title = 404, 4404, "No such service"
 
 
+class TokenUnknown(ApiError):
+    status, close_code, title = 404, 4404, "No such token"
+
+
 class SyncNotFound(ApiError):
     status, close_code, title = 404, 4404, "No such sync"
 
@@ -88,6 +92,10 @@ class RangeNotSatisfiable(ApiError):
 
 class ServiceUnreadable(ApiError):
     status, close_code, title = 409, 4400, "The definition cannot be read"
+
+
+class Busy(ApiError):
+    status, close_code, title = 503, 1012, "Too much at once"
 
 
 class RedisAway(ApiError):

@@ -17,7 +17,7 @@ BODY_BYTES = 64 * 1024
 DEFINITION_BYTES = 1024 * 1024
 RECORDS_BYTES = 8 * 1024 * 1024
 _LARGER = (
-    (re.compile(r"/api/services(/[^/]+)?"), DEFINITION_BYTES),
+    (re.compile(r"/api/services(\.toml|/[^/]+)?|/api/try|/services/(new|import|[^/]+/edit)"), DEFINITION_BYTES),
     (re.compile(r"/api/inbound/[^/]+"), RECORDS_BYTES),
 )
 

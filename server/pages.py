@@ -69,7 +69,6 @@ class Pages:
             Route("/theme", self.theme, methods=["POST"]),
             Route("/services", self.services),
             Route("/services/{service}", self.service),
-            Route("/services/{service}/run", self.run, methods=["POST"]),
             Route("/syncs/{sync}", self.sync),
             Route("/syncs/{sync}/stop", self.stop, methods=["POST"]),
             Route("/syncs/{sync}/retry", self.retry, methods=["POST"]),
@@ -158,11 +157,6 @@ class Pages:
             older=syncs[LISTED - 1].id if len(syncs) > LISTED else None,
         )
 
-    async def run(self, request: Request) -> Response:
-        await auth.require_change(request, auth.Role.OPERATOR)
-        summary = await self._actions.start(request.path_params["service"])
-        return RedirectResponse(f"/syncs/{summary.id}", 303)
-
     async def sync(self, request: Request) -> Response:
         auth.require(request, auth.Role.VIEWER)
         summary = await self._store.summary(request.path_params["sync"])
@@ -224,6 +218,10 @@ class Pages:
         return self._templates.TemplateResponse(
             request, template, {**shared, **context}, http_status, {"Cache-Control": "no-store"}
         )
+
+    def render(self, request: Request, template: str, http_status: int = 200, /, **context: Any) -> Response:  # noqa: ANN401
+        """For those who have pages of their own."""
+        return self._page(request, template, http_status, **context)
 
     def _static(self, path: str) -> str:
         """The address of a static file. It changes with the files, so no browser shows a page with an old one."""

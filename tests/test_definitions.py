@@ -93,8 +93,8 @@ def test_a_script_that_cannot_run_is_told() -> None:
 
 
 def test_what_only_the_whole_can_say_is_told_at_the_whole() -> None:
-    assert "takes five cron fields" in told(trigger={"schedule": "now and then"})["trigger"]
-    assert "takes a name such as" in told(trigger={"timezone": "Mars"})["trigger"]
+    assert "takes five cron fields" in told(trigger={"schedule": "now and then"})["trigger.schedule"]
+    assert "takes a name such as" in told(trigger={"timezone": "Mars"})["trigger.timezone"]
 
 
 @pytest.mark.parametrize("given", [None, [], "text", 5, {}])
