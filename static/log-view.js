@@ -443,7 +443,7 @@ export class LogView extends EventTarget {
   }
 
   /** A line's time may be shown since that of the row before it. @param {number} index @returns {RowOptions} */
-  #optionsAt(index) {
+  optionsAt(index) {
     const before = this.#timeBefore(index);
     return { ...this.#options, time: { .../** @type {object} */ (this.#options.time ?? {}), before } };
   }
@@ -463,7 +463,7 @@ export class LogView extends EventTarget {
       return line ? undone(lineRow(line, this.#options)) : rewindRow(rewind);
     }
     const line = this.#store.get(row.n);
-    if (line) return lineRow(line, this.#optionsAt(index));
+    if (line) return lineRow(line, this.optionsAt(index));
     const gap = this.#store.gapAt(row.n);
     return gap ? gapRow(gap) : missingRow(row.n);
   }

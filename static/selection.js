@@ -269,13 +269,13 @@ export class LogSelection {
    * @param {[Point, Point]} ends @param {number} from @param {number} to @param {Map<number, Line>} fetched
    */
   #text([first, last], from, to, fetched) {
-    const { rows, options } = this.#view;
+    const { rows } = this.#view;
     /** @type {string[]} */
     const texts = [];
     let characters = 0;
     for (let index = from; index <= to; index += 1) {
       const row = rows.rowAt(index);
-      let text = this.#rowText(row, fetched, options);
+      let text = this.#rowText(row, fetched, this.#view.optionsAt(index));
       const whole = text;
       if (index === to && last.offset < Infinity) text = last.offset < 0 ? "" : whole.slice(0, within(whole, last));
       if (index === from && first.offset >= 0) text = first.offset === Infinity ? "" : whole.slice(within(whole, first));
