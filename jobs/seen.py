@@ -40,6 +40,15 @@ def _digest(value: Any, salt: bytes) -> bytes:  # noqa: ANN401 - whatever a sour
     return hashlib.blake2b(content, digest_size=12, key=salt).digest()
 
 
+_WHERETO = ("url", "schema", "table", "host", "port", "path", "key")
+"""What makes a destination another one. How fast and how often it is written to does not."""
+
+
+def _whereto(service: Service) -> list[Any]:
+    end = service.destination
+    return [end.__struct_config__.tag, *(getattr(end, name, None) for name in _WHERETO)]
+
+
 class Seen:
     """Asks and remembers, page by page. A Redis that is away for less than 30 s only slows it down."""
 
@@ -48,7 +57,7 @@ class Seen:
         self._prints_key = keys.service_seen(service.id)
         self._times_key = keys.service_seen_times(service.id)
         self._key = service.source.key
-        self._salt = hashlib.blake2b(_encode(service.destination), digest_size=16).digest()
+        self._salt = hashlib.blake2b(_encode(_whereto(service)), digest_size=16).digest()
         self._asked: dict[int, tuple[dict[str, Any], _Print]] = {}
 
     def known(self, records: Sequence[dict[str, Any]]) -> list[bool]:
