@@ -479,7 +479,8 @@ def _choices(wanted: Any, key: str, form: str) -> tuple[tuple[str, str], ...]:  
     [member], optional = bare(wanted)
     values = ["true", "false"] if member is bool else [str(one) for one in get_args(member)]
     named = [(one, words.VALUES.get(f"{key}={one}", words.VALUES.get(one, one))) for one in values]
-    return tuple([("", "not set"), *named] if optional else named)
+    unset = words.VALUES.get(f"{key.rpartition('.')[2]}=", "not set")
+    return tuple([("", unset), *named] if optional else named)
 
 
 def _paths(items: Sequence[Item]) -> Iterator[str]:

@@ -19,10 +19,18 @@ class Words(NamedTuple):
 LONG = {"notes": "long", "script.code": "code", "source.query": "code"}
 """Texts that take more than a line."""
 
-ORDER = {"mapping[]": ("from", "to", "with")}
+_SERVER = ("host", "port", "user", "password", "private_key", "passphrase", "host_key", "path")
+ORDER = {
+    "mapping[]": ("from", "to", "with"),
+    "source(sftp)": (*_SERVER, "format"),
+    "source(file)": ("path", "format"),
+    "destination(sftp)": (*_SERVER, "format"),
+    "destination(file)": ("path", "mode", "format"),
+}
 """Where a form asks in another order than a definition has."""
 
 VALUES = {
+    "format=": "As the file's name ends",
     "=": "= equals",
     "!=": "≠ differs from",
     "<": "< less than",
