@@ -202,6 +202,7 @@ _WORDS = {
         "Secret with the password", "The worker reads it from SYNCTAIL_SECRET_ and this name.", "SHOP_PASSWORD"
     ),
     "*.table": Words("Table", "A table that exists.", "orders"),
+    "*.schema": Words("Schema", "Where the table is; empty for the one that the database takes by itself.", "public"),
     "*.query": Words("Query", "SQL, in place of a table.", "SELECT * FROM orders"),
     "*.path": Words("Path", "Where the files are.", "out/*.csv"),
     "*.format": Words("Format", "How the records are written."),

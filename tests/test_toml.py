@@ -212,4 +212,5 @@ def test_what_stands_in_a_form_is_read_as_the_same(of: Service) -> None:
     typed = fields.typed_of(msgspec.to_builtins(of), Service)
     definition, faults = fields.definition_of(typed, Service)
     assert faults == []
-    assert same(msgspec.convert(definition, Service), of)
+    # A default may be a whole number where a fraction is taken: read once, it is one.
+    assert same(msgspec.convert(definition, Service), msgspec.convert(msgspec.to_builtins(of), Service))
