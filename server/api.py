@@ -10,7 +10,7 @@ from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
 from jobs.enqueue import Only  # noqa: TC001 - msgspec reads the annotation
-from server import auth, errors, params, wire
+from server import auth, errors, params, query, wire
 from server.actions import checked_run
 
 if TYPE_CHECKING:
@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 
     from jobs.records import Service, Summary
     from server.actions import Actions
+    from server.search import Search
     from server.store import Store
 
 LISTED = 50
@@ -43,9 +44,10 @@ class _Retry(msgspec.Struct, forbid_unknown_fields=True):
 
 
 class Api:
-    def __init__(self, store: Store, actions: Actions) -> None:
+    def __init__(self, store: Store, actions: Actions, search: Search) -> None:
         self._store = store
         self._actions = actions
+        self._search = search
 
     def routes(self) -> list[BaseRoute]:
         return [
@@ -152,8 +154,11 @@ class Api:
         return _started(await self._actions.retry(request.path_params["sync"], asked.only))
 
     async def log(self, request: Request) -> Response:
-        """The poll: what a reader at `after` has not seen, as frames, and where the log stands. Or a range of lines."""
+        """The poll: what a reader at `after` has not seen, as frames, and where the log stands. Or a range of lines, or
+        what a search finds."""
         auth.require(request, auth.Role.VIEWER)
+        if wanted := query.asked(request.query_params):
+            return await self._search.answer(request, wanted)
         asked = _asked(request.query_params)
         # The summary first: the lines that it counts are then in the stream for sure.
         summary = await self._store.summary(request.path_params["sync"])

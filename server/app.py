@@ -39,8 +39,10 @@ from server.hub import Hub
 from server.inbound import Inbound
 from server.limits import BodyLimit
 from server.live import Live
+from server.outline import Outlines
 from server.pages import FILTERS, Pages
 from server.payloads import Payloads
+from server.search import Search
 from server.store import Store
 
 if TYPE_CHECKING:
@@ -76,6 +78,7 @@ def create_app(settings: ServerSettings) -> Starlette:
     auth = Auth(client, settings.session_key, settings.allowed_origins)
     store = Store(client, settings.jobs.retention)
     hub = Hub(store)
+    search = Search(store)
     blocking = connect(settings.jobs.redis_url)
     actions = Actions(store, Requests(settings.jobs, blocking), Services(blocking))
     pages = Pages(store, actions, auth, _templates(), retention=settings.jobs.retention)
@@ -101,10 +104,12 @@ def create_app(settings: ServerSettings) -> Starlette:
     app = _App(
         routes=[
             *pages.routes(),
-            *Api(store, actions).routes(),
+            *Api(store, actions, search).routes(),
+            *search.routes(),
+            *Outlines(store).routes(),
             *Inbound(store, actions).routes(),
             *Checks(store, CheckRequests(blocking)).routes(),
-            *Downloads(store, hub, auth).routes(),
+            *Downloads(store, hub, auth, search).routes(),
             *Payloads(store).routes(),
             *Live(hub, auth).routes(),
             Mount("/static", _Static(directory=ROOT / "static")),

@@ -1,6 +1,7 @@
 """A whole log as a file, text or NDJSON, streamed piece by piece: the server never holds more than one read of it.
 
-With `?follow=1` the answer goes on until the sync ends, with the very frames a websocket would carry.
+With `?follow=1` the answer goes on until the sync ends, with the very frames a websocket would carry. Of a log that is
+searched only the lines that match.
 """
 
 from __future__ import annotations
@@ -11,14 +12,13 @@ from functools import lru_cache
 from typing import TYPE_CHECKING, Any, Protocol
 
 import msgspec
-from redis.exceptions import RedisError
-from starlette.responses import StreamingResponse
 from starlette.routing import Route
 
 from jobs import keys
-from server import auth, errors, params, wire
+from server import auth, errors, params, query, wire
 from server.hub import Rider
-from server.socket import cutter
+from server.search import Way
+from server.streams import Stream, said
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Iterable, Iterator
@@ -26,10 +26,11 @@ if TYPE_CHECKING:
     from starlette.requests import Request
     from starlette.responses import Response
     from starlette.routing import BaseRoute
-    from starlette.types import Receive, Scope, Send
 
     from jobs.records import Summary
     from server.hub import Hub
+    from server.query import Query
+    from server.search import Search, Step
     from server.store import Store
 
 PIECE_BYTES = 256 * 1024
@@ -53,10 +54,11 @@ class Form(Protocol):
 
 
 class Downloads:
-    def __init__(self, store: Store, hub: Hub, who: auth.Auth) -> None:
+    def __init__(self, store: Store, hub: Hub, who: auth.Auth, search: Search) -> None:
         self._store = store
         self._hub = hub
         self._auth = who
+        self._search = search
 
     def routes(self) -> list[BaseRoute]:
         return [
@@ -74,18 +76,20 @@ class Downloads:
         who = auth.require(request, auth.Role.VIEWER)
         after = params.whole_number(request.query_params, "after", default=0)
         follow = params.whole_number(request.query_params, "follow", default=0, most=1)
+        wanted = query.asked(request.query_params)
+        if wanted:
+            self._search.check_room()
         # Before the first byte, so that an unknown or expired sync is an error and not an empty file.
         summary = await self._store.summary(request.path_params["sync"])
         if follow:
-            body, disposition = self._followed(summary, who, after, form), "inline"
+            body, disposition = self._followed(summary, who, after, form, wanted), "inline"
+        elif wanted:
+            body, disposition = self._found(summary, after, form, wanted), "attachment"
         else:
             body, disposition = self._stored(summary, after, form), "attachment"
-        headers = {
-            "Content-Disposition": f'{disposition}; filename="{summary.service}-{summary.id}.{form.ending}"',
-            "Cache-Control": "no-store",
-            "X-Accel-Buffering": "no",  # a proxy that gathers would make a live log lag
-        }
-        return _Stream(body, form, headers)
+        part = "-found" if wanted else ""
+        name = f'{disposition}; filename="{summary.service}-{summary.id}{part}.{form.ending}"'
+        return Stream(body, lambda error: _last_words(form, error), form.media, {"Content-Disposition": name})
 
     async def _stored(self, summary: Summary, after: int, form: Form) -> AsyncIterator[bytes]:
         """The lines that were there when it was asked for."""
@@ -101,7 +105,17 @@ class Downloads:
                 await asyncio.sleep(0)
             cursor = parts[-1].last
 
-    async def _followed(self, summary: Summary, who: auth.Principal, after: int, form: Form) -> AsyncIterator[bytes]:
+    async def _found(self, summary: Summary, after: int, form: Form, wanted: Query) -> AsyncIterator[bytes]:
+        way = Way(after, summary.lines + 1)
+        async with aclosing(self._search.walk(summary.id, wanted, way, lines=True)) as steps:
+            async for step in steps:
+                for piece in _found_pieces(step, form):
+                    yield piece
+                    await asyncio.sleep(0)
+
+    async def _followed(
+        self, summary: Summary, who: auth.Principal, after: int, form: Form, wanted: Query | None
+    ) -> AsyncIterator[bytes]:
         woken = asyncio.Event()
         rider = Rider(after, woken.set)
         with self._auth.held(who, rider.fail):
@@ -109,7 +123,11 @@ class Downloads:
                 async for text in frames:
                     # Lines begin within the first bytes; only what is no lines is worth decoding.
                     if text.startswith('{"type":"lines"'):
-                        yield form.lines([wire.body_of(text)])
+                        bodies = [wire.body_of(text)]
+                        if wanted:
+                            bodies = await self._search.lines_of(bodies[0], wanted)
+                        if bodies:
+                            yield form.lines(bodies)
                         continue
                     frame: dict[str, Any] = _decode(text)
                     if frame["type"] == "gap":
@@ -118,36 +136,34 @@ class Downloads:
                         yield _rewind(form, frame["last"])
 
 
-class _Stream(StreamingResponse):
-    """One that cannot go on says so in its last line, and ends so that no client takes it for whole."""
-
-    def __init__(self, body: AsyncIterator[bytes], form: Form, headers: dict[str, str]) -> None:
-        super().__init__(body, media_type=form.media, headers=headers)
-        self._form = form
-
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        try:
-            await super().__call__(scope, receive, send)
-        except* (errors.ApiError, RedisError) as group:
-            error = next(_leaves(group))
-            known = error if isinstance(error, errors.ApiError) else errors.RedisAway()
-            cut = cutter(scope)
-            if cut is None:
-                raise
-            about = {"status": known.status, "title": known.title, "detail": known.detail}
-            last = self._form.note("error", about, f"cut off here: {known.title}. {known.detail}")
-            await send({"type": "http.response.body", "body": last, "more_body": True})
-            cut()
-            while (await receive())["type"] != "http.disconnect":
-                pass
+def _last_words(form: Form, error: errors.ApiError) -> bytes:
+    return form.note("error", said(error), f"cut off here: {error.title}. {error.detail}")
 
 
-def _leaves(group: BaseExceptionGroup[Exception]) -> Iterator[Exception]:
-    for one in group.exceptions:
-        if isinstance(one, BaseExceptionGroup):
-            yield from _leaves(one)
-        else:
-            yield one
+def _found_pieces(step: Step, form: Form) -> Iterator[bytes]:
+    """About `PIECE_BYTES` each; a gap in its place."""
+    lines: list[bytes] = []
+    gaps = iter(step.gaps)
+    gap = next(gaps, None)
+    size = 0
+    for n, line in zip(step.hits, step.lines, strict=True):
+        while gap and gap.last < n:
+            if lines:
+                yield form.lines(lines)
+                lines, size = [], 0
+            yield _gap(form, gap)
+            gap = next(gaps, None)
+        lines.append(line)
+        size += len(line)
+        if size >= PIECE_BYTES:
+            yield form.lines(lines)
+            lines, size = [], 0
+    if lines:
+        yield form.lines(lines)
+    if gap:
+        yield _gap(form, gap)
+    for rest in gaps:
+        yield _gap(form, rest)
 
 
 def _pieces(parts: Iterable[wire.Chunk | wire.Gap], form: Form) -> Iterator[bytes]:

@@ -70,6 +70,12 @@ class RecordsRefused(ApiError):
     status, close_code, title = 422, 4400, "These are no records"
 
 
+class PatternRefused(ApiError):
+    """`position`: the character where it goes wrong, from 1 on, or null; `says`: RE2's own words."""
+
+    status, close_code, title = 422, 4400, "The pattern is wrong"
+
+
 class Conflict(ApiError):
     status, close_code, title = 409, 4400, "Not now"
 
@@ -95,6 +101,10 @@ class RedisAway(ApiError):
 
     def __init__(self, detail: str = "Redis does not answer. Try again in a moment.", **extra: object) -> None:
         super().__init__(detail, **extra)
+
+
+class Busy(ApiError):
+    status, close_code, title = 503, 1012, "Busy"
 
 
 class Restarting(ApiError):
