@@ -1,0 +1,242 @@
+// Owns finding on a sync's page: the finder's results go to the view, keys and buttons to the finder, both to the address.
+// It refuses to search, to draw a line, or to know how a row is built.
+
+import { Filters } from "./filters.js";
+import { Finder } from "./finder.js";
+import { Folds } from "./folds.js";
+import { plural, thousands } from "./format.js";
+import { Jump } from "./jump.js";
+import { Outline } from "./outline.js";
+import { addressed, filterOf, filters, parameters, readQuery } from "./query.js";
+import { SearchBar } from "./search-bar.js";
+
+/**
+ * @typedef {object} Page what finding needs of the page
+ * @property {string} sync
+ * @property {HTMLElement} log
+ * @property {import("./log-view.js").LogView} view
+ * @property {import("./rows.js").AllRows} all
+ * @property {typeof import("./keys.js").keys} keys
+ * @property {(text: string) => void} tell said for a moment
+ * @property {(text: string) => void} announce for whoever cannot see it
+ * @property {(text: string) => string} shown a line's text as it is shown
+ * @property {() => {zone: "local" | "utc", time: (moment: string) => string, words: string}} clock how times are shown now
+ * @property {() => string} started when the sync started
+ */
+
+/** @param {string} id @returns {HTMLElement} */
+const get = (id) => /** @type {HTMLElement} */ (document.getElementById(id));
+
+/** @param {Page} page @returns {{take: (lines: import("./query.js").Line[]) => void, rewind: (last: number) => void, clockChanged: () => void}} */
+export function wireFinder({ sync, log, view, all, keys, tell, announce, shown, clock, started }) {
+  const url = `/api/syncs/${encodeURIComponent(sync)}/log`;
+  const fetching = (/** @type {Parameters<typeof fetch>} */ ...given) => fetch(...given);
+  const finder = new Finder({ url, fetch: fetching, shown });
+  const outline = new Outline({ url, fetch: fetching });
+  const place = new Place(view);
+  const bar = new SearchBar({ finder, get, where: (direction) => place.from(direction), time: (time) => clock().time(time).slice(0, 8) });
+  const strip = new Filters({ finder, outline, lines: () => all.last, get });
+  const folds = new Folds({ outline, all, button: get("find-fold") });
+  const jump = new Jump({ get, finder, clock, started, last: () => all.last, go: (n) => seek(n) });
+  const button = get("find");
+  const nothing = emptiness(finder, log);
+
+  // --- what is shown -----------------------------------------------------------------------------------------------
+
+  let context = 0; // the line that was to be shown and is not among those that are
+  const showRows = () => view.setRows(finder.rows ?? all);
+  const showMarks = () => view.setMatcher(finder.marks);
+  finder.addEventListener("rows", showRows);
+  finder.addEventListener("marks", showMarks);
+  finder.addEventListener("query", () => {
+    const { query } = finder;
+    history.replaceState(history.state, "", addressed(new URL(location.href), query));
+    log.classList.toggle("is-filtered", filters(query));
+    showDownloads(url, query);
+    get("find-fold").hidden = filters(query) || !folds.any;
+  });
+  finder.addEventListener("change", () => {
+    nothing();
+    if (context && finder.shows?.rows.has(context)) seek(context);
+  });
+  view.addEventListener("painted", () => offerContext(view, filters(finder.query), showInContext));
+  view.addEventListener("hidden", (event) => {
+    const { n } = /** @type {CustomEvent} */ (event).detail;
+    context = finder.shows?.complete ? 0 : n; // it may yet be found
+    if (!context) tell(`Line ${thousands(n)} is not among the lines that are shown; "c" shows it in context.`);
+    place.at = n;
+  });
+
+  /** @param {number} n */
+  function seek(n) {
+    context = 0;
+    place.go(n);
+    view.mark(n);
+    view.seek(n);
+  }
+
+  /** The whole log again, at this line. @param {number} n */
+  function showInContext(n) {
+    finder.clearFilter();
+    seek(n);
+    announce(`Line ${n} in context; all lines are shown`);
+  }
+
+  // --- the row of the search ---------------------------------------------------------------------------------------
+
+  const open = ({ focus = true } = {}) => {
+    bar.open({ focus });
+    button.setAttribute("aria-expanded", "true");
+  };
+  bar.addEventListener("close", () => {
+    button.setAttribute("aria-expanded", "false");
+    get("log-scroll").focus({ preventScroll: true });
+  });
+  bar.addEventListener("go", (event) => {
+    const { n, wrapped } = /** @type {CustomEvent} */ (event).detail;
+    seek(n);
+    announce([`Line ${n}`, bar.words, wrapped ? "from the other end" : ""].filter(Boolean).join(", "));
+  });
+  button.hidden = false;
+  button.addEventListener("click", () => (bar.isOpen ? bar.close() : open()));
+  document.addEventListener("keydown", (event) => {
+    const find = (event.ctrlKey || event.metaKey) && !event.shiftKey && !event.altKey && event.key.toLowerCase() === "f";
+    if (!find || bar.has || document.querySelector("dialog[open]")) return; // the second time it is the browser's
+    event.preventDefault();
+    open();
+  });
+  keys.add("/", "Find", () => open());
+  keys.add("n", "Next match", () => bar.go(1));
+  keys.add("N", "Match before", () => bar.go(-1));
+
+  // --- jumps -------------------------------------------------------------------------------------------------------
+
+  /** @param {1 | -1} direction */
+  const toError = async (direction) => {
+    try {
+      const n = await finder.nextOf("error", place.from(direction), direction);
+      if (n === null) tell(direction > 0 ? "There is no error after this." : "There is no error before this.");
+      else if (finder.rows && !finder.rows.has(n)) showInContext(n);
+      else seek(n);
+    } catch {
+      tell("The server was not reached. Try again in a moment.");
+    }
+  };
+  keys.add("e", "Next error", () => void toError(1));
+  keys.add("E", "Error before", () => void toError(-1));
+  keys.add("l", "Go to a line or a time", () => jump.open());
+  keys.add("c", "Show this line in context, without filters", () => {
+    if (filters(finder.query)) showInContext(place.here());
+  });
+  keys.add("z", "Fold this phase", () => folds.fold(place.here()) || tell("This line is in no phase that could be folded."));
+  keys.add("Z", "Fold all phases, or none", () => folds.toggle());
+  get("find-jump").addEventListener("click", () => jump.open());
+
+  // A field that somebody wants to see more of.
+  document.addEventListener("filter", (event) => {
+    const { name, value } = /** @type {CustomEvent} */ (event).detail;
+    strip.by(name, value);
+  });
+
+  // --- as the address has it ---------------------------------------------------------------------------------------
+
+  const asked = readQuery(new URLSearchParams(location.search));
+  if (asked.q || filters(asked)) {
+    open({ focus: false });
+    finder.set(asked);
+  }
+  void outline.load();
+
+  return {
+    take(lines) {
+      finder.take(lines);
+      outline.take(lines);
+    },
+    rewind(last) {
+      finder.rewind(last);
+      outline.rewind(last);
+    },
+    clockChanged: () => bar.show(),
+  };
+}
+
+/** Where somebody is: at the line they went to, until they look elsewhere. */
+class Place {
+  at = 0;
+  #view;
+  #top = 0;
+
+  /** @param {import("./log-view.js").LogView} view */
+  constructor(view) {
+    this.#view = view;
+    view.addEventListener("found", () => (this.#top = view.top));
+  }
+
+  /** @param {number} n */
+  go(n) {
+    this.at = n;
+    this.#top = 0;
+  }
+
+  /** The line that is gone to, or the one at the top. */
+  here() {
+    const { mounted, top } = this.#view;
+    const near = mounted.some(({ row }) => row.first <= this.at && this.at <= row.last);
+    return this.at && near ? this.at : top;
+  }
+
+  /** From where the next one is looked for. @param {1 | -1} direction */
+  from(direction) {
+    if (this.at && (this.#top === 0 || this.#top === this.#view.top)) return this.at;
+    if (this.#view.following) return direction > 0 ? this.#view.top - 1 : this.#view.shown + 1;
+    return direction > 0 ? this.#view.top - 1 : this.#view.top;
+  }
+}
+
+/** Says so when a filter hides everything. @param {Finder} finder @param {HTMLElement} log */
+function emptiness(finder, log) {
+  const said = document.createElement("div");
+  said.id = "all-hidden";
+  said.className = "all-hidden";
+  said.hidden = true;
+  const words = document.createElement("p");
+  const clear = document.createElement("button");
+  clear.type = "button";
+  clear.className = "button";
+  clear.textContent = "Show all lines";
+  clear.addEventListener("click", () => finder.clearFilter());
+  said.append(words, clear);
+  log.querySelector(".log-frame")?.append(said);
+  return () => {
+    said.hidden = !finder.empty;
+    log.classList.toggle("is-hidden", finder.empty);
+    if (finder.empty) words.textContent = `No line matches. The filters hide all ${plural(finder.shows?.last ?? 0, "line")}.`;
+  };
+}
+
+/** A button in each row of a filtered log. @param {import("./log-view.js").LogView} view @param {boolean} filtered @param {(n: number) => void} act */
+function offerContext(view, filtered, act) {
+  for (const { row, element } of view.mounted) {
+    const there = element.querySelector(":scope > .in-context");
+    if (filtered === (there !== null) || row.kind !== "line") continue;
+    if (there) {
+      there.remove();
+      continue;
+    }
+    const button = document.createElement("button");
+    button.type = "button";
+    button.className = "in-context";
+    button.textContent = "In context";
+    button.setAttribute("aria-label", `Show line ${row.n} in context`);
+    button.addEventListener("click", () => act(row.n));
+    element.append(button);
+  }
+}
+
+/** What is shown can be had as a file as well. @param {string} url @param {import("./query.js").Query} query */
+function showDownloads(url, query) {
+  for (const link of /** @type {NodeListOf<HTMLAnchorElement>} */ (document.querySelectorAll("[data-download-shown]"))) {
+    link.hidden = !filters(query);
+    link.href = `${url}.${link.dataset.downloadShown}?${parameters(filterOf(query))}`;
+  }
+}

@@ -1,0 +1,157 @@
+// Owns what a log holds in short: how many lines of each level and phase, and its sections, which are runs of a phase.
+// The server says it for what there is; what arrives afterwards is added here, by the same rules (server/outline.py).
+// It knows no DOM.
+
+const AGAIN_MS = 2_000;
+const BRIDGE_LINES = 20; // so many lines without a phase, between two of the same, belong to it
+const MOST_SECTIONS = 2_000;
+const MOST_PHASES = 100;
+const OTHER_PHASES = "…";
+
+/**
+ * @typedef {{first: number, last: number, phase: string, errors: number, warnings: number, began: string, ended: string}} Section
+ * @typedef {import("./follower.js").Line} Line
+ */
+
+/** Events: `change`. */
+export class Outline extends EventTarget {
+  upto = 0;
+  /** @type {Map<string, number>} */
+  levels = new Map();
+  /** @type {Map<string, number>} */
+  phases = new Map();
+  /** @type {Section[]} */
+  sections = [];
+  /** @type {number | null} the line from which on there are no sections, because there were too many */
+  cut = null;
+  /** It is known for all lines that there were. */
+  known = false;
+
+  /** @type {Section | null} lines without a phase that may yet turn out to lie between two of the same */
+  #loose = null;
+  #url;
+  #fetch;
+  #busy = false;
+  /** @type {ReturnType<typeof setTimeout> | undefined} */
+  #timer;
+
+  /** @param {{url: string, fetch: typeof globalThis.fetch}} options `url` of the log */
+  constructor({ url, fetch }) {
+    super();
+    this.#url = url;
+    this.#fetch = fetch;
+  }
+
+  /** Ask the server. */
+  async load() {
+    if (this.#busy) return;
+    this.#busy = true;
+    const told = await this.#told();
+    this.#busy = false;
+    if (told === null) return void this.#later();
+    if (told === undefined) return;
+    this.#set(told);
+    this.dispatchEvent(new Event("change"));
+  }
+
+  /** These lines arrived, in order. @param {Line[]} lines */
+  take(lines) {
+    if (!this.known || lines.length === 0) return;
+    if (lines[0].n > this.upto + 1) return void this.#later();
+    for (const line of lines) if (line.n > this.upto) this.#take(line);
+    this.dispatchEvent(new Event("change"));
+  }
+
+  /** The log goes on from another line: what is known is of lines that are not in it. @param {number} last */
+  rewind(last) {
+    if (last < this.upto) this.#later(0);
+  }
+
+  /** The section that holds a line. @param {number} n @returns {Section | null} */
+  at(n) {
+    return this.sections.find((one) => one.first <= n && n <= one.last) ?? null;
+  }
+
+  /** @param {number} [ms] */
+  #later(ms = AGAIN_MS) {
+    this.#timer ??= setTimeout(() => {
+      this.#timer = undefined;
+      void this.load();
+    }, ms);
+  }
+
+  /** Null: ask again. Undefined: it makes no sense. @returns {Promise<any>} */
+  async #told() {
+    try {
+      const answer = await this.#fetch(`${this.#url}/outline`, {
+        headers: { Accept: "application/json" },
+        credentials: "same-origin",
+        redirect: "manual",
+      });
+      if (answer.type === "opaqueredirect" || (answer.status >= 400 && answer.status < 500)) return undefined;
+      return answer.status === 200 ? await answer.json() : null;
+    } catch {
+      return null;
+    }
+  }
+
+  /** @param {any} told */
+  #set(told) {
+    this.upto = told.upto;
+    this.levels = new Map(Object.entries(told.levels));
+    this.phases = new Map(told.phases.map((/** @type {{phase: string, lines: number}} */ one) => [one.phase, one.lines]));
+    this.sections = told.sections;
+    this.cut = told.cut;
+    this.#loose = null;
+    this.known = true;
+  }
+
+  /** @param {Line} line */
+  #take(line) {
+    const phase = line.phase ?? "";
+    this.upto = line.n;
+    this.levels.set(line.level, (this.levels.get(line.level) ?? 0) + 1);
+    const known = !phase || this.phases.has(phase) || this.phases.size < MOST_PHASES;
+    const counted = known ? phase : OTHER_PHASES;
+    this.phases.set(counted, (this.phases.get(counted) ?? 0) + 1);
+    if (this.cut) return;
+    const last = this.sections.at(-1);
+    const loose = this.#loose;
+    if (!phase) {
+      if (loose) add(loose, line);
+      else this.#loose = section(line);
+    } else if (last?.phase === phase && line.n - last.last <= BRIDGE_LINES + 1) {
+      if (loose) join(last, loose);
+      add(last, line);
+      this.#loose = null;
+    } else if (this.sections.length < MOST_SECTIONS) {
+      this.sections.push(section(line));
+      this.#loose = null;
+    } else {
+      this.cut = line.n;
+    }
+  }
+}
+
+/** @param {Line} line @returns {Section} */
+function section(line) {
+  const made = { first: line.n, last: line.n, phase: line.phase ?? "", errors: 0, warnings: 0, began: line.time, ended: line.time };
+  add(made, line);
+  return made;
+}
+
+/** @param {Section} to @param {Line} line */
+function add(to, line) {
+  to.last = line.n;
+  to.ended = line.time;
+  if (line.level === "error") to.errors += 1;
+  if (line.level === "warning") to.warnings += 1;
+}
+
+/** @param {Section} to @param {Section} other */
+function join(to, other) {
+  to.last = other.last;
+  to.ended = other.ended;
+  to.errors += other.errors;
+  to.warnings += other.warnings;
+}

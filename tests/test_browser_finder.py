@@ -1,0 +1,257 @@
+"""Finding in a log, in a real browser: matches, filters, what hides everything, folds, and what an address holds."""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING
+
+import pytest
+from playwright.sync_api import expect
+
+from tests.browser import numbers
+from tests.support import ROOT, service, store
+
+if TYPE_CHECKING:
+    import redis
+    from playwright.sync_api import Locator, Page
+
+    from tests.browser import OwnSync, Visits
+    from tests.following import Logs
+
+LINES = 20_001
+
+
+@pytest.fixture
+def sync(logs: Logs, client: redis.Redis) -> str:
+    """The path of a completed sync of 20,001 lines: 100 pages of a pull and 199 pushes; each 5,000th an error."""
+    store(client, service())
+    sync_id = logs.start()
+    with logs.writing(sync_id) as story:
+        for n in range(1, LINES):
+            if n % 5000 == 0:
+                story.error(f"Not pushed SO-{n}: the row is too long", phase="push", record=f"SO-{n}")
+            elif n % 200 == 1:
+                story.info(f"Page {n // 200 + 1}: 199 records pulled", phase="pull")
+            else:
+                story.info(f"Pushed SO-{n}", phase="push", record=f"SO-{n}")
+    return f"/syncs/{sync_id}"
+
+
+@pytest.fixture
+def log(page: Page, sync: str) -> Page:
+    page.goto(sync)
+    ready(page)
+    return page
+
+
+def ready(page: Page) -> None:
+    page.wait_for_function("() => document.getElementById('log').dataset.state === 'complete'")
+    page.locator("#log-rows .line[id]").first.wait_for()
+
+
+def find(page: Page, text: str) -> None:
+    page.keyboard.press("/")
+    expect(page.locator("#find-text")).to_be_focused()
+    page.locator("#find-text").fill(text)
+    page.keyboard.press("Enter")
+
+
+def says(page: Page, words: str) -> None:
+    expect(page.locator("#find-count")).to_have_text(re.compile(f"^{words}$"))
+
+
+def in_view(page: Page, n: int) -> Locator:
+    row = page.locator(f"#L{n}")
+    expect(row).to_be_in_viewport()
+    return row
+
+
+def test_next_and_previous_go_through_the_whole_log(log: Page) -> None:
+    find(log, "pushed so-1000")
+    # The newest first; the log was opened at its end.
+    says(log, "1[12] of 1[12]")
+    in_view(log, 10_009)
+    assert log.locator("#L10009 mark").all_inner_texts() == ["Pushed SO-1000"]
+    log.keyboard.press("Enter")
+    says(log, "1 of 1[12]")
+    in_view(log, 1000) if log.locator("#L1000").count() else in_view(log, 10_000)
+    log.keyboard.press("Shift+Enter")
+    says(log, "1[12] of 1[12]")
+    in_view(log, 10_009)
+    log.locator("#find-case").click()
+    says(log, "No match")
+    log.keyboard.press("Escape")
+    expect(log.locator("#finder")).to_be_hidden()
+    expect(log.locator("#log-scroll")).to_be_focused()
+    assert log.locator("mark").count() == 0
+
+
+def test_ctrl_f_opens_the_search_and_a_second_one_is_the_browsers(log: Page) -> None:
+    log.evaluate("() => addEventListener('keydown', (event) => (window.prevented = event.defaultPrevented))")
+    log.keyboard.press("Control+f")
+    expect(log.locator("#find-text")).to_be_focused()
+    assert log.evaluate("() => window.prevented") is True
+    log.keyboard.press("Control+f")
+    assert log.evaluate("() => window.prevented") is False
+
+
+def test_only_matches_are_shown_and_one_leads_to_its_context(log: Page) -> None:
+    find(log, r"so-50\d0")
+    log.locator("#find-pattern").click()
+    log.locator("#find-only").click()
+    expect(log.locator("#filtered-count")).to_have_text("10 of 20,001 lines")
+    log.wait_for_function("() => document.querySelectorAll('#log-rows .line[id]').length === 10")
+    assert numbers(log) == [5000, *range(5010, 5100, 10)]
+    expect(log.locator("#L5010 mark")).to_have_text("SO-5010")
+    row = in_view(log, 5050)
+    row.hover()
+    row.get_by_role("button", name="Show line 5050 in context").click()
+    expect(log.locator("#filtered")).to_be_hidden()
+    in_view(log, 5050)
+    in_view(log, 5051)
+    expect(log.locator("#L5050")).to_have_class(re.compile("is-target"))
+    assert log.locator(".in-context").count() == 0
+
+
+def test_chips_filter_by_level_and_say_how_many_there_are(log: Page) -> None:
+    log.keyboard.press("/")
+    chip = log.locator(".chip[data-level=error]")
+    expect(chip).to_have_text("error 4")
+    expect(log.locator(".chip[data-level=info]")).to_have_text("info 19,997")
+    chip.click()
+    expect(log.locator("#filtered-count")).to_have_text("4 of 20,001 lines")
+    log.wait_for_function("() => document.querySelectorAll('#log-rows .line[id]').length === 4")
+    assert numbers(log) == [5000, 10_000, 15_000, 20_000]
+    log.locator("#find-exclude").fill("SO-10000")
+    log.keyboard.press("Enter")
+    expect(log.locator("#filtered-count")).to_have_text("3 of 20,001 lines")
+    log.get_by_role("button", name="Remove the filter: error").click()
+    expect(log.locator("#filtered-count")).to_have_text("20,000 of 20,001 lines")
+    log.locator("#find-phase").select_option("pull")
+    expect(log.locator("#filtered-count")).to_have_text("100 of 20,001 lines")
+    log.get_by_role("button", name="Clear").click()
+    expect(log.locator("#filtered")).to_be_hidden()
+
+
+def test_filters_that_hide_everything_say_so_and_can_be_cleared(log: Page) -> None:
+    log.keyboard.press("/")
+    log.locator("#find-record").fill("SO-none")
+    log.keyboard.press("Enter")
+    expect(log.locator("#all-hidden")).to_contain_text("No line matches. The filters hide all 20,001 lines.")
+    log.get_by_role("button", name="Show all lines").click()
+    expect(log.locator("#all-hidden")).to_be_hidden()
+    in_view(log, LINES)
+
+
+@pytest.mark.parametrize(("pattern", "words"), [("(a+)+$", "No match"), ("(", r"missing \): \( \(character 1\)")])
+def test_a_hostile_pattern_freezes_nothing(page: Page, own_sync: OwnSync, pattern: str, words: str) -> None:
+    own_sync.say("a" * 5000 + "b")
+    page.goto(own_sync.path)
+    page.locator("#L1").wait_for()
+    find(page, "b")
+    says(page, "1 of 1")
+    page.locator("#find-pattern").click()
+    page.locator("#find-text").fill(pattern)
+    says(page, words)
+    own_sync.say("a" * 5000 + "b", "another line")
+    page.locator("#L3").wait_for()
+    says(page, words)
+
+
+def test_lines_that_arrive_are_matched(page: Page, own_sync: OwnSync) -> None:
+    own_sync.say("one fish", "two birds")
+    page.goto(f"{own_sync.path}?q=fish&only=1")
+    expect(page.locator("#filtered-count")).to_have_text("1 of 2 lines")
+    own_sync.say("red fish", "blue bird", "blue FISH")
+    expect(page.locator("#filtered-count")).to_have_text("3 of 5 lines")
+    page.locator("#L5").wait_for()
+    assert numbers(page) == [1, 3, 5]
+    page.locator("#find-pattern").click()
+    page.locator("#find-text").fill("^(one|new)")
+    expect(page.locator("#filtered-count")).to_have_text("1 of 5 lines")
+    own_sync.say("new fish", "old fish")
+    page.locator("#L6").wait_for()
+    assert numbers(page) == [1, 6]
+    expect(page.locator("#L6 mark")).to_have_text("new")
+
+
+def test_the_address_holds_what_is_looked_for(log: Page, sync: str) -> None:
+    find(log, "so-50")
+    log.locator("#find-case").click()
+    log.locator(".chip[data-level=error]").click()
+    expect(log).to_have_url(re.compile(r"\?q=so-50&case=1&level=error$"))
+    log.goto(f"{sync}?q=SO-50&case=1&level=error&exclude=SO-10#L5000")
+    ready(log)
+    expect(log.locator("#find-text")).to_have_value("SO-50")
+    expect(log.locator("#find-case")).to_have_attribute("aria-pressed", "true")
+    expect(log.locator("#filtered-count")).to_have_text("3 of 20,001 lines")
+    in_view(log, 5000)
+    says(log, "1 match")
+    assert log.url.endswith("#L5000")
+
+
+def test_jumps_lead_to_errors_lines_and_times(log: Page) -> None:
+    log.locator("#log-scroll").focus()
+    log.keyboard.press("Shift+E")
+    in_view(log, 20_000)
+    log.keyboard.press("Shift+E")
+    in_view(log, 15_000)
+    log.keyboard.press("e")
+    in_view(log, 20_000)
+    log.keyboard.press("e")
+    expect(log.locator("#notice")).to_have_text("There is no error after this.")
+    log.keyboard.press("l")
+    log.locator("#jump-to").fill("12,345")
+    log.keyboard.press("Enter")
+    in_view(log, 12_345)
+    log.keyboard.press("l")
+    log.locator("#jump-to").fill("30000")
+    log.keyboard.press("Enter")
+    expect(log.locator("#jump-fault")).to_have_text("There is no line 30,000; there are 20,001.")
+    log.locator("#jump-to").fill("2020-01-01 00:00")
+    log.keyboard.press("Enter")
+    in_view(log, 1)
+
+
+def test_phases_fold_into_one_row_and_a_jump_unfolds_them(log: Page) -> None:
+    log.locator("#log-scroll").focus()
+    log.keyboard.press("Shift+Z")
+    rows = log.locator("#log-rows > *")
+    expect(log.locator(".fold").first).to_have_text(re.compile(r"push · \d.*s.* · 199 lines"))
+    # Of 100 pages all but the last: it may get longer.
+    log.wait_for_function("() => document.getElementById('log').parts.view.rows.length === 99 * 2 + 201")
+    assert rows.count() <= 300
+    find(log, "so-777")
+    says(log, "12 of 12")
+    log.locator("#find-exclude").focus()
+    log.keyboard.press("Escape")
+    log.keyboard.press("l")
+    log.locator("#jump-to").fill("5000")
+    log.keyboard.press("Enter")
+    in_view(log, 5000)
+    log.keyboard.press("z")
+    expect(log.locator("#L5000")).to_have_count(0)
+    expect(log.locator(".fold", has_text="1 error")).to_be_in_viewport()
+
+
+def test_what_is_shown_can_be_downloaded(log: Page) -> None:
+    log.keyboard.press("/")
+    log.locator(".chip[data-level=error]").click()
+    expect(log.locator("#filtered-count")).to_have_text("4 of 20,001 lines")
+    log.locator(".menu.download summary").click()
+    with log.expect_download() as download:
+        log.get_by_role("link", name="What is shown, as text").click()
+    assert download.value.suggested_filename.endswith("-found.txt")
+    assert len(download.value.path().read_text().splitlines()) == 4
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_finding_is_accessible_and_fits_a_phone(visits: Visits, sync: str, scheme: str) -> None:
+    page = visits.signed_in(color_scheme=scheme, viewport={"width": 360, "height": 740})
+    page.goto(f"{sync}?q=SO-50&level=error&exclude=SO-10&record=SO-5000")
+    ready(page)
+    expect(page.locator("#filtered-count")).to_have_text("1 of 20,001 lines")
+    assert page.evaluate("() => document.documentElement.scrollWidth") <= 360
+    page.evaluate((ROOT / "node_modules" / "axe-core" / "axe.min.js").read_text())
+    found = page.evaluate("() => axe.run()")
+    assert [(one["id"], [node["html"] for node in one["nodes"]]) for one in found["violations"]] == []
