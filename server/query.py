@@ -15,6 +15,7 @@ import re2
 
 from jobs.records import Level
 from server.errors import BadRequest, PatternRefused
+from server.shown import shown
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -334,60 +335,16 @@ def _units(text: str) -> int:
     return len(text.encode("utf-16-le", "surrogatepass")) // 2
 
 
-# --- a text as it is shown ----------------------------------------------------------------------------------------
+# --- a text that is not shown as it is written --------------------------------------------------------------------
 
-_C1 = re2.compile("[\x90-\x9f]")
-_ACTS = re.compile(r"[\x1b\r\x90-\x9f]")
-_SEQUENCE = re.compile(
-    r"""
-    (?: \x1b\[ | \x9b ) (?P<csi> [0-?]* [ -/]* [@-~] )
-    | (?: \x1b[\]PX^_] | [\x9d\x90\x98\x9e\x9f] ) [^\x07\x1b\x9c]* (?: \x07 | \x9c | \x1b\\ )?
-    | \x1b [ -/]* [0-~]?
-    | (?P<back> \r(?!\n) )
-    | [\r\x90-\x9f]
-    """,
-    re.VERBOSE,
-)
+# What `shown` takes for acting, and JSON does not escape.
+_ACTS = re2.compile("[\x7f-\x9f\u061c\u200e\u200f\u202a-\u202e\u2066-\u2069]")
+_ESCAPED = (b"\\u00", b"\\r", b"\\b", b"\\f")
 
 
 def hides_something(body: bytes) -> bool:
-    """Whether a chunk has a text that is not shown as it is written."""
-    # Three looks that cost next to nothing; one expression for all would cost more than decoding.
-    return b"\\u001b" in body or b"\\r" in body or not (body.isascii() or _C1.search(body) is None)
-
-
-def shown(text: str) -> str:
-    """A line's text without colours and the other things that a terminal obeys; what `\\r` or erasing overwrote is
-    gone, row by row."""
-    if not _ACTS.search(text):
-        return text
-    rows = _overwritten(text) if "\r" in text or "K" in text else None
-    return _SEQUENCE.sub("", text) if rows is None else rows
-
-
-def _overwritten(text: str) -> str:
-    return "\n".join(_row(row) for row in text.replace("\r\n", "\n").split("\n"))
-
-
-def _row(row: str) -> str:
-    seen: list[str] = []
-    cursor = at = 0
-
-    def put(piece: str) -> None:
-        nonlocal cursor
-        seen[cursor : cursor + len(piece)] = piece
-        cursor += len(piece)
-
-    for token in _SEQUENCE.finditer(row):
-        put(row[at : token.start()])
-        at = token.end()
-        if token["back"]:
-            cursor = 0
-        elif token["csi"] in ("K", "0K"):
-            del seen[cursor:]
-        elif token["csi"] == "1K":
-            seen[:cursor] = " " * min(cursor, len(seen))
-        elif token["csi"] == "2K":
-            seen[:] = " " * cursor
-    put(row[at:])
-    return "".join(seen)
+    """Whether a chunk may have a text that is not shown as it is written."""
+    # Looks that cost next to nothing; one expression for all would cost more than decoding.
+    if any(escape in body for escape in _ESCAPED) or b"\x7f" in body:
+        return True
+    return not body.isascii() and _ACTS.search(body) is not None

@@ -20,7 +20,7 @@ import { SearchBar } from "./search-bar.js";
  * @property {(text: string) => void} tell said for a moment
  * @property {(text: string) => void} announce for whoever cannot see it
  * @property {(text: string) => string} shown a line's text as it is shown
- * @property {() => {zone: "local" | "utc", time: (moment: string) => string, words: string}} clock how times are shown now
+ * @property {() => import("./jump.js").Clock} clock how times are shown now
  * @property {() => string} started when the sync started
  */
 

@@ -6,8 +6,8 @@ import { literal } from "./query.js";
 const MOST_KNOWN = 3000; // texts whose places are kept
 const MOST_SPANS = 100; // of one text, as the server has it
 const BATCH_TEXTS = 300;
-const BATCH_CHARACTERS = 14_000; // a request's body may have 64 KiB, and JSON makes more of some characters
-const LONGEST = 12_000;
+const BATCH_CHARACTERS = 17_000; // a request's body may have 64 KiB, and JSON makes more of some characters
+const LONGEST = 17_000; // a line's text is cut before that
 const GATHER_MS = 20;
 
 /** @typedef {[number, number][]} Spans starts and ends */

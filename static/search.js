@@ -131,8 +131,9 @@ export class Search extends EventTarget {
     } finally {
       this.#busy = false;
     }
-    if (this.#stopped || this.state === "refused") return;
-    if (this.state === "waiting") return this.#later(Math.min(this.#again[1], this.#again[0] * 2 ** (this.#failures - 1)));
+    const state = /** @type {State} */ (this.state); // it is another by now
+    if (this.#stopped || state === "refused") return;
+    if (state === "waiting") return this.#later(Math.min(this.#again[1], this.#again[0] * 2 ** (this.#failures - 1)));
     if (back && this.first > 1) return void this.#go(); // a request looks only for so long
     this.complete = true;
     this.state = "done";

@@ -2,10 +2,13 @@
 // head; buttons, keys and the address go back. It refuses to draw a line or to open a connection itself.
 
 import { announcer } from "./announce.js";
+import { shown as shownText } from "./ansi.js";
 import { showConnection, stateWords } from "./connection.js";
+import { wireFinder } from "./find-page.js";
 import { Follower } from "./follower.js";
 import { ago, plural, thousands } from "./format.js";
 import { keys } from "./keys.js";
+import { localZone, modeWords, timeText } from "./line-time.js";
 import { wireLines } from "./line-wiring.js";
 import { LineStore } from "./lines.js";
 import { LogView } from "./log-view.js";
@@ -46,6 +49,7 @@ let ended = 0; // the number of the last line, once the log has ended
 /** @type {ReturnType<typeof setTimeout> | undefined} */
 let noticeTimer;
 
+
 // For tests, and for whoever looks in the console.
 Object.assign(log, { parts: { store, all, view, pager, follower, selection } });
 
@@ -56,6 +60,7 @@ wireKeys();
 wireAddress();
 wireCopyId();
 const shown = wireLines({ log, view, head, line: lineAt, last: () => all.last });
+const finding = wireFinder({ sync, log, view, all, keys, tell, announce, clock, shown: shownText, started: () => head.summary.started_at ?? "" });
 head.setClock(/** @type {HTMLMetaElement | null} */ (document.querySelector('meta[name="server-time"]'))?.content ?? "");
 setInterval(tellLastLine, 1000);
 follower.start();
@@ -67,6 +72,7 @@ function wireFollower() {
     const { lines, last } = detailOf(event);
     store.put(lines);
     all.grow(last);
+    finding.take(lines);
     tellLastLine();
   });
   follower.addEventListener("gap", (event) => gone(detailOf(event)));
@@ -98,6 +104,7 @@ function rewound(rewind) {
   const { shown } = view;
   const undone = store.rewind(rewind.last).filter((line) => line.n <= shown);
   all.rewind(rewind.last, [...undone.map((line) => ({ line })), { rewind }]);
+  finding.rewind(rewind.last);
 }
 
 /** @param {number} last */
@@ -203,6 +210,13 @@ function tellLastLine() {
   const moment = store.get(store.last)?.time ?? log.dataset.lastTime ?? "";
   const seconds = (head.now - Date.parse(moment)) / 1000;
   write(get("last-line"), over || Number.isNaN(seconds) ? "" : `last line ${ago(seconds)}`);
+}
+
+/** The zone in which times are shown, or would be: what somebody types is meant so as well. @returns {import("./jump.js").Clock} */
+function clock() {
+  const { mode = "utc", zone = localZone() } = /** @type {import("./line-time.js").TimeOptions} */ (view.options.time ?? {});
+  const absolute = mode === "utc" ? "utc" : "local";
+  return { zone: absolute, time: (moment) => timeText(moment, { mode: absolute, zone }), words: modeWords(absolute, zone) };
 }
 
 /** Writing the same text again would still cost a layout. @param {Element | null} element @param {string} text */
@@ -324,7 +338,6 @@ function wireAddress() {
   };
   window.addEventListener("hashchange", seek);
   view.addEventListener("found", () => say(""));
-  view.addEventListener("hidden", (event) => tell(`Line ${thousands(detailOf(event).n)} is not among the lines that are shown.`));
   list.addEventListener("click", pointAt);
   get("sync-head").addEventListener("click", (event) => {
     const link = /** @type {Element} */ (event.target).closest("a[href^='#L']");
