@@ -24,6 +24,8 @@ import { SearchBar } from "./search-bar.js";
  * @property {() => string} started when the sync started
  */
 
+/** @typedef {import("./finder.js").Direction} Direction */
+
 /** @param {string} id @returns {HTMLElement} */
 const get = (id) => /** @type {HTMLElement} */ (document.getElementById(id));
 
@@ -34,9 +36,9 @@ export function wireFinder({ sync, log, view, all, keys, tell, announce, shown, 
   const finder = new Finder({ url, fetch: fetching, shown });
   const outline = new Outline({ url, fetch: fetching });
   const place = new Place(view);
-  const bar = new SearchBar({ finder, get, where: (direction) => place.from(direction), time: (time) => clock().time(time).slice(0, 8) });
+  const bar = new SearchBar({ finder, get, where: (direction) => place.hit(direction), time: (time) => clock().time(time).slice(0, 8) });
   const strip = new Filters({ finder, outline, lines: () => all.last, get });
-  const folds = new Folds({ outline, all, button: get("find-fold") });
+  const folds = new Folds({ outline, all, button: get("find-fold"), tell });
   const jump = new Jump({ get, finder, clock, started, last: () => all.last, go: (n) => seek(n) });
   const button = get("find");
   const nothing = emptiness(finder, log);
@@ -53,10 +55,17 @@ export function wireFinder({ sync, log, view, all, keys, tell, announce, shown, 
     history.replaceState(history.state, "", addressed(new URL(location.href), query));
     log.classList.toggle("is-filtered", filters(query));
     showDownloads(url, query);
-    get("find-fold").hidden = filters(query) || !folds.any;
+    showFold();
   });
+  const showFold = () => (get("find-fold").hidden = filters(finder.query) || !folds.any);
+  outline.addEventListener("change", showFold);
+  let told = finder.hits; // whose end was announced
   finder.addEventListener("change", () => {
     nothing();
+    if (finder.hits !== told && (!finder.hits || finder.hits.complete || finder.hits.error)) {
+      told = finder.hits;
+      if (told) announce(bar.words);
+    }
     if (context && finder.shows?.rows.has(context)) seek(context);
   });
   view.addEventListener("painted", () => offerContext(view, filters(finder.query), showInContext));
@@ -116,7 +125,6 @@ export function wireFinder({ sync, log, view, all, keys, tell, announce, shown, 
     try {
       const n = await finder.nextOf("error", place.from(direction), direction);
       if (n === null) tell(direction > 0 ? "There is no error after this." : "There is no error before this.");
-      else if (finder.rows && !finder.rows.has(n)) showInContext(n);
       else seek(n);
     } catch {
       tell("The server was not reached. Try again in a moment.");
@@ -185,11 +193,22 @@ class Place {
     return this.at && near ? this.at : top;
   }
 
-  /** From where the next one is looked for. @param {1 | -1} direction */
+  /** They have not looked elsewhere since they went to a line. */
+  get #stays() {
+    return this.at > 0 && (this.#top === 0 || this.#top === this.#view.top);
+  }
+
+  /** From where the next line of a kind is looked for. @param {Direction} direction */
   from(direction) {
-    if (this.at && (this.#top === 0 || this.#top === this.#view.top)) return this.at;
-    if (this.#view.following) return direction > 0 ? this.#view.top - 1 : this.#view.shown + 1;
+    if (this.#stays) return this.at;
+    if (this.#view.following) return direction > 0 ? this.#view.shown : this.#view.shown + 1;
     return direction > 0 ? this.#view.top - 1 : this.#view.top;
+  }
+
+  /** The same of a hit: who follows the newest line wants the newest hit first. @param {Direction} direction */
+  hit(direction) {
+    if (!this.#stays && this.#view.following) return { from: this.#view.shown + 1, direction: /** @type {Direction} */ (-1) };
+    return { from: this.from(direction), direction };
   }
 }
 

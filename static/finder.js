@@ -96,7 +96,9 @@ export class Finder extends EventTarget {
     const hits = this.hits;
     if (!hits) return { n: null, wrapped: false, wait: false };
     const i = direction > 0 ? hits.rows.indexOf(from + 1) : hits.rows.indexOf(from) - 1;
-    if (i >= 0 && i < hits.count) return { n: hits.rows.numberAt(i), wrapped: false, wait: false };
+    // It looks from the end on: the first one that it knows of after a line need not be the first one there is.
+    const known = direction < 0 || hits.complete || (hits.first > 0 && hits.first <= from + 1);
+    if (known && i >= 0 && i < hits.count) return { n: hits.rows.numberAt(i), wrapped: false, wait: false };
     if (hits.complete && hits.count) return { n: hits.rows.numberAt(direction > 0 ? 0 : hits.count - 1), wrapped: true, wait: false };
     const wait = !hits.complete && hits.state !== "refused";
     if (wait) this.#awaited = { from, direction };
@@ -108,9 +110,13 @@ export class Finder extends EventTarget {
     return this.hits?.rows.has(n) ? this.hits.rows.indexOf(n) + 1 : 0;
   }
 
-  /** The next line of a level, wherever it is. @param {string} level @param {number} from @param {Direction} direction @returns {Promise<number | null>} */
+  /**
+   * The next line of a level, wherever it is, among those that the other filters leave.
+   * @param {string} level @param {number} from @param {Direction} direction @returns {Promise<number | null>}
+   */
   async nextOf(level, from, direction) {
-    const asked = new URLSearchParams({ level, limit: "1" });
+    const asked = parameters({ ...filterOf(this.query), levels: [level] });
+    asked.set("limit", "1");
     if (direction > 0) asked.set("after", String(from));
     else asked.set("order", "desc");
     if (direction < 0 && from > 0) asked.set("before", String(from));

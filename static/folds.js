@@ -1,6 +1,6 @@
 // Owns which phases of a log are folded into one row, and what such a row says. It knows no element but its button.
 
-import { plural, span } from "./format.js";
+import { plural, span, thousands } from "./format.js";
 
 const FEWEST = 3; // lines: less is not worth a fold
 
@@ -10,6 +10,7 @@ export class Folds {
   #outline;
   #all;
   #button;
+  #tell;
   #everything = false; // phases that end from now on are folded as well
   #upto = 0; // sections up to this line were folded in passing
 
@@ -18,11 +19,13 @@ export class Folds {
    * @param {import("./outline.js").Outline} options.outline
    * @param {import("./rows.js").AllRows} options.all
    * @param {HTMLElement} options.button
+   * @param {(text: string) => void} options.tell
    */
-  constructor({ outline, all, button }) {
+  constructor({ outline, all, button, tell }) {
     this.#outline = outline;
     this.#all = all;
     this.#button = button;
+    this.#tell = tell;
     button.addEventListener("click", () => this.toggle());
     outline.addEventListener("change", () => this.#grown());
   }
@@ -43,8 +46,11 @@ export class Folds {
   /** All of them, or none. */
   toggle() {
     this.#everything = !this.#everything;
-    if (this.#everything) this.#fold(this.#foldable);
-    else for (const { first } of this.#all.folded) this.#all.unfold(first);
+    if (this.#everything) {
+      this.#fold(this.#foldable);
+      const { cut } = this.#outline;
+      if (cut) this.#tell(`From line ${thousands(cut)} on nothing is folded: there are too many phases.`);
+    } else for (const { first } of this.#all.folded) this.#all.unfold(first);
     this.#say();
   }
 

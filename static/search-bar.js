@@ -5,7 +5,10 @@ import { plural, thousands } from "./format.js";
 
 const TYPING_MS = 250;
 
-/** @typedef {import("./finder.js").Finder} Finder */
+/**
+ * @typedef {import("./finder.js").Finder} Finder
+ * @typedef {import("./finder.js").Direction} Direction
+ */
 
 /**
  * Events: `go` {n, wrapped}: somebody wants to see that hit · `close`.
@@ -24,7 +27,8 @@ export class SearchBar extends EventTarget {
    * @param {object} options
    * @param {Finder} options.finder
    * @param {(id: string) => HTMLElement} options.get
-   * @param {(direction: 1 | -1) => number} options.where the line from which the next hit, or the one before, is looked for
+   * @param {(direction: Direction) => {from: number, direction: Direction}} options.where from which line on, and whether
+   *   on or back, somebody who asks for the next hit, or the one before, means it
    * @param {(time: string) => string} options.time how a moment reads
    */
   constructor({ finder, get, where, time }) {
@@ -79,11 +83,12 @@ export class SearchBar extends EventTarget {
     this.dispatchEvent(new Event("close"));
   }
 
-  /** @param {1 | -1} direction */
-  go(direction) {
+  /** @param {Direction} asked */
+  go(asked) {
     this.#flush();
     if (!this.#finder.hits) return;
-    const { n, wrapped } = this.#finder.next(this.#where(direction), direction);
+    const { from, direction } = this.#where(asked);
+    const { n, wrapped } = this.#finder.next(from, direction);
     if (n !== null) this.goTo(n, wrapped);
     this.show();
   }
@@ -162,6 +167,7 @@ export class SearchBar extends EventTarget {
     if (hits.state === "refused") return hits.position ? `${hits.error} (character ${hits.position})` : hits.error;
     const place = this.#finder.place(this.#current);
     if (hits.complete) {
+      if (hits.gone && !place) return `${plural(hits.count, "match", "matches")}; ${plural(hits.gone, "line")} no longer exist`;
       if (!hits.count) return "No match";
       return place ? `${thousands(place)} of ${thousands(hits.count)}` : plural(hits.count, "match", "matches");
     }

@@ -30,6 +30,8 @@ export class Search extends EventTarget {
   time = null;
   /** The log was searched back to its first line. */
   complete = false;
+  /** So many lines no longer exist, and could not be searched. */
+  gone = 0;
 
   #url;
   #query;
@@ -178,6 +180,8 @@ export class Search extends EventTarget {
   #take(frame, back) {
     if (frame.type === "matches") {
       this.rows.add(back ? frame.numbers.reverse() : frame.numbers);
+    } else if (frame.type === "gap") {
+      this.gone += frame.last - frame.first + 1;
     } else if (frame.type === "progress" || frame.type === "done") {
       this.#started = true;
       if (frame.last) {

@@ -205,6 +205,10 @@ test("the next error is asked for wherever it is", async () => {
   assert.deepEqual(asked, ["/log?level=error&limit=1&after=5", "/log?level=error&limit=1&after=700"]);
   assert.equal(await finder.nextOf("error", 900, -1), 812);
   assert.equal(asked[2], "/log?level=error&limit=1&order=desc&before=900");
+  finder.set({ phases: ["push"], levels: ["info"] });
+  await finder.nextOf("error", 900, 1);
+  assert.equal(asked.at(-1), "/log?level=error&phase=push&limit=1&after=900");
+  finder.set({ phases: [], levels: [] });
 });
 
 test("places of a plain text are found here, those of a pattern asked for together and kept", async () => {
