@@ -8,6 +8,7 @@ it is, and decoded only where a line of it may match.
 from __future__ import annotations
 
 import re
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
 import msgspec
@@ -130,7 +131,7 @@ class Query:
     def _has_fields(self, line: _LineWithFields) -> bool:
         fields = line.fields
         return fields is not None and all(
-            name in fields and _shown_value(fields[name]) == value for name, value in self._fields
+            name in fields and _is_shown_as(fields[name], value) for name, value in self._fields
         )
 
 
@@ -174,8 +175,13 @@ def _switch(given: QueryParams, name: str) -> bool:
     return text == "1"
 
 
-def _shown_value(value: Any) -> str:  # noqa: ANN401 - JSON
-    return value if isinstance(value, str) else _json(value).decode()
+def _is_shown_as(value: Any, text: str) -> bool:  # noqa: ANN401 - JSON
+    if isinstance(value, str):
+        return value == text
+    if isinstance(value, int | float) and not isinstance(value, bool):
+        with suppress(ValueError):
+            return float(text) == value  # to a page 3.0 is 3
+    return _json(value).decode() == text
 
 
 # --- one text or pattern ------------------------------------------------------------------------------------------

@@ -2,7 +2,7 @@
 // says what is left out and takes it back. It refuses to filter: it tells the finder.
 
 import { plural, thousands } from "./format.js";
-import { NO_PHASE, NOTHING, filters } from "./query.js";
+import { NO_PHASE, NOTHING, filters, shownValue } from "./query.js";
 
 /**
  * @typedef {import("./finder.js").Finder} Finder
@@ -44,13 +44,17 @@ export class Filters {
     this.show();
   }
 
-  /** By a name and a value, as they stand in a line. @param {string} name @param {string} value */
-  by(name, value) {
-    const { query } = this.#finder;
-    if (name === "level") this.#finder.set({ levels: [value] });
-    else if (name === "phase") this.#finder.set({ phases: [value || NO_PHASE] });
-    else if (name === "record") this.#finder.set({ records: [value] });
-    else this.#finder.set({ fields: [...query.fields.filter(([one]) => one !== name), [name, value]] });
+  /**
+   * What somebody saw in a line and wants to see more of. @param {string} name @param {unknown} value
+   * @param {string} [of] "line": its level, phase or record; else one of its fields
+   */
+  by(name, value, of = "line") {
+    const { fields } = this.#finder.query;
+    const text = shownValue(value);
+    if (of === "line" && name === "level") this.#finder.set({ levels: [text] });
+    else if (of === "line" && name === "phase") this.#finder.set({ phases: [text || NO_PHASE] });
+    else if (of === "line" && name === "record") this.#finder.set({ records: [text] });
+    else this.#finder.set({ fields: [...fields.filter(([one]) => one !== name), [name, text]] });
   }
 
   show() {

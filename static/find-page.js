@@ -142,8 +142,8 @@ export function wireFinder({ sync, log, view, all, keys, tell, announce, shown, 
 
   // A field that somebody wants to see more of.
   document.addEventListener("filter", (event) => {
-    const { name, value } = /** @type {CustomEvent} */ (event).detail;
-    strip.by(name, value);
+    const { name, value, of } = /** @type {CustomEvent} */ (event).detail;
+    strip.by(name, value, of);
   });
 
   // --- as the address has it ---------------------------------------------------------------------------------------

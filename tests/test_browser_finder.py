@@ -18,23 +18,27 @@ if TYPE_CHECKING:
     from tests.browser import OwnSync, Visits
     from tests.following import Logs
 
-LINES = 20_001
+LINES = 4001
 
 
-@pytest.fixture
-def sync(logs: Logs, client: redis.Redis) -> str:
-    """The path of a completed sync of 20,001 lines: 100 pages of a pull and 199 pushes; each 5,000th an error."""
+def written(logs: Logs, client: redis.Redis, lines: int) -> str:
+    """The path of a completed sync: pages of a pull and 199 pushes, with an error in each 1,000th line."""
     store(client, service())
     sync_id = logs.start()
     with logs.writing(sync_id) as story:
-        for n in range(1, LINES):
-            if n % 5000 == 0:
+        for n in range(1, lines):
+            if n % 1000 == 0:
                 story.error(f"Not pushed SO-{n}: the row is too long", phase="push", record=f"SO-{n}")
             elif n % 200 == 1:
                 story.info(f"Page {n // 200 + 1}: 199 records pulled", phase="pull")
             else:
                 story.info(f"Pushed SO-{n}", phase="push", record=f"SO-{n}")
     return f"/syncs/{sync_id}"
+
+
+@pytest.fixture
+def sync(logs: Logs, client: redis.Redis) -> str:
+    return written(logs, client, LINES)
 
 
 @pytest.fixture
@@ -66,7 +70,10 @@ def in_view(page: Page, n: int) -> Locator:
     return row
 
 
-def test_next_and_previous_go_through_the_whole_log(log: Page) -> None:
+def test_next_and_previous_go_through_a_log_of_20_000_lines(page: Page, logs: Logs, client: redis.Redis) -> None:
+    page.goto(written(logs, client, 20_001))
+    ready(page)
+    log = page
     find(log, "so-1000")
     # The log was opened at its end, so the newest comes first; behind the last one comes the first.
     says(log, "10 of 10")
@@ -98,20 +105,20 @@ def test_ctrl_f_opens_the_search_and_a_second_one_is_the_browsers(log: Page) -> 
 
 
 def test_only_matches_are_shown_and_one_leads_to_its_context(log: Page) -> None:
-    find(log, r"so-50\d0")
+    find(log, r"so-20\d0")
     log.locator("#find-pattern").click()
     log.locator("#find-only").click()
-    expect(log.locator("#filtered-count")).to_have_text("10 of 20,001 lines")
+    expect(log.locator("#filtered-count")).to_have_text("10 of 4,001 lines")
     log.wait_for_function("() => document.querySelectorAll('#log-rows .line[id]').length === 10")
-    assert numbers(log) == [5000, *range(5010, 5100, 10)]
-    expect(log.locator("#L5010 mark")).to_have_text("SO-5010")
-    row = in_view(log, 5050)
+    assert numbers(log) == [2000, *range(2010, 2100, 10)]
+    expect(log.locator("#L2010 mark")).to_have_text("SO-2010")
+    row = in_view(log, 2050)
     row.hover()
-    row.get_by_role("button", name="Show line 5050 in context").click()
+    row.get_by_role("button", name="Show line 2050 in context").click()
     expect(log.locator("#filtered")).to_be_hidden()
-    in_view(log, 5050)
-    in_view(log, 5051)
-    expect(log.locator("#L5050")).to_have_class(re.compile("is-target"))
+    in_view(log, 2050)
+    in_view(log, 2051)
+    expect(log.locator("#L2050")).to_have_class(re.compile("is-target"))
     assert log.locator(".in-context").count() == 0
 
 
@@ -119,18 +126,18 @@ def test_chips_filter_by_level_and_say_how_many_there_are(log: Page) -> None:
     log.keyboard.press("/")
     chip = log.locator(".chip[data-level=error]")
     expect(chip).to_have_text("error 4")
-    expect(log.locator(".chip[data-level=info]")).to_have_text("info 19,997")
+    expect(log.locator(".chip[data-level=info]")).to_have_text("info 3,997")
     chip.click()
-    expect(log.locator("#filtered-count")).to_have_text("4 of 20,001 lines")
+    expect(log.locator("#filtered-count")).to_have_text("4 of 4,001 lines")
     log.wait_for_function("() => document.querySelectorAll('#log-rows .line[id]').length === 4")
-    assert numbers(log) == [5000, 10_000, 15_000, 20_000]
-    log.locator("#find-exclude").fill("SO-10000")
+    assert numbers(log) == [1000, 2000, 3000, 4000]
+    log.locator("#find-exclude").fill("SO-2000")
     log.keyboard.press("Enter")
-    expect(log.locator("#filtered-count")).to_have_text("3 of 20,001 lines")
+    expect(log.locator("#filtered-count")).to_have_text("3 of 4,001 lines")
     log.get_by_role("button", name="Remove the filter: error").click()
-    expect(log.locator("#filtered-count")).to_have_text("20,000 of 20,001 lines")
+    expect(log.locator("#filtered-count")).to_have_text("4,000 of 4,001 lines")
     log.locator("#find-phase").select_option("pull")
-    expect(log.locator("#filtered-count")).to_have_text("100 of 20,001 lines")
+    expect(log.locator("#filtered-count")).to_have_text("20 of 4,001 lines")
     log.get_by_role("button", name="Clear").click()
     expect(log.locator("#filtered")).to_be_hidden()
 
@@ -139,7 +146,7 @@ def test_filters_that_hide_everything_say_so_and_can_be_cleared(log: Page) -> No
     log.keyboard.press("/")
     log.locator("#find-record").fill("SO-none")
     log.keyboard.press("Enter")
-    expect(log.locator("#all-hidden")).to_contain_text("No line matches. The filters hide all 20,001 lines.")
+    expect(log.locator("#all-hidden")).to_contain_text("No line matches. The filters hide all 4,001 lines.")
     log.get_by_role("button", name="Show all lines").click()
     expect(log.locator("#all-hidden")).to_be_hidden()
     in_view(log, LINES)
@@ -181,38 +188,38 @@ def test_lines_that_arrive_are_matched(page: Page, own_sync: OwnSync) -> None:
 
 
 def test_the_address_holds_what_is_looked_for(log: Page, sync: str) -> None:
-    find(log, "so-50")
+    find(log, "so-20")
     log.locator("#find-case").click()
     log.locator(".chip[data-level=error]").click()
-    expect(log).to_have_url(re.compile(r"\?q=so-50&case=1&level=error$"))
-    log.goto(f"{sync}?q=SO-50&case=1&level=error&exclude=SO-10#L5000")
+    expect(log).to_have_url(re.compile(r"\?q=so-20&case=1&level=error$"))
+    log.goto(f"{sync}?q=SO-20&case=1&level=error&exclude=SO-10#L2000")
     ready(log)
-    expect(log.locator("#find-text")).to_have_value("SO-50")
+    expect(log.locator("#find-text")).to_have_value("SO-20")
     expect(log.locator("#find-case")).to_have_attribute("aria-pressed", "true")
-    expect(log.locator("#filtered-count")).to_have_text("3 of 20,001 lines")
-    in_view(log, 5000)
+    expect(log.locator("#filtered-count")).to_have_text("3 of 4,001 lines")
+    in_view(log, 2000)
     says(log, "1 match")
-    assert log.url.endswith("#L5000")
+    assert log.url.endswith("#L2000")
 
 
 def test_jumps_lead_to_errors_lines_and_times(log: Page) -> None:
     log.locator("#log-scroll").focus()
     log.keyboard.press("Shift+E")
-    in_view(log, 20_000)
+    in_view(log, 4000)
     log.keyboard.press("Shift+E")
-    in_view(log, 15_000)
+    in_view(log, 3000)
     log.keyboard.press("e")
-    in_view(log, 20_000)
+    in_view(log, 4000)
     log.keyboard.press("e")
     expect(log.locator("#notice")).to_have_text("There is no error after this.")
     log.keyboard.press("l")
-    log.locator("#jump-to").fill("12,345")
+    log.locator("#jump-to").fill("1,234")
     log.keyboard.press("Enter")
-    in_view(log, 12_345)
+    in_view(log, 1234)
     log.keyboard.press("l")
     log.locator("#jump-to").fill("30000")
     log.keyboard.press("Enter")
-    expect(log.locator("#jump-fault")).to_have_text("There is no line 30,000; there are 20,001.")
+    expect(log.locator("#jump-fault")).to_have_text("There is no line 30,000; there are 4,001.")
     log.locator("#jump-to").fill("2020-01-01 00:00")
     log.keyboard.press("Enter")
     in_view(log, 1)
@@ -222,26 +229,26 @@ def test_phases_fold_into_one_row_and_a_jump_unfolds_them(log: Page) -> None:
     log.locator("#log-scroll").focus()
     log.keyboard.press("Shift+Z")
     # All but the last one, which may get longer.
-    log.wait_for_function("() => document.getElementById('log').parts.view.rows.length === 99 * 2 + 201")
+    log.wait_for_function("() => document.getElementById('log').parts.view.rows.length === 19 * 2 + 201")
     log.keyboard.press("Home")
     expect(log.locator(".fold").first).to_have_text(re.compile(r"push · \d.*s.* · 199 lines"))
     log.keyboard.press("l")
-    log.locator("#jump-to").fill("5000")
+    log.locator("#jump-to").fill("2000")
     log.keyboard.press("Enter")
-    in_view(log, 5000)
+    in_view(log, 2000)
     log.keyboard.press("z")
-    expect(log.locator("#L5000")).to_have_count(0)
-    expect(log.locator(".fold", has_text="1 error")).to_be_in_viewport()
-    find(log, "so-5000")
-    in_view(log, 5000)
+    expect(log.locator("#L2000")).to_have_count(0)
+    expect(log.locator('.fold[data-first="1802"]', has_text="1 error")).to_be_in_viewport()
+    find(log, "so-2000")
+    in_view(log, 2000)
     log.locator("#find-fold").click()
-    log.wait_for_function("() => document.getElementById('log').parts.view.rows.length === 20001")
+    log.wait_for_function("() => document.getElementById('log').parts.view.rows.length === 4001")
 
 
 def test_what_is_shown_can_be_downloaded(log: Page) -> None:
     log.keyboard.press("/")
     log.locator(".chip[data-level=error]").click()
-    expect(log.locator("#filtered-count")).to_have_text("4 of 20,001 lines")
+    expect(log.locator("#filtered-count")).to_have_text("4 of 4,001 lines")
     log.locator(".menu.download summary").click()
     with log.expect_download() as download:
         log.get_by_role("link", name="What is shown, as text").click()
@@ -252,9 +259,9 @@ def test_what_is_shown_can_be_downloaded(log: Page) -> None:
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 def test_finding_is_accessible_and_fits_a_phone(visits: Visits, sync: str, scheme: str) -> None:
     page = visits.signed_in(color_scheme=scheme, viewport={"width": 360, "height": 740})
-    page.goto(f"{sync}?q=SO-50&level=error&exclude=SO-10&record=SO-5000")
+    page.goto(f"{sync}?q=SO-20&level=error&exclude=SO-10&record=SO-2000")
     ready(page)
-    expect(page.locator("#filtered-count")).to_have_text("1 of 20,001 lines")
+    expect(page.locator("#filtered-count")).to_have_text("1 of 4,001 lines")
     assert page.evaluate("() => document.documentElement.scrollWidth") <= 360
     page.evaluate((ROOT / "node_modules" / "axe-core" / "axe.min.js").read_text())
     found = page.evaluate("() => axe.run()")
