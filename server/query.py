@@ -114,10 +114,12 @@ class Query:
             found = [i for i in found if lines[i].phase in self._phases]
         if self._records:
             found = [i for i in found if lines[i].record in self._records]
-        return self._by_text(lines, found) if self._find or self._without else found
+        return self._by_text(lines, found, body) if self._find or self._without else found
 
-    def _by_text(self, lines: Sequence[_Line | _LineWithFields], among: list[int]) -> list[int]:
-        texts = [shown(lines[i].text) for i in among]
+    def _by_text(self, lines: Sequence[_Line | _LineWithFields], among: list[int], body: bytes) -> list[int]:
+        texts = [lines[i].text for i in among]
+        if hides_something(body):
+            texts = [shown(text) for text in texts]
         if self._find and not self._find.may_be_in_texts(texts):
             return []
         found = []
@@ -343,14 +345,12 @@ def _units(text: str) -> int:
 
 # --- a text that is not shown as it is written --------------------------------------------------------------------
 
-# What `shown` takes for acting, and JSON does not escape.
-_ACTS = re2.compile("[\x7f-\x9f\u061c\u200e\u200f\u202a-\u202e\u2066-\u2069]")
-_ESCAPED = (b"\\u00", b"\\r", b"\\b", b"\\f")
+# What `shown` takes for acting: JSON escapes some of it.
+_ACTS = re2.compile(r"\\(?:u00|[rbf])|[\x7f-\x{9f}\x{61c}\x{200e}\x{200f}\x{202a}-\x{202e}\x{2066}-\x{2069}]")
 
 
 def hides_something(body: bytes) -> bool:
     """Whether a chunk may have a text that is not shown as it is written."""
-    # Looks that cost next to nothing; one expression for all would cost more than decoding.
-    if any(escape in body for escape in _ESCAPED) or b"\x7f" in body:
-        return True
-    return not body.isascii() and _ACTS.search(body) is not None
+    # Most have none of the three, and that costs next to nothing to see.
+    plain = b"\\" not in body and b"\x7f" not in body and body.isascii()
+    return not plain and _ACTS.search(body) is not None
