@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+import asyncio
+from typing import TYPE_CHECKING, Any, cast
 
 import msgspec
 import pytest
@@ -11,10 +12,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from jobs import keys
-from jobs.records import Line
+from jobs.records import Line, Status, Summary
 from server import errors, query, wire
 from server.outline import MOST_SECTIONS, Outline
 from server.query import Query
+from server.search import SEARCHES_AT_ONCE, Search, Way
 from server.shown import shown
 
 if TYPE_CHECKING:
@@ -310,6 +312,46 @@ def test_only_who_may_read_may_search(web: httpx2.Client, logs: Logs) -> None:
         ("POST", "/api/marks"),
     ):
         assert web.request(method, path, headers={"Authorization": "Bearer nobody-knows-this"}).status_code == 401
+
+
+class _Endless:
+    """A store whose log never ends."""
+
+    async def read(self, _sync: str, after: int, until: int) -> list[wire.Chunk]:
+        return [wire.Chunk(after + 1, min(after + 100, until), body(*["x"] * min(100, until - after)))]
+
+
+def test_a_search_that_nobody_waits_for_ends_and_too_many_are_refused() -> None:
+    async def run() -> None:
+        search = Search(cast("Any", _Endless()))
+        way = Way(0, 2**40)
+        walks = [search.walk("sync", Query("y"), way) for _ in range(SEARCHES_AT_ONCE)]
+        for walk in walks:
+            assert (await anext(walk)).hits == []
+        with pytest.raises(errors.Busy):
+            search.check_room()
+        with pytest.raises(errors.Busy):
+            await anext(search.walk("sync", Query("y"), way))
+        await walks[0].aclose()
+        search.check_room()
+        for walk in walks:
+            await walk.aclose()
+
+    asyncio.run(run())
+
+
+def test_a_search_that_takes_long_says_from_where_to_go_on(monkeypatch: pytest.MonkeyPatch) -> None:
+    async def run() -> None:
+        monkeypatch.setattr("server.search.SEARCH_S", 0.01)
+        search = Search(cast("Any", _Endless()))
+        summary = Summary(id="x", service="s", status=Status.RUNNING, queued_at="", lines=2**40)
+        for way in (Way(0, 2**40), Way(0, 2**40, newest_first=True)):
+            told = [msgspec.json.decode(one) async for one in search._frames(summary, Query("y"), way, 2**53)]
+            done = told[-1]
+            assert done["type"] == "done"
+            assert done["more"] == (done["first"] if way.newest_first else done["last"])
+
+    asyncio.run(run())
 
 
 def test_what_was_found_can_be_downloaded(web: httpx2.Client, long: str) -> None:
