@@ -68,7 +68,12 @@ export function wireFinder({ sync, log, view, all, keys, tell, announce, shown, 
     }
     if (context && finder.shows?.rows.has(context)) seek(context);
   });
-  view.addEventListener("painted", () => offerContext(view, filters(finder.query), showInContext));
+  let offered = false;
+  view.addEventListener("painted", () => {
+    const filtered = filters(finder.query);
+    if (filtered || offered) offerContext(view, filtered, showInContext);
+    offered = filtered;
+  });
   view.addEventListener("hidden", (event) => {
     const { n } = /** @type {CustomEvent} */ (event).detail;
     context = finder.shows?.complete ? 0 : n; // it may yet be found

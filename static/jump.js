@@ -36,11 +36,13 @@ export class Jump {
     this.#started = started;
     this.#last = last;
     this.#go = go;
-    const { dialog } = this.#parts;
-    dialog.querySelector("form")?.addEventListener("submit", (event) => {
+    const { dialog, to } = this.#parts;
+    to.addEventListener("keydown", (event) => {
+      if (event.key !== "Enter" || event.isComposing) return;
       event.preventDefault();
       void this.#submit();
     });
+    get("jump-go").addEventListener("click", () => void this.#submit());
     get("jump-cancel").addEventListener("click", () => dialog.close());
   }
 
