@@ -173,34 +173,36 @@ export function wireFinder({ sync, log, view, all, keys, tell, announce, shown, 
   };
 }
 
-/** Where somebody is: at the line they went to, until they look elsewhere. */
+/** Where somebody is: at the line they went to, as long as they can see it. */
 class Place {
   at = 0;
   #view;
-  #top = 0;
+  #coming = false; // it was gone to and is not in view yet
 
   /** @param {import("./log-view.js").LogView} view */
   constructor(view) {
     this.#view = view;
-    view.addEventListener("found", () => (this.#top = view.top));
+    view.addEventListener("found", () => (this.#coming = false));
   }
 
   /** @param {number} n */
   go(n) {
     this.at = n;
-    this.#top = 0;
+    this.#coming = true;
   }
 
   /** The line that is gone to, or the one at the top. */
   here() {
-    const { mounted, top } = this.#view;
-    const near = mounted.some(({ row }) => row.first <= this.at && this.at <= row.last);
-    return this.at && near ? this.at : top;
+    return this.#stays ? this.at : this.#view.top;
   }
 
-  /** They have not looked elsewhere since they went to a line. */
   get #stays() {
-    return this.at > 0 && (this.#top === 0 || this.#top === this.#view.top);
+    if (!this.at || this.#coming) return this.at > 0;
+    const row = this.#view.mounted.find(({ row: { first, last } }) => first <= this.at && this.at <= last);
+    if (!row) return false;
+    const { top, bottom } = row.element.getBoundingClientRect();
+    const seen = get("log-scroll").getBoundingClientRect();
+    return bottom > seen.top && top < seen.bottom;
   }
 
   /** From where the next line of a kind is looked for. @param {Direction} direction */

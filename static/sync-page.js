@@ -49,7 +49,6 @@ let ended = 0; // the number of the last line, once the log has ended
 /** @type {ReturnType<typeof setTimeout> | undefined} */
 let noticeTimer;
 
-
 // For tests, and for whoever looks in the console.
 Object.assign(log, { parts: { store, all, view, pager, follower, selection } });
 
