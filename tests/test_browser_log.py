@@ -153,9 +153,9 @@ def test_somebody_runs_a_service_and_watches_it_to_its_end(
     page.keyboard.press("Home")
     expect(page.get_by_text("Sync of 'Customers' started by hand")).to_be_visible()
 
-    for listed in ("/services/customers", "/services"):
+    for listed, name in (("/services/customers", "syncs"), ("/services", "services")):
         page.goto(listed)
-        row = page.locator("[data-live] tbody tr")
+        row = page.locator(f"[data-live={name}] tbody tr")
         expect(row.locator("[data-label=Pulled]")).to_have_text("500")
         expect(row.locator("[data-label=Pushed]")).to_have_text("500")
         expect(row.locator(".status")).to_have_text("Completed")
