@@ -31,6 +31,11 @@ OWN_REDIS = "unix://.data/valkey.sock"
 BUSY = "orders-to-warehouse"
 LARGE = "products-to-warehouse"
 
+SEES_AN_ERROR = """() => [...document.querySelectorAll(".line[data-level=error]")].some((row) => {
+  const { top, bottom } = row.getBoundingClientRect();
+  return top > innerHeight / 2 && bottom < innerHeight - 40;
+})"""
+
 
 def remember_two_weeks(client: redis.Redis) -> None:
     """The sums of the days before today, where there are none."""
@@ -63,7 +68,7 @@ def main(link: str) -> None:
         light.wait_for_url("**/syncs/*")
         dark.goto(light.url)
         for page, name in ((light, "log.png"), (dark, "log-dark.png")):
-            page.locator(".line[data-level=error]").nth(3).wait_for()
+            page.wait_for_function(SEES_AN_ERROR)
             expect(page.locator("#connection")).to_have_text("Live")
             page.screenshot(path=IMAGES / name)
         for page, suffix in ((light, ""), (dark, "-dark")):

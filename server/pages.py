@@ -3,20 +3,17 @@
 from __future__ import annotations
 
 import hashlib
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from functools import lru_cache
-from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
-from zoneinfo import ZoneInfo
 
 import msgspec
-from croniter import croniter
 from starlette.responses import RedirectResponse, Response
 from starlette.routing import Route
 
-from jobs.records import Service, Summary, parse_rfc3339, rfc3339, utc_now
-from server import auth, errors, params, wire
+from jobs.records import Schedule, Service, Summary, parse_rfc3339, rfc3339, utc_now
+from server import auth, errors, params, schedules, wire
 from server.charts import chart
 from server.shown import shown
 
@@ -34,6 +31,7 @@ LISTED = 50
 LINES_WITHOUT_SCRIPT = 500
 LOOKED_AT = 16_384  # characters of a text
 SIGN_IN_LIMIT_BYTES = 4096
+DUES_KEPT = 10_000
 STATIC = Path(__file__).parent.parent / "static"
 
 
@@ -59,6 +57,7 @@ class Pages:
         self._templates = templates
         self._retention = lasting(retention)
         self._version = _version_of(STATIC)
+        self._dues = Dues()
 
     def routes(self) -> list[BaseRoute]:
         return [
@@ -132,7 +131,7 @@ class Pages:
         found = [one for one in stored if q.lower() in f"{one.name.lower()} {one.id}"]
         last = await self._store.last_syncs(found)
         now = utc_now()
-        rows = [Row(one, last.get(one.id), next_due(one, now)) for one in found]
+        rows = [Row(one, last.get(one.id), self._dues.next(one, now)) for one in found]
         return self._page(request, "services.html", rows=rows, stored=len(stored), q=q)
 
     async def service(self, request: Request) -> Response:
@@ -147,7 +146,7 @@ class Pages:
             request,
             "service.html",
             service=service,
-            due=next_due(service, utc_now()),
+            due=self._dues.next(service, utc_now()),
             missed=await self._store.missed(service.id),
             chart=chart(await self._store.days(service.id)),
             syncs=syncs[:LISTED],
@@ -210,7 +209,6 @@ class Pages:
             "csrf": who.csrf if who else "",
             "theme": theme if theme in THEMES else "system",
             "next_here": _address(request),
-            "forms": find_spec("server.forms") is not None,
             "now": rfc3339(utc_now()),
             "retention": self._retention,
             "static": self._static,
@@ -292,18 +290,32 @@ def kind(connector: object) -> str:
     return str(getattr(type(connector), "__struct_config__").tag)  # noqa: B009 - no part of a struct's type
 
 
-def next_due(service: Service, now: datetime) -> str | None:
-    """When the clock starts it next (RFC 3339); None: never by itself."""
-    trigger = service.trigger
-    if not service.active or not trigger.schedule:
-        return None
-    return _next_due(trigger.schedule, trigger.timezone, now.replace(second=0, microsecond=0))
+class Dues:
+    """When services start next by themselves. What was found holds until then: finding it takes a millisecond."""
+
+    def __init__(self) -> None:
+        self._found: dict[Schedule, datetime] = {}
+
+    def next(self, service: Service, now: datetime) -> str | None:
+        """RFC 3339; None: never."""
+        trigger = service.trigger
+        if not service.active or not trigger.schedule or kind(service.source) == "inbound":
+            return None
+        due = self._found.get(trigger)
+        if due is None or due <= now:
+            found = schedules.next_due(trigger, now, 1)
+            if not found:
+                return None
+            if len(self._found) >= DUES_KEPT:
+                self._found.clear()
+            due = self._found[trigger] = found[0]
+        return rfc3339(due)
 
 
-@lru_cache(maxsize=4096)
-def _next_due(schedule: str, timezone: str, minute: datetime) -> str:
-    due: datetime = croniter(schedule, minute.astimezone(ZoneInfo(timezone))).get_next(datetime)
-    return rfc3339(due.astimezone(UTC))
+@lru_cache(maxsize=1024)
+def schedule_words(schedule: str) -> str:
+    """`Every 15 minutes`; empty where there are no words for it."""
+    return schedules.words(schedule)
 
 
 def lasting(time: timedelta) -> str:
@@ -326,6 +338,7 @@ TRIGGERS = {"manual": "by hand", "schedule": "by schedule", "inbound": "posted",
 
 FILTERS = {
     "kind": kind,
+    "schedule_words": schedule_words,
     "trigger_word": lambda trigger: TRIGGERS.get(trigger, str(trigger)),
     "clock": clock,
     "field": field,

@@ -25,7 +25,9 @@ export function tellTimes(root = document) {
   const now = Date.now() + offset;
   for (const time of root.querySelectorAll("time[data-relative]")) {
     const seconds = (now - Date.parse(time.getAttribute("datetime") ?? "")) / 1000;
-    if (!Number.isNaN(seconds)) tell(time, seconds < 0 ? ahead(-seconds) : ago(seconds));
+    if (Number.isNaN(seconds)) continue;
+    const passed = time.getAttribute("data-relative") === "to-come" ? "now" : ago(seconds);
+    tell(time, seconds < 0 ? ahead(-seconds) : passed);
   }
   for (const one of root.querySelectorAll("[data-since]")) {
     const seconds = (now - Date.parse(one.getAttribute("data-since") ?? "")) / 1000;

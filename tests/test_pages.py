@@ -26,7 +26,7 @@ from jobs.records import (
     utc_now,
 )
 from server.auth import token_hash
-from server.pages import lasting, next_due
+from server.pages import Dues, lasting
 from tests.serving import serving
 from tests.support import ADMIN_TOKEN, service, store
 
@@ -217,7 +217,13 @@ def test_a_service_page_says_when_it_runs_next(client: redis.Redis, browser: htt
         assert f'datetime="{due}"' in browser.get(path).text
     assert "none while inactive" in see(browser, "/services/idle").text
     assert "Next run" not in see(browser, "/services/by-hand").text
-    assert next_due(service(trigger=hourly), datetime(2026, 1, 31, 9, 30, tzinfo=UTC)) == "2026-01-31T10:00:00.000Z"
+
+
+def test_the_next_start_is_found_anew_once_it_has_passed() -> None:
+    dues, quarterly = Dues(), service(trigger=Schedule("*/15 * * * *"))
+    for minute, due in ((2, 15), (14, 15), (15, 30), (29, 30)):
+        now = datetime(2026, 1, 31, 9, minute, tzinfo=UTC)
+        assert dues.next(quarterly, now) == f"2026-01-31T09:{due}:00.000Z"
 
 
 def test_services_are_found_by_a_part_of_their_name(client: redis.Redis, browser: httpx2.Client) -> None:
@@ -260,6 +266,32 @@ def counted(method: Callable[..., Any], calls: list[object]) -> Callable[..., An
         return method(*given, **named)
 
     return call
+
+
+def test_a_schedule_is_read_out_in_words(client: redis.Redis, browser: httpx2.Client) -> None:
+    store(client, service(trigger=Schedule("*/15 * * * *", "Europe/London")))
+    assert "Every 15 minutes" in see(browser, "/services").text
+    text = " ".join(see(browser, "/services/orders").text.split())
+    assert "Every 15 minutes */15 * * * * Europe/London" in text
+
+
+@pytest.mark.parametrize(
+    ("role", "offered"),
+    [
+        ("viewer", "View logs, Export"),
+        ("operator", "View logs, Run, Run with options…, Export"),
+        ("admin", "View logs, Run, Run with options…, Edit, Notes, Clone, Deactivate, Export, Remove"),
+    ],
+)
+def test_the_menu_of_a_service_offers_what_the_role_may(
+    client: redis.Redis, browser: httpx2.Client, role: str, offered: str
+) -> None:
+    store(client, service())
+    as_role(client, browser, role)
+    menu = browser.get("/services").text.partition('aria-label="Menu of Orders"')[2].partition("</details>")[0]
+    words = [text.strip() for text in re.findall(r">([^<>]+)</(?:a|button)>", menu)]
+    assert ", ".join(words) == offered
+    assert ("/services/new" in see(browser, "/services").links) == (role == "admin")
 
 
 def test_starts_that_were_left_out_are_told(client: redis.Redis, browser: httpx2.Client) -> None:
