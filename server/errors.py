@@ -111,10 +111,6 @@ class RedisAway(ApiError):
         super().__init__(detail, **extra)
 
 
-class Busy(ApiError):
-    status, close_code, title = 503, 1012, "Busy"
-
-
 class Restarting(ApiError):
     status, close_code, title = 503, 1012, "The server is restarting"
 
