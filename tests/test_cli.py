@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import socket
 import subprocess
 import sys
@@ -353,9 +354,25 @@ def test_colours_are_only_for_a_terminal_and_text_is_made_safe() -> None:
 
 
 def test_it_runs_by_its_name_from_any_folder(web: httpx2.Client, tmp_path: Path) -> None:
-    (tmp_path / "cli.py").write_text("raise SystemExit('what lies here is not the command')")
-    environ = {**os.environ, "SYNCTAIL_URL": str(web.base_url), "SYNCTAIL_TOKEN": ADMIN_TOKEN, "PYTHONPATH": str(ROOT)}
-    command = [sys.executable, "-P", "-W", "error", "-m", "cli"]
-    answer = subprocess.run([*command, "syncs"], cwd=tmp_path, env=environ, capture_output=True, text=True, check=False)
+    """As `make` puts it there; where the project is has a space in its name."""
+    project, elsewhere = tmp_path / "the project", tmp_path / "elsewhere"
+    for folder in (project / ".venv/bin", project / ".tools", elsewhere):
+        folder.mkdir(parents=True)
+    python = project / ".venv/bin/python"
+    python.write_text(f'#!/bin/sh\nexec "{sys.executable}" -W error "$@"\n')
+    python.chmod(0o755)
+    makefile = (ROOT / "Makefile").read_text()
+    (project / "Makefile").write_text(makefile)
+    version = re.search(r"^UV_VERSION := (\S+)", makefile, re.MULTILINE)
+    assert version
+    (project / f".tools/uv-{version[1]}").touch()
+    for package in ("cli", "jobs"):
+        (project / package).symlink_to(ROOT / package)
+    subprocess.run(["make", ".venv/bin/synctail"], cwd=project, check=True, capture_output=True)
+
+    (elsewhere / "cli.py").write_text("raise SystemExit('what lies here is not the command')")
+    environ = {**os.environ, "SYNCTAIL_URL": str(web.base_url), "SYNCTAIL_TOKEN": ADMIN_TOKEN}
+    command = [project / ".venv/bin/synctail", "syncs"]
+    answer = subprocess.run(command, cwd=elsewhere, env=environ, capture_output=True, text=True, check=False)
     assert (answer.returncode, answer.stdout) == (0, "")
     assert answer.stderr == "No sync within the retention matches.\n"
