@@ -27,7 +27,8 @@ if TYPE_CHECKING:
 Typed = dict[str, str]
 """The name of an input, and what stands in it."""
 
-MOST_ROWS = 500
+MOST_ROWS = 2000
+"""No more are added by a form; a service that has more keeps them."""
 
 
 @dataclass(frozen=True)
@@ -367,8 +368,11 @@ def renumbered(given: Typed, path: str, order: Sequence[int | None]) -> Typed:
 def tidied(given: Typed, wanted: Any, path: str = "", *, drop_blank: bool) -> Typed:  # noqa: ANN401
     """The rows of every list numbered without holes; `drop_blank` leaves those out in which nothing was typed."""
     for list_path, row in _lists(given, wanted, path):
-        numbers = row_numbers(given, list_path)[:MOST_ROWS]
-        kept = [one for one in numbers if not drop_blank or not _is_blank(given, row, f"{list_path}[{one}]")]
+        kept = [
+            one
+            for one in row_numbers(given, list_path)
+            if not drop_blank or not _is_blank(given, row, f"{list_path}[{one}]")
+        ]
         given = renumbered(given, list_path, kept)
     return given
 
@@ -510,9 +514,9 @@ def with_faults(items: Sequence[Item], faults: Sequence[Fault]) -> tuple[tuple[I
     """The items with their faults; these with the paths at which they stand, in the order of the page; and those for
     which there is no place."""
     known = list(_paths(items))
-    placed = Placed()
+    placed, places = Placed(), frozenset(known)
     for fault in faults:
-        place = _place(fault.path, known)
+        place = _place(fault.path, places)
         if place is None:
             placed.elsewhere.append(fault)
         else:
@@ -523,10 +527,11 @@ def with_faults(items: Sequence[Item], faults: Sequence[Fault]) -> tuple[tuple[I
     return tuple(_marked(one, placed.at) for one in items), standing, placed.elsewhere
 
 
-def _place(path: str, known: Sequence[str]) -> str | None:
+def _place(path: str, known: frozenset[str]) -> str | None:
     """The input of this path, or the nearest that holds it."""
-    around = [one for one in known if path == one or path.startswith((f"{one}.", f"{one}["))]
-    return max(around, key=len, default=None)
+    while path and path not in known:
+        path = path[: max(path.rfind("."), path.rfind("["), 0)]
+    return path or None
 
 
 def _marked(one: Item, at: Mapping[str, list[str]]) -> Item:

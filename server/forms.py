@@ -146,7 +146,8 @@ class Forms:
         changed: bool = False,
         done: str = "",
     ) -> Response:
-        view = service_form.view(typed, faults or [])
+        # In a thread: a definition may have a thousand rows, and nobody else shall wait for them.
+        view = await run_in_threadpool(service_form.view, typed, faults or [])
         schedule, zone = typed.get("trigger.schedule", ""), typed.get("trigger.timezone", "UTC")
         due, due_fault = None, None
         if schedule:
@@ -155,7 +156,8 @@ class Forms:
             except schedules.ScheduleFault as fault:
                 due_fault = fault.says
         version = typed.get("version") or (_version(sheet.service) if sheet.service else "")
-        return self._render(
+        return await run_in_threadpool(
+            self._render,
             request,
             "service_form.html",
             status,

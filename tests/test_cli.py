@@ -372,7 +372,7 @@ def test_it_runs_by_its_name_from_any_folder(web: httpx2.Client, tmp_path: Path)
 
     (elsewhere / "cli.py").write_text("raise SystemExit('what lies here is not the command')")
     environ = {**os.environ, "SYNCTAIL_URL": str(web.base_url), "SYNCTAIL_TOKEN": ADMIN_TOKEN}
-    command = [project / ".venv/bin/synctail", "syncs"]
+    command = [str(project / ".venv/bin/synctail"), "syncs"]
     answer = subprocess.run(command, cwd=elsewhere, env=environ, capture_output=True, text=True, check=False)
     assert (answer.returncode, answer.stdout) == (0, "")
     assert answer.stderr == "No sync within the retention matches.\n"

@@ -18,6 +18,7 @@ from hypothesis import strategies as st
 from jobs import keys, trial
 from jobs.records import (
     Filter,
+    InboundSource,
     MappedField,
     Options,
     Run,
@@ -396,6 +397,21 @@ def test_a_run_is_refused_with_its_faults_and_saved_by_an_administrator(
     answer = pressed(browser, "/services/orders/run", wrong, "save", **{"filters[0].field": "a", "page_size": "9"})
     assert answer.status_code == 303
     assert (stored(client, "orders").options.page_size, len(stored(client, "orders").filters)) == (9, 1)
+
+
+def test_a_service_that_cannot_be_run_says_why(browser: httpx2.Client, client: redis.Redis) -> None:
+    inbound = msgspec.structs.replace(service("posted"), source=InboundSource())
+    store(client, service(active=False), inbound)
+    assert "This service is inactive" in browser.get("/services/orders/run").text
+    assert "/api/inbound/posted" in browser.get("/services/posted/run").text
+
+
+def test_a_definition_with_more_rows_than_a_form_adds_keeps_them(browser: httpx2.Client, client: redis.Redis) -> None:
+    many = service(mapping=[MappedField(to=f"m{number}", from_="id") for number in range(fields.MOST_ROWS // 4)])
+    store(client, many)
+    page = opened(browser, "/services/orders/edit")
+    assert pressed(browser, "/services/orders/edit", page, "save").status_code == 303
+    assert stored(client, "orders") == many
 
 
 def test_a_run_without_the_form_is_a_plain_one(browser: httpx2.Client, client: redis.Redis) -> None:
