@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, BinaryIO
 
 import click
 
@@ -14,6 +14,8 @@ from cli.show import Trouble, as_json, coloured, leave, log_line, note, safe, sa
 from jobs.typed import TypedFault, filter_of
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
     from cli.client import Client
 
 EXIT = {"completed": 0, "failed": 1, "completed_with_errors": 3, "stopped": 4}
@@ -197,10 +199,18 @@ def payloads(context: click.Context, sync: str, number: int | None, output: str 
         target = Path(output)
         try:
             with target.open("xb") as file:
-                for piece in answer.iter_bytes():
-                    file.write(piece)
+                _write_whole(file, answer.iter_bytes())
         except FileExistsError:
             raise Trouble(f"{safe(output)} exists already. Choose another name.") from None
         except OSError as error:
             raise Trouble(f"{safe(output)} cannot be written: {error.strerror}") from None
     note(f"Wrote {target.stat().st_size:,} bytes to {safe(output)}")
+
+
+def _write_whole(file: BinaryIO, pieces: Iterable[bytes]) -> None:
+    """All of it, or no file: half a payload must not be taken for a whole one."""
+    try:
+        file.writelines(pieces)
+    except BaseException:
+        Path(file.name).unlink(missing_ok=True)
+        raise
