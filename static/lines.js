@@ -119,7 +119,16 @@ export class LineStore extends EventTarget {
 
   /** @param {number} n @returns {Gap | undefined} why there is no such line any more */
   gapAt(n) {
-    return this.#gaps.find((gap) => gap.first <= n && n <= gap.last);
+    let low = 0;
+    let high = this.#gaps.length - 1;
+    while (low <= high) {
+      const middle = (low + high) >> 1;
+      const gap = this.#gaps[middle];
+      if (gap.last < n) low = middle + 1;
+      else if (gap.first > n) high = middle - 1;
+      else return gap;
+    }
+    return undefined;
   }
 
   get gaps() {

@@ -519,7 +519,7 @@ export class LogView extends EventTarget {
       write(this.#list, "top", `${at + this.#bar}px`);
     }
     if (this.#following) this.#top = top;
-    else if (Math.abs(top - this.#top) > 0.01 || this.#anchor.shared) this.#stay(top);
+    else this.#stay(top); // near the end a row cannot stand where it was wanted; it stays where it is now
   }
 
   /** The same row holds the view, where it is now. @param {number} top */
@@ -680,6 +680,8 @@ export class LogView extends EventTarget {
     const moved = bar - this.#bar;
     if (Math.abs(moved) < 0.5) return;
     this.#bar = bar;
+    // An address that names a line makes a browser go there by itself; we are on the way already.
+    if (this.#target && this.#rows.has(this.#target)) return this.#schedule();
     // Another size makes a browser move its scrollbar; what is to be done about that is done where sizes are looked at.
     const { clientWidth, clientHeight } = this.#scroller;
     if (clientWidth !== this.#size.width || clientHeight !== this.#size.height) return;

@@ -176,8 +176,9 @@ function wirePager() {
   pager.addEventListener("failed", (event) => {
     const { status } = detailOf(event);
     failing = true;
-    if (status === 410) say("This log has expired: lines that are not here already cannot be had any more.");
-    else if (status !== 401) say("These lines cannot be fetched now. Trying again…");
+    if (status === 401) showState({ name: "signed-out" }); // of an ended log nobody else would tell
+    else if (status === 410) say("This log has expired: lines that are not here already cannot be had any more.");
+    else say("These lines cannot be fetched now. Trying again…");
   });
 }
 

@@ -10,6 +10,7 @@ from playwright.sync_api import expect
 
 from jobs import keys
 from jobs.records import Reason, Status
+from server.auth import token_hash
 from tests.browser import came, numbers
 from tests.support import until
 
@@ -172,6 +173,23 @@ def test_lines_that_cannot_be_fetched_are_said_and_come_later(visits: Visits, pa
     expect(page.locator("#notice")).to_be_hidden()
 
 
+def test_who_is_signed_out_while_reading_an_ended_log_is_told(
+    visits: Visits, own_sync: OwnSync, client: redis.Redis
+) -> None:
+    visits.forgive("status of 401")
+    key = keys.token(token_hash("st_of-a-guest"))
+    client.hset(key, mapping={"name": "guest", "role": "viewer"})
+    page = visits.signed_in("st_of-a-guest")
+    own_sync.write(5_000)
+    own_sync.end()
+    page.goto(own_sync.path)
+    expect(page.locator("#connection")).to_have_text("Complete: 5,001 lines")
+    client.delete(key)
+    the_log(page).press("Home")
+    expect(page.locator("#connection")).to_have_text("Signed out")
+    expect(page.get_by_role("link", name="Sign in")).to_be_visible()
+
+
 # --- what moves, and what does not --------------------------------------------------------------------------------
 
 
@@ -189,6 +207,66 @@ def test_a_hidden_tab_draws_nothing_and_catches_up_without_freezing(page: Page, 
     expect(page.locator("#L20100")).to_be_in_viewport()
     assert came(page) == [[1, 20_100]]
     assert page.evaluate("() => window.longest") < FREEZES_MS
+
+
+@pytest.mark.parametrize("how", ["the scrollbar", "a selection", "a link"])
+def test_follow_lets_go_and_takes_hold_again_only_when_told(page: Page, own_sync: OwnSync, how: str) -> None:
+    own_sync.write(1_000)
+    page.goto(own_sync.path)
+    expect(page.locator("#L1000")).to_be_in_viewport()
+    if how == "the scrollbar":
+        page.locator("#log-scroll").evaluate("(one) => { one.scrollTop -= 2000 }")
+    elif how == "a selection":
+        page.locator("#L995 .text").dblclick()
+    else:
+        page.evaluate("() => { location.hash = '#L990' }")
+    expect(page.locator("#pill")).to_be_visible()
+    before = settled(page)
+    own_sync.write(500)
+    expect(page.locator("#pill")).to_have_text("↓ 500 new")
+    assert settled(page) == before
+    page.locator("#log-scroll").evaluate("(one) => { one.scrollTop = one.scrollHeight }")
+    expect(page.locator("#L1500")).to_be_in_viewport()
+    own_sync.write(100)
+    expect(page.locator("#pill")).to_have_text("↓ 600 new")
+    expect(page.locator("#L1500")).to_be_in_viewport()
+    page.locator("#pill").click()
+    expect(page.locator("#L1600")).to_be_in_viewport()
+
+
+def test_a_pause_outlives_a_reconnection(page: Page, own_sync: OwnSync) -> None:
+    page.add_init_script("""
+        window.sockets = [];
+        window.WebSocket = class extends WebSocket {
+          constructor(...given) { super(...given); window.sockets.push(this); }
+        };
+    """)
+    own_sync.write(100)
+    page.goto(own_sync.path)
+    expect(page.locator("#L100")).to_be_in_viewport()
+    page.get_by_role("button", name="Auto-refresh is on").click()
+    page.evaluate("() => window.sockets.at(-1).close()")
+    own_sync.write(200)
+    expect(page.locator("#held")).to_have_text("200 new")
+    expect(page.locator("#connection")).to_have_text("Live")
+    expect(page.locator("#auto-refresh")).to_have_text("Auto-refresh is off")
+    assert numbers(page)[-1] == 100
+
+
+@pytest.mark.parametrize("scale", [1.25, 1.5])
+def test_a_zoomed_page_follows_to_the_very_end_and_holds_still(visits: Visits, own_sync: OwnSync, scale: float) -> None:
+    page = visits.signed_in(viewport={"width": 1024, "height": 577}, device_scale_factor=scale)
+    own_sync.write(300)
+    page.goto(own_sync.path)
+    for _ in range(3):
+        own_sync.write(101)
+        expect(page.locator(f"#L{own_sync.lines}")).to_be_in_viewport(ratio=1)
+    the_log(page).hover()
+    page.mouse.wheel(0, -333)
+    before = settled(page)
+    own_sync.write(1_000)
+    expect(page.locator("#pill")).to_have_text("↓ 1,000 new")
+    assert settled(page) == before
 
 
 def test_lines_above_that_turn_out_higher_move_nothing(page: Page, own_sync: OwnSync) -> None:
