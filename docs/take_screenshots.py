@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import os
 import random
+import re
 import sys
 from datetime import timedelta
 from pathlib import Path
@@ -30,10 +31,11 @@ IMAGES = Path(__file__).parent / "images"
 OWN_REDIS = "unix://.data/valkey.sock"
 BUSY = "orders-to-warehouse"
 LARGE = "products-to-warehouse"
+SHOWN = {"x": 0, "y": 0, "width": 1280, "height": 800}
 
 SEES_AN_ERROR = """() => [...document.querySelectorAll(".line[data-level=error]")].some((row) => {
   const { top, bottom } = row.getBoundingClientRect();
-  return top > innerHeight / 2 && bottom < innerHeight - 40;
+  return top > 200 && bottom < innerHeight - 40;
 })"""
 
 
@@ -52,7 +54,9 @@ def remember_two_weeks(client: redis.Redis) -> None:
 
 
 def visit(browser: Browser, link: str, scheme: str) -> Page:
-    page = browser.new_page(viewport={"width": 1280, "height": 800}, device_scale_factor=2, color_scheme=scheme)
+    page = browser.new_page(
+        viewport={"width": SHOWN["width"], "height": SHOWN["height"]}, device_scale_factor=2, color_scheme=scheme
+    )
     page.goto(link)
     page.wait_for_url("**/services")
     return page
@@ -67,16 +71,23 @@ def main(link: str) -> None:
         light.get_by_role("button", name="Run", exact=True).first.click()
         light.wait_for_url("**/syncs/*")
         dark.goto(light.url)
+        expect(light.locator("[data-count=failed]")).to_have_text(re.compile("[1-9][0-9]"))
         for page, name in ((light, "log.png"), (dark, "log-dark.png")):
+            page.keyboard.press("E")  # to the error before; what comes meanwhile is counted
             page.wait_for_function(SEES_AN_ERROR)
+            expect(page.locator("#pill")).to_be_visible()
             expect(page.locator("#connection")).to_have_text("Live")
             page.screenshot(path=IMAGES / name)
-        for page, suffix in ((light, ""), (dark, "-dark")):
+        light.goto(f"{origin}/services/{BUSY}")
+        light.get_by_role("button", name="Check now").click()
+        expect(light.locator("#check [role=status]")).to_have_text("Checked just now")
+        for page, name in ((light, "service.png"), (dark, "service-dark.png")):
             page.goto(f"{origin}/services/{BUSY}")
-            page.locator(".chart .column").nth(6).hover()
-            page.screenshot(path=IMAGES / f"service{suffix}.png")
+            expect(page.locator("#check[data-state=known] [data-state=operational]")).to_have_count(2)
+            page.screenshot(path=IMAGES / name)
         light.goto(f"{origin}/services")
-        light.screenshot(path=IMAGES / "services.png")
+        end = light.locator(".list").evaluate("(list) => list.getBoundingClientRect().bottom")
+        light.screenshot(path=IMAGES / "services.png", clip={**SHOWN, "height": end + 40})
 
 
 if __name__ == "__main__":
