@@ -37,7 +37,7 @@ if TYPE_CHECKING:
 
     Over = Callable[[errors.ApiError], None]
 
-OPEN = ("/healthz", "/readyz", "/sign-in", "/theme", "/static/", "/favicon.ico")
+OPEN = ("/healthz", "/readyz", "/sign-in", "/static/", "/favicon.ico")
 COOKIE = "synctail_session"
 SESSION_S = 30 * 24 * 3600
 TOKEN_PREFIX = "st_"  # noqa: S105

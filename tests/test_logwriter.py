@@ -39,6 +39,7 @@ if TYPE_CHECKING:
 
 TTL_MS = 600_000
 ENDED = {"status": "completed"}
+WHOLE = {"service": "orders", "queued_at": "2026-01-31T09:30:00.000Z", "status": "running", "attempt": 0, "last": 0}
 
 
 class Story:
@@ -47,7 +48,7 @@ class Story:
     def __init__(self, client: redis.Redis, appender: Appender | None = None, **options: Any) -> None:
         self.client = client
         self.id = new_sync_id()
-        client.hset(keys.summary(self.id), mapping={"status": "running", "attempt": 0, "last": 0})
+        client.hset(keys.summary(self.id), mapping={**WHOLE, "id": self.id})
         client.pexpire(keys.summary(self.id), TTL_MS)
         appender = appender or Appender(client, live_ttl_ms=TTL_MS)
         self.causes: list[str] = []

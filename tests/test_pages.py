@@ -357,12 +357,12 @@ def test_the_look_is_chosen_by_a_form_and_stays_chosen(browser: httpx2.Client) -
         html = browser.get(path).text
         assert 'data-theme="dark"' in html
         assert '<meta name="color-scheme" content="dark">' in html
-    browser.cookies.clear()
-    browser.cookies.set("synctail_theme", "purple")
-    assert 'data-theme="system"' in browser.get("/sign-in").text
     assert browser.post("/theme", data={"theme": "purple"}).status_code == 400
     assert browser.post("/theme", data={"theme": "dark", "next": "//evil.example"}).headers["location"] == "/services"
     assert browser.post("/theme", data={"theme": "dark"}, headers={"Origin": "https://evil.example"}).status_code == 403
+    browser.cookies.clear()
+    browser.cookies.set("synctail_theme", "purple")
+    assert 'data-theme="system"' in browser.get("/sign-in").text
 
 
 def test_the_header_says_a_name_that_is_its_role_once(client: redis.Redis, browser: httpx2.Client) -> None:
