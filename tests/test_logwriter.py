@@ -271,7 +271,7 @@ def spy(client: redis.Redis) -> Spy:
 def test_the_last_line_and_the_ending_are_one_step(make: Callable[..., Story], spy: Spy) -> None:
     story = make(appender=spy)
     story.writer.info("one")
-    story.writer.set(pushed=3)
+    story.writer.set(pulled=3, pushed=3)
     assert story.writer.close("error", "the end", status="failed", reason=None, expires_at="later")
     endings = [call for call in spy.calls if "status" in (call["fields"] or {})]
     assert [(call["first"], call["count"]) for call in endings] == [(2, 1)]
@@ -589,11 +589,11 @@ def test_a_redis_that_was_killed_and_comes_back_has_every_line_once(private: Pri
 @pytest.mark.usefixtures("brisk")
 def test_a_redis_that_went_back_in_time_is_given_what_was_kept(private: Private) -> None:
     story = Story(private.client)
-    story.writer.set(status="running", pulled=5)
+    story.writer.set(status="running", pulled=5, pushed=5)
     story.writer.warning("one")
     assert story.writer.flush()
     older = private.copy()
-    story.writer.set(pulled=77)
+    story.writer.set(pulled=77, pushed=77)
     for i in range(20):
         story.writer.warning(f"line {i}")
         assert story.writer.flush()
@@ -755,7 +755,7 @@ def test_a_log_that_is_full_says_so_and_counts_go_on(make: Callable[..., Story])
     story = make(limit=LogLimit(lines=100, bytes=1 << 30))
     for n in range(1, 151):
         story.writer.info(f"line {n}")
-        story.writer.set(pushed=n)
+        story.writer.set(pulled=n, pushed=n)
     story.writer.warning("odd")
     story.writer.error("wrong")
     assert story.writer.close("info", "The end", **ENDED)
