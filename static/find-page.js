@@ -26,6 +26,8 @@ import { SearchBar } from "./search-bar.js";
 
 /** @typedef {import("./finder.js").Direction} Direction */
 
+const MOST_JUMPS = 5;
+
 /** @param {string} id @returns {HTMLElement} */
 const get = (id) => /** @type {HTMLElement} */ (document.getElementById(id));
 
@@ -125,8 +127,16 @@ export function wireFinder({ sync, log, view, all, keys, tell, announce, shown, 
 
   // --- jumps -------------------------------------------------------------------------------------------------------
 
-  /** @param {1 | -1} direction */
-  const toError = async (direction) => {
+  let jumps = 0; // on their way: each one starts from where the one before it led
+  let jumping = Promise.resolve();
+  /** @param {Direction} direction */
+  const toError = (direction) => {
+    if (jumps >= MOST_JUMPS) return; // a key that is held down
+    jumps += 1;
+    jumping = jumping.then(() => jumpToError(direction)).finally(() => (jumps -= 1));
+  };
+  /** @param {Direction} direction */
+  const jumpToError = async (direction) => {
     try {
       const n = await finder.nextOf("error", place.from(direction), direction);
       if (n === null) tell(direction > 0 ? "There is no error after this." : "There is no error before this.");
@@ -135,8 +145,8 @@ export function wireFinder({ sync, log, view, all, keys, tell, announce, shown, 
       tell("The server was not reached. Try again in a moment.");
     }
   };
-  keys.add("e", "Next error", () => void toError(1));
-  keys.add("E", "Error before", () => void toError(-1));
+  keys.add("e", "Next error", () => toError(1));
+  keys.add("E", "Error before", () => toError(-1));
   keys.add("l", "Go to a line or a time", () => jump.open());
   keys.add("c", "Show this line in context, without filters", () => {
     if (filters(finder.query)) showInContext(place.here());

@@ -49,6 +49,7 @@ export class LogView extends EventTarget {
   #start = 0; // the index of the first mounted row
   #frame = 0;
   #stale = true; // heights must be measured anew
+  #others = false; // rows are others than those that were drawn
   #wrap = true;
   #size = { width: 0, height: 0 };
 
@@ -171,6 +172,7 @@ export class LogView extends EventTarget {
     this.#rows = rows;
     rows.addEventListener("change", this.#onRows);
     this.#layout.forget(0);
+    this.#others = true;
     this.#stale = true;
     this.#schedule();
   }
@@ -230,6 +232,7 @@ export class LogView extends EventTarget {
 
   letGo() {
     if (!this.#following) return;
+    this.#catchUp();
     this.#seen = Math.max(this.#seen, this.shown);
     this.#following = false;
     this.#anchorAt(this.#top);
@@ -258,6 +261,7 @@ export class LogView extends EventTarget {
 
   /** Up (negative) or down by so many pixels. @param {number} px */
   by(px) {
+    this.#catchUp();
     if (px < 0 && this.#layout.total > this.#size.height) this.letGo();
     if (this.#following) return;
     this.#goTo(this.#top + px);
@@ -282,6 +286,7 @@ export class LogView extends EventTarget {
 
   /** @param {number} top */
   #goTo(top) {
+    this.#catchUp();
     this.#target = 0;
     this.#finding = 0;
     this.#anchorAt(top);
@@ -321,6 +326,7 @@ export class LogView extends EventTarget {
   }
 
   #forgetHeights() {
+    this.#catchUp();
     // The line at the top stays there, whichever line held the view; unless one is still looked for.
     if (!this.#following && !this.#finding) this.#anchorAt(this.#top);
     this.#layout.reset();
@@ -353,6 +359,7 @@ export class LogView extends EventTarget {
   #paint() {
     if (this.#frame) cancelAnimationFrame(this.#frame);
     this.#frame = 0;
+    this.#others = false;
     this.#layout.resize(this.count);
     this.#reach();
     let top = this.#where();
@@ -619,10 +626,19 @@ export class LogView extends EventTarget {
     const { from } = /** @type {CustomEvent<{from: number}>} */ (event).detail;
     if (from < this.#layout.length) {
       this.#layout.forget(from);
+      this.#others = true;
       this.#stale = true;
     }
     this.#schedule();
   };
+
+  /** Rows became others, and were not drawn yet: who moves on moves from where the view is among those there are now. */
+  #catchUp() {
+    if (!this.#others) return;
+    this.#others = false;
+    this.#layout.resize(this.count);
+    this.#top = this.#where();
+  }
 
   #listen() {
     this.#store.addEventListener("lines", (event) => this.#arrived(/** @type {CustomEvent} */ (event).detail));
@@ -685,6 +701,7 @@ export class LogView extends EventTarget {
     // Another size makes a browser move its scrollbar; what is to be done about that is done where sizes are looked at.
     const { clientWidth, clientHeight } = this.#scroller;
     if (clientWidth !== this.#size.width || clientHeight !== this.#size.height) return;
+    this.#catchUp();
     this.#moved = performance.now();
     clearTimeout(this.#rest);
     this.#rest = setTimeout(() => this.#schedule(), SETTLED_MS + 20);

@@ -245,6 +245,19 @@ def test_phases_fold_into_one_row_and_a_jump_unfolds_them(log: Page) -> None:
     log.wait_for_function("() => document.getElementById('log').parts.view.rows.length === 4001")
 
 
+def test_who_moves_before_folded_rows_are_drawn_moves_among_them(log: Page) -> None:
+    log.evaluate("""() => {
+        const { all, view } = document.getElementById("log").parts;
+        all.fold(2, 3800, { label: "much" });
+        view.by(-10);
+        view.setWrap(!view.wrap);
+        all.fold(3801, 4000, { label: "more" });
+        view.toFirst();
+    }""")
+    log.wait_for_function("() => document.getElementById('log').parts.view.top === 1")
+    expect(log.locator(".fold")).to_have_count(2)
+
+
 def test_what_is_shown_can_be_downloaded(log: Page) -> None:
     log.keyboard.press("/")
     log.locator(".chip[data-level=error]").click()
