@@ -17,10 +17,9 @@ import jobs.checks
 import jobs.connectors.file
 import jobs.connectors.http
 import jobs.connectors.http_post
-import jobs.connectors.sftp
 import jobs.connectors.sql
 import jobs.connectors.sql_source
-import jobs.tasks  # noqa: F401 - loaded before the fork, so that a sync starts in milliseconds
+import jobs.tasks  # noqa: F401 - loaded before the fork, so that a sync starts in milliseconds (but SFTP: half of it all)
 from jobs import keys
 from jobs.appender import Appender
 from jobs.connect import RedisOutOfReach, connect, wait_until_ready
