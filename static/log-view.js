@@ -23,6 +23,7 @@ const BELOW_PX = 8; // room under the last row
 const JUMP_PX = 3000; // more in one scroll event was the scrollbar, not a wheel or a finger
 const SETTLED_MS = 150; // after so long without a scroll event the scrollbar is put where it belongs
 const ROUNDS = 4; // of drawing and measuring within one frame
+const FOCUSABLE = "a, button, summary, [tabindex]";
 const MARGIN = 200; // lines around the window that are wanted as well
 
 /**
@@ -73,6 +74,8 @@ export class LogView extends EventTarget {
   #target = 0; // the line to bring into view as soon as there is a row for it
   #finding = 0; // it is there, and its line is on its way
   #marked = { first: 0, last: -1 };
+  /** @type {{key: Row["key"], place: number} | null} where somebody was in a row that left */
+  #left = null;
   #wanted = "";
   #told = "";
   #topRow = 0;
@@ -431,13 +434,30 @@ export class LogView extends EventTarget {
     }
     this.#mounted = after;
     this.#start = start;
+    this.#comeBack();
     return fresh;
   }
 
-  /** Whoever was in a row that leaves keeps the log's keys. @param {HTMLElement} element */
+  /** Whoever was in a row that leaves keeps the log's keys, and has the row's again when it comes back. @param {HTMLElement} element */
   #remove(element) {
-    if (element.contains(document.activeElement)) this.#scroller.focus({ preventScroll: true });
+    const active = document.activeElement;
+    if (active && element.contains(active)) {
+      const place = [element, ...element.querySelectorAll(FOCUSABLE)].indexOf(active);
+      this.#left = { key: this.#owners.get(element)?.row.key ?? 0, place };
+      this.#scroller.focus({ preventScroll: true });
+    }
     element.remove();
+  }
+
+  /** The row that somebody was in may have been built anew. */
+  #comeBack() {
+    const left = this.#left;
+    const element = left && this.#mounted.get(left.key)?.element;
+    if (!element) return;
+    this.#left = null;
+    if (document.activeElement !== this.#scroller) return; // they went elsewhere meanwhile
+    const back = [element, ...element.querySelectorAll(FOCUSABLE)][left.place];
+    /** @type {HTMLElement | undefined} */ (back)?.focus({ preventScroll: true });
   }
 
   #unmount() {

@@ -434,6 +434,16 @@ def test_everything_is_done_by_keys_alone(page: Page, own_sync: OwnSync) -> None
     expect(dialog).to_be_visible()
 
 
+def test_who_is_on_a_row_stays_there_when_rows_are_built_anew(page: Page, own_sync: OwnSync) -> None:
+    own_sync.write(50)
+    page.goto(own_sync.path)
+    number = page.locator("#L45 .n")
+    number.focus()
+    page.keyboard.press("t")
+    page.evaluate("() => new Promise((done) => requestAnimationFrame(() => requestAnimationFrame(done)))")
+    expect(number).to_be_focused()
+
+
 def test_a_failed_sync_shows_its_reason_and_its_first_error(page: Page, own_sync: OwnSync) -> None:
     own_sync.write(300)
     own_sync.say("The shop answered 500", level="error")
