@@ -39,7 +39,13 @@ if TYPE_CHECKING:
 
 TTL_MS = 600_000
 ENDED = {"status": "completed"}
-WHOLE = {"service": "orders", "queued_at": "2026-01-31T09:30:00.000Z", "status": "running", "attempt": 0, "last": 0}
+WHOLE: dict[str, Any] = {
+    "service": "orders",
+    "queued_at": "2026-01-31T09:30:00.000Z",
+    "status": "running",
+    "attempt": 0,
+    "last": 0,
+}
 
 
 class Story:
