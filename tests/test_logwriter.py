@@ -54,7 +54,7 @@ class Story:
     def __init__(self, client: redis.Redis, appender: Appender | None = None, **options: Any) -> None:
         self.client = client
         self.id = new_sync_id()
-        client.hset(keys.summary(self.id), mapping={**WHOLE, "id": self.id})
+        client.hset(keys.summary(self.id), mapping=cast("Any", {**WHOLE, "id": self.id}))
         client.pexpire(keys.summary(self.id), TTL_MS)
         appender = appender or Appender(client, live_ttl_ms=TTL_MS)
         self.causes: list[str] = []
