@@ -15,6 +15,9 @@ export PIP_ROOT_USER_ACTION := ignore
 # The cache may be on another disk, where uv would warn that it cannot link.
 export UV_LINK_MODE ?= copy
 
+# Tests wait for processes and clocks more than for the processor: half as many again as there are cores.
+WORKERS ?= $(shell n=$$(nproc 2>/dev/null || sysctl -n hw.ncpu 2>/dev/null || echo 2); echo $$(((n * 3 + 1) / 2)))
+
 .PHONY: help run test check bench lock clean
 
 help:
@@ -32,7 +35,7 @@ test: check
 	@node --test --test-reporter=dot tests/js/*.test.js
 	@tests/install-browser.sh
 	@tests/install-systems.sh
-	@$(BIN)/pytest -n auto --dist loadfile
+	@$(BIN)/pytest -n $(WORKERS) --dist loadfile --no-loadscope-reorder
 
 check: .venv/.ready-to-test node_modules/.ready-to-test
 	@$(BIN)/ruff format --check

@@ -30,6 +30,18 @@ if TYPE_CHECKING:
 __all__ = ["postgres", "postgres_session", "sftp", "sftp_session"]  # fixtures of another file
 
 
+LONGEST = (
+    *("browser_log", "make_run", "browser_access", "chaos_redis", "browser_view", "run", "browser_lines", "live"),
+    *("browser_finder", "chaos_endings", "browser_lists", "script", "whole_way", "chaos_readers", "faults", "cli"),
+)
+"""Begun first, so that no file is left to one worker while the others have nothing to do any more."""
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    turns = {f"test_{name}": turn for turn, name in enumerate(LONGEST)}
+    items.sort(key=lambda item: turns.get(item.path.stem, len(turns)))
+
+
 @pytest.fixture(scope="session")
 def valkey_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[valkey.Server]:
     server = valkey.start(tmp_path_factory.mktemp("valkey"))

@@ -22,6 +22,7 @@ from jobs.records import (
     Filter,
     MappedField,
     Options,
+    Phase,
     Reason,
     ScriptText,
     SqlDestination,
@@ -345,7 +346,7 @@ def test_a_sync_that_cannot_hear_stops_within_two_seconds_too(
     products = service("products", url=f"{shop}/products", records="products", auth=shop_auth, destination=destination)
     store(client, products)
     sync_id = requests.start(products, Trigger.MANUAL).id
-    until(lambda: cast("Summary", stored_summary(client, sync_id)).pulled, "a page was pulled")
+    until(lambda: cast("Summary", stored_summary(client, sync_id)).phase is Phase.PUSH, "it is in the database")
     requests.stop(sync_id, "ana")
     summary = ended(client, sync_id, seconds=3)
     assert (summary.status, summary.reason) == (Status.STOPPED, Reason.STOPPED_BY_USER)
