@@ -332,7 +332,7 @@ class SqlDestination(Struct, frozen=True, forbid_unknown_fields=True, tag_field=
     """Rows of an existing table. `upsert` replaces the row that has the same key; `insert` refuses a second one."""
 
     url: str
-    table: str
+    table: Text
     key: str = "id"
     mode: Literal["insert", "upsert"] = "upsert"
     password: Secret | None = None

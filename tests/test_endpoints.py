@@ -136,6 +136,8 @@ def test_a_fault_of_a_source_is_told_with_its_path(source: dict[str, Any], path:
         ({**HTTP, "url": "https://{shop}.example/"}, "destination.url", "no record chooses the server"),
         ({**HTTP, "url": "https://x/{id}", "batch": 5}, "destination.url", "a batch is of many records"),
         ({**HTTP, "records": "orders"}, "destination.records", "there is no 'batch'"),
+        ({**SQL, "table": ""}, "destination.table", "is missing"),
+        ({**SQL, "url": "mysql://ana@db/shop"}, "destination.url", "is of another database"),
         ({**HTTP, "method": "GET"}, "destination.method", "got 'GET'; takes 'POST' or"),
         ({**HTTP, "concurrency": 100}, "destination.concurrency", "takes a whole number up to 32"),
         ({"kind": "file", "path": "o.xml", "mode": "append"}, "destination.mode", "a file of xml has an end"),
