@@ -663,5 +663,10 @@ def parse_rfc3339(text: str) -> datetime:
     return datetime.fromisoformat(text)
 
 
+def counted(records: int) -> str:
+    """`1 record`, `1,300 records`."""
+    return "1 record" if records == 1 else f"{records:,} records"
+
+
 def utc_now() -> datetime:
     return datetime.now(UTC)

@@ -15,7 +15,7 @@ from jobs.connectors import Context, Destination, Page, Record, Source, open_des
 from jobs.filters import Filters
 from jobs.mapping import Mapper, MappingFault
 from jobs.payloads import JSON, as_array
-from jobs.records import Phase, Service, utc_now
+from jobs.records import Phase, Service, counted, utc_now
 from jobs.script import Script
 
 if TYPE_CHECKING:
@@ -128,7 +128,7 @@ class Sync:
         self._write_counts(page.total, Phase.FILTER)
         of = f" of {page.total:,}" if page.total is not None else ""
         self._log.info(
-            f"Page {number}: {_records(len(page.records))} pulled in {_took(pulled_in_s)}, "
+            f"Page {number}: {counted(len(page.records))} pulled in {_took(pulled_in_s)}, "
             f"{self.counts.pulled:,}{of} so far",
             phase=Phase.PULL.value,
         )
@@ -168,7 +168,7 @@ class Sync:
         if stopped:
             self.counts.filtered += stopped.total()
             why = "; ".join(f"{count:,} not {words}" for words, count in stopped.most_common())
-            self._log.info(f"{_records(stopped.total())} filtered: {why}", phase=Phase.FILTER.value)
+            self._log.info(f"{counted(stopped.total())} filtered: {why}", phase=Phase.FILTER.value)
         return wanted
 
     def _unseen(self, records: list[Record], pulled_at_ms: int) -> list[Record]:
@@ -186,7 +186,7 @@ class Sync:
         left = [record for record, skipped in zip(records, skip, strict=True) if not skipped]
         if count := len(records) - len(left):
             self.counts.skipped += count
-            self._log.info(f"{_records(count)} skipped: {why}", phase=Phase.FILTER.value)
+            self._log.info(f"{counted(count)} skipped: {why}", phase=Phase.FILTER.value)
         return left
 
     def _scripted(self, records: list[Record]) -> list[Pair]:
@@ -255,10 +255,6 @@ class Sync:
         progress = round(min(1.0, self.counts.done / total), 4) if total else None
         now = {"phase": phase.value} if phase else {}
         self._log.set(**asdict(self.counts), progress=progress, **now)
-
-
-def _records(count: int) -> str:
-    return "1 record" if count == 1 else f"{count:,} records"
 
 
 def _took(seconds: float) -> str:

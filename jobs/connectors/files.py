@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, NamedTuple, Protocol, Self
 
 from jobs.connectors import ConnectorError, Context, Outcome, Page, Record
 from jobs.connectors.formats import MEDIA_TYPES, Broken, Writer, read
-from jobs.records import Phase, utc_now
+from jobs.records import Phase, counted, utc_now
 
 if TYPE_CHECKING:
     import io
@@ -94,7 +94,7 @@ class FilesReader:
             for page in self._pages(one, self._page_size):
                 count += len(page.records)
                 yield page
-            self._log.info(f"{one.path} is read: {count:,} records", phase=Phase.PULL.value)
+            self._log.info(f"{one.path} is read: {counted(count)}", phase=Phase.PULL.value)
             self._read.append(one)
 
     def check(self) -> str:
