@@ -588,9 +588,14 @@ class Service(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     @property
     def makes_anew(self) -> bool:
         """Does each sync put its own records in place of all that were there?"""
+        return self.all_or_nothing and "{time}" not in getattr(self.destination, "path", "")
+
+    @property
+    def all_or_nothing(self) -> bool:
+        """Is what a sync pushes there only when all of it is?"""
         match self.destination:
-            case FileDestination(path=path, mode="replace") | SftpDestination(path=path):
-                return "{time}" not in path
+            case FileDestination(mode="replace") | SftpDestination():
+                return True
             case _:
                 return False
 

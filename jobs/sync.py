@@ -104,6 +104,8 @@ class Sync:
                 if self._service.script:
                     self._script = stack.enter_context(Script(self._service.script, self._log, key=self._key))
                 self._all_pages(source, destination)
+            if self._service.skips_seen and self._service.all_or_nothing:
+                self._seen.add_held()
         finally:
             # Also when it breaks off, in the middle of a page: what was counted is what the ending says.
             self._log.set(**asdict(self.counts))
@@ -225,7 +227,7 @@ class Sync:
             # Also when it is interrupted in between: what a line says was pushed is counted, and is not pushed again.
             self._log.set(**asdict(self.counts))
             if self._service.skips_seen:
-                self._seen.add(pushed)
+                (self._seen.hold if self._service.all_or_nothing else self._seen.add)(pushed)
 
     def _mapped(self, records: list[Pair]) -> tuple[list[Record], list[Record]]:
         """Records as they were pulled and, side by side, as they are pushed; those that cannot be mapped fail."""
