@@ -30,7 +30,9 @@ def headlines(service: Service, run: Run, summary: Summary, given: int | None) -
     yield f"From {source} to {described(now.destination)}"
     if now.filters:
         yield f"Filters: {' and '.join(filters.words(one) for one in now.filters)}"
-    steps = ["the script"] * bool(now.script) + [f"{len(now.mapping):,} mapped members"] * bool(now.mapping)
+    steps = ["the script"] * bool(now.script) + [
+        f"{len(now.mapping):,} mapped member{'s' * (len(now.mapping) != 1)}"
+    ] * bool(now.mapping)
     if steps:
         yield f"On the way: {', then '.join(steps)}"
     yield f"Options: {', '.join(_options(now))}"

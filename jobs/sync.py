@@ -149,7 +149,7 @@ class Sync:
         self._log.info(f"Page {number} done in {_took(time.monotonic() - began)}: {self.counts.since(before)}")
         limit = self._service.options.max_failed
         if limit is not None and self.counts.failed > limit:
-            raise TooManyErrors(f"{self.counts.failed:,} records failed; the service allows {limit:,}")
+            raise TooManyErrors(f"{counted(self.counts.failed)} failed; the service allows {limit:,}")
 
     def _keep(self, kind: PayloadKind, phase: Phase, records: Iterable[Record]) -> None:
         if self._payloads.wants(kind):
