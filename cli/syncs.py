@@ -21,6 +21,8 @@ if TYPE_CHECKING:
 EXIT = {"completed": 0, "failed": 1, "completed_with_errors": 3, "stopped": 4}
 """2 is for what did not come to a sync at all."""
 KINDS = ("pull", "script", "push")
+LISTED = 10_000
+"""Payloads that are asked for at a time."""
 
 
 @click.command()
@@ -173,8 +175,7 @@ def payloads(context: click.Context, sync: str, number: int | None, output: str 
     connected = client(context)
     path = f"/api/syncs/{connected.sync_id(sync)}/payloads"
     if number is None:
-        found = connected.get(path)
-        found = found["payloads"] if isinstance(found, dict) else found
+        found = _all_payloads(connected, path)
         if not found:
             note("This sync stored no files.")
             return
@@ -205,6 +206,15 @@ def payloads(context: click.Context, sync: str, number: int | None, output: str 
         except OSError as error:
             raise Trouble(f"{safe(output)} cannot be written: {error.strerror}") from None
     note(f"Wrote {target.stat().st_size:,} bytes to {safe(output)}")
+
+
+def _all_payloads(connected: Client, path: str) -> list[dict[str, Any]]:
+    found: list[dict[str, Any]] = []
+    while more := connected.get(path, after=found[-1]["n"] if found else 0, limit=LISTED):
+        found += more
+        if len(more) < LISTED:
+            break
+    return found
 
 
 def _write_whole(file: BinaryIO, pieces: Iterable[bytes]) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from difflib import get_close_matches
 from types import UnionType
-from typing import TYPE_CHECKING, Any, NamedTuple, Union, get_args, get_origin
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple, TypeVar, Union, get_args, get_origin
 
 import msgspec
 from msgspec import Struct
@@ -13,11 +13,15 @@ from jobs import endpoints, filters, mapping, script
 from jobs.records import Filter, InboundSource, MappedField, Run, ScriptText, Service
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator, Sequence
 
+T = TypeVar("T", bound=Struct)
 
 RESERVED_IDS = ("import", "new")
 """`/services/new` is not the page of a service."""
+
+_BY_THEMSELVES = frozenset({"url", "auth", "paging", "key", "rate_per_s", "concurrency"})
+"""Members of an HTTP source or destination that say nothing of its others."""
 
 
 class Fault(NamedTuple):
@@ -56,19 +60,48 @@ def _part_faults(given: object, found: list[Fault]) -> Iterator[Fault]:
             return otherwise
         return msgspec.convert(given.get(name, otherwise), wanted)
 
-    types = {field.name: field.type for field in msgspec.structs.fields(Service)}
-    for name, faults_of in (("source", endpoints.source_faults), ("destination", endpoints.destination_faults)):
-        end = part(name, types[name], None) if name in given else None
-        for member, says in faults_of(end) if end is not None else ():
-            yield Fault(f"{name}.{member}", says)
-    yield from _filter_faults(part("filters", list[Filter], []))
+    yield from _end_faults(given, broken)
+    yield from _filter_faults(_rows(given, broken, "filters", Filter, lambda _: Filter(field="@", op="exists")))
     text = part("script", ScriptText | None, None)
     if text and (problem := script.check(text.code)):
         yield Fault("script.code", problem)
     if not any(path.startswith("lookups") for path in broken):
         tables = part("lookups", dict[str, dict[str, Any]], {})
-        for path, says in mapping.faults(part("mapping", list[MappedField], []), tables):
+        fields = _rows(given, broken, "mapping", MappedField, lambda index: MappedField(to=f"\0{index}"))
+        for path, says in mapping.faults(fields, tables):
             yield Fault(f"mapping{path}", says)
+
+
+def _end_faults(given: dict[str, Any], broken: Sequence[str]) -> Iterator[Fault]:
+    types = {field.name: field.type for field in msgspec.structs.fields(Service)}
+    for name, faults_of in (("source", endpoints.source_faults), ("destination", endpoints.destination_faults)):
+        inside = f"{name}."
+        paths = [path for path in broken if path == name or path.startswith(inside)]
+        wrong = {path.removeprefix(inside).partition(".")[0] for path in paths}
+        end = _without(given.get(name), wrong)
+        for member, says in faults_of(msgspec.convert(end, types[name])) if end is not None else ():
+            if member.partition(".")[0] not in wrong:
+                yield Fault(f"{inside}{member}", says)
+
+
+def _without(end: object, wrong: set[str]) -> dict[str, Any] | None:
+    """A source or a destination without what is broken in it; None where the rest says nothing by itself."""
+    if not isinstance(end, dict) or (wrong and (end.get("kind") != "http" or not wrong <= _BY_THEMSELVES)):
+        return None
+    sound = {name: value for name, value in end.items() if name not in wrong}
+    return {**sound, "url": "http://stand.in"} if "url" in wrong else sound
+
+
+def _rows(
+    given: dict[str, Any], broken: Sequence[str], name: str, wanted: type[T], stand_in: Callable[[int], T]
+) -> list[T]:
+    """The rows at their places; for one that is broken, one in which nothing is wrong."""
+    rows = given.get(name, [])
+    wrong = {path.partition("]")[0] for path in broken}
+    return [
+        stand_in(index) if f"{name}[{index}" in wrong else msgspec.convert(row, wanted)
+        for index, row in enumerate(rows if isinstance(rows, list) else [])
+    ]
 
 
 def read_run(given: object) -> Run:
@@ -139,6 +172,9 @@ def _faults(given: object, wanted: Any, path: str) -> Iterator[Fault]:  # noqa: 
 
 
 def _leaf_faults(given: object, wanted: Any, path: str) -> Iterator[Fault]:  # noqa: ANN401
+    if get_origin(wanted) is Literal and given not in get_args(wanted):
+        yield Fault(path, f"got {given!r}; takes {' or '.join(map(repr, get_args(wanted)))}")
+        return
     try:
         msgspec.convert(given, wanted)
     except msgspec.ValidationError as error:
@@ -191,4 +227,35 @@ def _unknown(name: str, names: list[str]) -> str:
 
 
 def _says(error: msgspec.ValidationError) -> str:
-    return str(error).split(" - at `$")[0]
+    """In a person's words, where there are any."""
+    says = str(error).split(" - at `$")[0]
+    for begins, instead in _PLAIN:
+        if says.startswith(begins):
+            return instead + says[len(begins) :].replace("`", "")
+    return says
+
+
+_PLAIN = (
+    ("Expected `int` >= ", "takes a whole number from "),
+    ("Expected `int` <= ", "takes a whole number up to "),
+    ("Expected `int`", "takes a whole number"),
+    ("Expected `float` >= ", "takes a number from "),
+    ("Expected `float` > ", "takes a number above "),
+    ("Expected `float` <= ", "takes a number up to "),
+    ("Expected `float`", "takes a number"),
+    ("Expected `bool`", "takes true or false"),
+    ("Expected `array`", "takes a list"),
+    ("Expected `object`", "takes an object"),
+    ("Expected `str` of length >= 1", "is missing"),
+    ("Expected `str` of length <= ", "takes so many characters at most: "),
+    ("Expected `str` matching regex '^https?://'", "takes an address that begins with http:// or https://"),
+    (
+        "Expected `str` matching regex '^[a-z0-9][a-z0-9-]{0,62}\\\\Z'",
+        "takes lower-case letters, digits and dashes, 63 at most, and begins with no dash",
+    ),
+    (
+        "Expected `str` matching regex '^[A-Z][A-Z0-9_]{0,62}\\\\Z'",
+        "takes the name of a secret: capital letters, digits and underscores, as in SHOP_TOKEN",
+    ),
+    ("Expected `str`,", "takes a text,"),
+)

@@ -79,6 +79,8 @@ def destination_faults(destination: AnyDestination) -> Iterator[tuple[str, str]]
             yield from _http_destination(destination)
         case SqlDestination(url=url, password=password):
             yield from _sql_address(url, password)
+            if re.match(r"[a-z0-9_]+(\+[a-z0-9_]+)?://", url) and not url.startswith(("sqlite", "postgresql")):
+                yield "url", "is of another database; a destination is sqlite:///… or postgresql+psycopg://…"
         case FileDestination():
             yield from _written_layout(destination)
             yield from _inside(destination.path, "path")

@@ -44,11 +44,11 @@ redis.call('PEXPIRE', KEYS[2], ARGV[4])
 """
 
 
-def patiently() -> Retrying:
-    """For calls that may be repeated: a Redis that is away for less than 30 s only slows them down."""
+def patiently(within_s: float = 30) -> Retrying:
+    """For calls that may be repeated: a Redis that is away for less than that only slows them down."""
     return Retrying(
         retry=retry_if_exception_type(RedisError),
-        stop=stop_after_delay(30),
+        stop=stop_after_delay(within_s),
         wait=wait_exponential_jitter(multiplier=0.1, max=0.5, jitter=0.2),
         reraise=True,
     )

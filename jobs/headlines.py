@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from jobs import filters
-from jobs.records import Trigger
+from jobs.records import Trigger, counted
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -30,7 +30,9 @@ def headlines(service: Service, run: Run, summary: Summary, given: int | None) -
     yield f"From {source} to {described(now.destination)}"
     if now.filters:
         yield f"Filters: {' and '.join(filters.words(one) for one in now.filters)}"
-    steps = ["the script"] * bool(now.script) + [f"{len(now.mapping):,} mapped members"] * bool(now.mapping)
+    steps = ["the script"] * bool(now.script) + [
+        f"{len(now.mapping):,} mapped member{'s' * (len(now.mapping) != 1)}"
+    ] * bool(now.mapping)
     if steps:
         yield f"On the way: {', then '.join(steps)}"
     yield f"Options: {', '.join(_options(now))}"
@@ -47,8 +49,9 @@ def described(end: object) -> str:
 
 
 def _given(count: int, *, failed_before: bool) -> str:
-    records = "1 record" if count == 1 else f"{count:,} records"
-    return f"{records} that failed before, as pulled then," if failed_before else f"{records} that were posted"
+    if failed_before:
+        return f"{counted(count)} that failed before, as pulled then,"
+    return f"{counted(count)} that {'was' if count == 1 else 'were'} posted"
 
 
 def _options(service: Service) -> Iterator[str]:
@@ -72,7 +75,7 @@ def _different(service: Service, run: Run, *, failed_before: bool) -> Iterator[s
     if run.page_size is not None and run.page_size != service.options.page_size:
         yield f"pages of {run.page_size:,}, not {service.options.page_size:,}"
     if run.store is not None and run.store != service.store:
-        yield f"stores {_stored(run.store) or 'nothing'}, not {_stored(service.store) or 'nothing'}"
+        yield f"stores {_stored(run.store) or 'nothing'} in place of {_stored(service.store) or 'nothing'}"
 
 
 def _stored(store: Stored) -> str:

@@ -9,21 +9,21 @@ from __future__ import annotations
 import hashlib
 import time
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NamedTuple, cast
+from typing import TYPE_CHECKING, NamedTuple, cast
 
 import msgspec
 import zstandard
 from redis.exceptions import RedisError
-from tenacity import Retrying, retry_if_exception_type, stop_after_delay, wait_exponential_jitter
 
 from jobs import keys
 from jobs.connectors import as_json
+from jobs.given import patiently
 from jobs.lines import NAME_LIMIT_BYTES, cut, readable
 from jobs.masks import masker
 from jobs.records import Payload, Stored
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator
+    from collections.abc import Iterable, Iterator
 
     import redis
 
@@ -152,7 +152,7 @@ class _Shelf:
         self._begun = 0
         """So many pieces are there of a payload that is not described yet."""
         # What an earlier attempt kept stays, and counts.
-        stored = cast("list[bytes]", _patiently(client.hvals, keys.payloads(sync_id)))
+        stored = cast("list[bytes]", patiently(PATIENCE_S)(client.hvals, keys.payloads(sync_id)))
         known = [msgspec.json.decode(one, type=Payload) for one in stored]
         self._count = len(known)
         self.bytes_kept = sum(max(one.bytes, LEAST_BYTES) for one in known)
@@ -202,7 +202,7 @@ class _Shelf:
 
     def _ask(self, number: int, description: bytes, pieces: list[bytes]) -> None:
         args = [self._attempt, self._ttl_ms, number, description, self._begun, *pieces]
-        if _patiently(self._script, keys=self._keys, args=args) != b"ok":
+        if patiently(PATIENCE_S)(self._script, keys=self._keys, args=args) != b"ok":
             raise _Fenced
 
 
@@ -230,12 +230,3 @@ def as_array(records: Iterable[Record]) -> Iterator[bytes]:
         yield as_json(record)
         opening = keys.SEPARATOR
     yield b"[]\n" if opening == b"[" else b"]\n"
-
-
-def _patiently(call: Callable[..., Any], *args: Any, **kwargs: Any) -> Any:  # noqa: ANN401 - whatever Redis answers
-    return Retrying(
-        retry=retry_if_exception_type(RedisError),
-        stop=stop_after_delay(PATIENCE_S),
-        wait=wait_exponential_jitter(multiplier=0.1, max=0.5, jitter=0.2),
-        reraise=True,
-    )(call, *args, **kwargs)

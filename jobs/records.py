@@ -332,7 +332,7 @@ class SqlDestination(Struct, frozen=True, forbid_unknown_fields=True, tag_field=
     """Rows of an existing table. `upsert` replaces the row that has the same key; `insert` refuses a second one."""
 
     url: str
-    table: str
+    table: Text
     key: str = "id"
     mode: Literal["insert", "upsert"] = "upsert"
     password: Secret | None = None
@@ -588,9 +588,14 @@ class Service(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     @property
     def makes_anew(self) -> bool:
         """Does each sync put its own records in place of all that were there?"""
+        return self.all_or_nothing and "{time}" not in getattr(self.destination, "path", "")
+
+    @property
+    def all_or_nothing(self) -> bool:
+        """Is what a sync pushes there only when all of it is?"""
         match self.destination:
-            case FileDestination(path=path, mode="replace") | SftpDestination(path=path):
-                return "{time}" not in path
+            case FileDestination(mode="replace") | SftpDestination():
+                return True
             case _:
                 return False
 
@@ -661,6 +666,11 @@ def rfc3339(moment: datetime) -> str:
 
 def parse_rfc3339(text: str) -> datetime:
     return datetime.fromisoformat(text)
+
+
+def counted(records: int) -> str:
+    """`1 record`, `1,300 records`."""
+    return "1 record" if records == 1 else f"{records:,} records"
 
 
 def utc_now() -> datetime:

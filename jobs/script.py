@@ -67,7 +67,7 @@ from msgspec import Struct
 from jobs import script_child
 from jobs.connectors import as_json, reference
 from jobs.loghandler import Printed
-from jobs.records import Level, Phase
+from jobs.records import Level, Phase, counted
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
@@ -78,7 +78,7 @@ if TYPE_CHECKING:
 
 CODE_LIMIT_BYTES = 256 * 1024
 NAMED = 100
-"""So many of the records that a fault fails are named in the line that says so."""
+"""So many of the records that a fault fails are named in one line."""
 
 _TICK_S = 0.05
 """How soon a sync that is interrupted lets go of its script."""
@@ -227,17 +227,16 @@ class Script:
         if outcome.fault:
             self._say_fault(records, outcome)
         elif outcome.dropped:
-            self._log.info(f"{len(outcome.dropped):,} records dropped by the script", phase=Phase.SCRIPT.value)
+            self._log.info(f"{counted(len(outcome.dropped))} dropped by the script", phase=Phase.SCRIPT.value)
         return outcome
 
     def _say_fault(self, records: Sequence[Record], outcome: Outcome) -> None:
-        names = [reference(record, self._key)[:200] for record in records[:NAMED]]
-        more = {"more": len(records) - NAMED} if len(records) > NAMED else {}
-        self._log.error(
-            f"{len(records):,} records failed in the script: {outcome.fault}",
-            phase=Phase.SCRIPT.value,
-            fields={"records": names, **more},
-        )
+        for start in range(0, len(records), NAMED):
+            names = [reference(record, self._key)[:200] for record in records[start : start + NAMED]]
+            said = f"{counted(len(records))} failed in the script: {outcome.fault}"
+            if start:
+                said = f"Of these also: {counted(len(names))}"
+            self._log.error(said, phase=Phase.SCRIPT.value, fields={"records": names})
 
 
 # --- the owner ----------------------------------------------------------------------------------------------------

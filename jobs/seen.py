@@ -26,6 +26,9 @@ if TYPE_CHECKING:
 _encode = msgspec.json.Encoder(order="deterministic", enc_hook=str).encode
 
 
+ADDED_AT_ONCE = 1000
+
+
 class _Print(NamedTuple):
     key: bytes
     content: bytes
@@ -59,6 +62,7 @@ class Seen:
         self._key = service.source.key
         self._salt = hashlib.blake2b(_encode(_whereto(service)), digest_size=16).digest()
         self._asked: dict[int, tuple[dict[str, Any], _Print]] = {}
+        self._held: dict[bytes, bytes] = {}
 
     def known(self, records: Sequence[dict[str, Any]]) -> list[bool]:
         """For each record, in order, whether it was pushed before and is as it was then."""
@@ -72,7 +76,7 @@ class Seen:
             with attempt:
                 names = cast("list[str]", [one.key for one in prints])
                 stored = cast("list[bytes | None]", self._client.hmget(self._prints_key, names))
-        return [one.content == content for one, content in zip(prints, stored, strict=True)]
+        return [one.content == self._held.get(one.key, content) for one, content in zip(prints, stored, strict=True)]
 
     def overtaken(self, records: Sequence[dict[str, Any]], pulled_at_ms: int, until_ms: int) -> list[bool]:
         """For each record, whether one with its key was pushed between the two times: after this one was pulled."""
@@ -84,9 +88,22 @@ class Seen:
                 times = self._client.zmscore(self._times_key, cast("list[str]", names))
         return [at is not None and pulled_at_ms < at < until_ms for at in times]
 
+    def hold(self, records: Sequence[dict[str, Any]]) -> None:
+        """What was pushed and is not there yet: only this sync knows it, until `add_held`."""
+        self._held.update(self._prints(records))
+        while len(self._held) > keys.SEEN_CAP:
+            del self._held[next(iter(self._held))]
+
+    def add_held(self) -> None:
+        prints = [_Print(*one) for one in self._held.items()]
+        for start in range(0, len(prints), ADDED_AT_ONCE):
+            self._add(prints[start : start + ADDED_AT_ONCE])
+
     def add(self, records: Sequence[dict[str, Any]]) -> None:
         """Remember what was pushed, and forget what is too old or too much."""
-        prints = self._prints(records)
+        self._add(self._prints(records))
+
+    def _add(self, prints: Sequence[_Print]) -> None:
         if not prints:
             return
         now_ms = int(time.time() * 1000)

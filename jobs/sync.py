@@ -15,7 +15,7 @@ from jobs.connectors import Context, Destination, Page, Record, Source, open_des
 from jobs.filters import Filters
 from jobs.mapping import Mapper, MappingFault
 from jobs.payloads import JSON, as_array
-from jobs.records import Phase, Service, utc_now
+from jobs.records import Phase, Service, counted, utc_now
 from jobs.script import Script
 
 if TYPE_CHECKING:
@@ -104,6 +104,8 @@ class Sync:
                 if self._service.script:
                     self._script = stack.enter_context(Script(self._service.script, self._log, key=self._key))
                 self._all_pages(source, destination)
+            if self._service.skips_seen and self._service.all_or_nothing:
+                self._seen.add_held()
         finally:
             # Also when it breaks off, in the middle of a page: what was counted is what the ending says.
             self._log.set(**asdict(self.counts))
@@ -128,7 +130,7 @@ class Sync:
         self._write_counts(page.total, Phase.FILTER)
         of = f" of {page.total:,}" if page.total is not None else ""
         self._log.info(
-            f"Page {number}: {_records(len(page.records))} pulled in {_took(pulled_in_s)}, "
+            f"Page {number}: {counted(len(page.records))} pulled in {_took(pulled_in_s)}, "
             f"{self.counts.pulled:,}{of} so far",
             phase=Phase.PULL.value,
         )
@@ -147,7 +149,7 @@ class Sync:
         self._log.info(f"Page {number} done in {_took(time.monotonic() - began)}: {self.counts.since(before)}")
         limit = self._service.options.max_failed
         if limit is not None and self.counts.failed > limit:
-            raise TooManyErrors(f"{self.counts.failed:,} records failed; the service allows {limit:,}")
+            raise TooManyErrors(f"{counted(self.counts.failed)} failed; the service allows {limit:,}")
 
     def _keep(self, kind: PayloadKind, phase: Phase, records: Iterable[Record]) -> None:
         if self._payloads.wants(kind):
@@ -168,7 +170,7 @@ class Sync:
         if stopped:
             self.counts.filtered += stopped.total()
             why = "; ".join(f"{count:,} not {words}" for words, count in stopped.most_common())
-            self._log.info(f"{_records(stopped.total())} filtered: {why}", phase=Phase.FILTER.value)
+            self._log.info(f"{counted(stopped.total())} filtered: {why}", phase=Phase.FILTER.value)
         return wanted
 
     def _unseen(self, records: list[Record], pulled_at_ms: int) -> list[Record]:
@@ -186,7 +188,7 @@ class Sync:
         left = [record for record, skipped in zip(records, skip, strict=True) if not skipped]
         if count := len(records) - len(left):
             self.counts.skipped += count
-            self._log.info(f"{_records(count)} skipped: {why}", phase=Phase.FILTER.value)
+            self._log.info(f"{counted(count)} skipped: {why}", phase=Phase.FILTER.value)
         return left
 
     def _scripted(self, records: list[Record]) -> list[Pair]:
@@ -225,7 +227,7 @@ class Sync:
             # Also when it is interrupted in between: what a line says was pushed is counted, and is not pushed again.
             self._log.set(**asdict(self.counts))
             if self._service.skips_seen:
-                self._seen.add(pushed)
+                (self._seen.hold if self._service.all_or_nothing else self._seen.add)(pushed)
 
     def _mapped(self, records: list[Pair]) -> tuple[list[Record], list[Record]]:
         """Records as they were pulled and, side by side, as they are pushed; those that cannot be mapped fail."""
@@ -255,10 +257,6 @@ class Sync:
         progress = round(min(1.0, self.counts.done / total), 4) if total else None
         now = {"phase": phase.value} if phase else {}
         self._log.set(**asdict(self.counts), progress=progress, **now)
-
-
-def _records(count: int) -> str:
-    return "1 record" if count == 1 else f"{count:,} records"
 
 
 def _took(seconds: float) -> str:

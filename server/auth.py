@@ -270,4 +270,7 @@ def _refusal(scope: Scope) -> Response:
         target = scope["path"] + (f"?{scope['query_string'].decode('latin-1')}" if scope["query_string"] else "")
         return RedirectResponse(f"/sign-in?next={quote(target, safe='/')}", 303)
     needed = errors.SignInNeeded
-    return errors.problem(needed.status, needed.title, "Send 'Authorization: Bearer TOKEN', or sign in at /sign-in.")
+    detail = "Send 'Authorization: Bearer TOKEN', or sign in at /sign-in."
+    if "authorization" in headers:
+        detail = "The token that was sent is not known, or has expired. Send another: 'Authorization: Bearer TOKEN'."
+    return errors.problem(needed.status, needed.title, detail)

@@ -286,8 +286,7 @@ class Forms:
         try:
             run = checked_run(given)
         except errors.OptionsRefused as refused:
-            found = [Fault(**one) for one in refused.extra["errors"]]  # type: ignore[attr-defined]
-            faults += [Fault(path, service_form.plainly(says)) for path, says in found]
+            faults += [Fault(**one) for one in refused.extra["errors"]]  # type: ignore[attr-defined]
         if faults:
             return self._run_page(request, service, typed, faults, 422)
         if do == "save":

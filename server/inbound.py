@@ -74,13 +74,21 @@ def found(body: bytes, *, lines: bool, at: str) -> list[bytes]:
     try:
         body.decode()  # msgspec looks into no text that it does not make
         if lines:
-            return [_object(_raw(line), f"line {n}") for n, line in enumerate(body.split(b"\n"), 1) if line.strip()]
+            return [_line(line, n) for n, line in enumerate(body.split(b"\n"), 1) if line.strip()]
         return _below(body, at) if at else _at_the_top(body)
     except (ValueError, RecursionError) as error:
         raise errors.RecordsRefused(
             f"The body is not JSON: {error}. Send a list of objects, one object, or one to a line as "
             "application/x-ndjson."
         ) from None
+
+
+def _line(text: bytes, number: int) -> bytes:
+    try:
+        return _object(_raw(text), f"line {number}")
+    except (ValueError, RecursionError) as error:
+        why = f"{error.msg} at character {error.pos + 1}" if isinstance(error, json.JSONDecodeError) else error
+        raise errors.RecordsRefused(f"Line {number} is not JSON: {why}. Send one object to a line.") from None
 
 
 def _at_the_top(body: bytes) -> list[bytes]:

@@ -105,7 +105,7 @@ def definition_of(typed: Typed) -> tuple[dict[str, Any], list[Fault]]:
         read_service(definition)
     except DefinitionFaulty as faulty:
         # What could not be read is left out of the definition: that it is missing says nothing.
-        faults += [Fault(path, plainly(says)) for path, says in faulty.faults if not path.startswith(tuple(unread))]
+        faults += [fault for fault in faulty.faults if not fault.path.startswith(tuple(unread))]
     return definition, faults
 
 
@@ -154,34 +154,6 @@ def _labels(items: Sequence[Item], before: str = "") -> Iterator[tuple[str, str]
             for number, row in enumerate(one.rows, 1):
                 yield row.path, f"{label} {number}"
                 yield from _labels(row.items, f"{label} {number}, ")
-
-
-def plainly(says: str) -> str:
-    """What the check of types says, in a person's words."""
-    for begins, instead in _PLAIN:
-        if says.startswith(begins):
-            return instead + says[len(begins) :].replace("`", "")
-    return says
-
-
-_PLAIN = (
-    ("Invalid enum value ", "does not take "),
-    ("Expected `int` >= ", "takes a whole number from "),
-    ("Expected `int` <= ", "takes a whole number up to "),
-    ("Expected `float` > ", "takes a number above "),
-    ("Expected `float` <= ", "takes a number up to "),
-    ("Expected `str` of length >= 1", "is missing"),
-    ("Expected `str` of length <= ", "takes so many characters at most: "),
-    ("Expected `str` matching regex '^https?://'", "takes an address that begins with http:// or https://"),
-    (
-        "Expected `str` matching regex '^[a-z0-9][a-z0-9-]{0,62}\\\\Z'",
-        "takes lower-case letters, digits and dashes, 63 at most, and begins with no dash",
-    ),
-    (
-        "Expected `str` matching regex '^[A-Z][A-Z0-9_]{0,62}\\\\Z'",
-        "takes the name of a secret: capital letters, digits and underscores, as in SHOP_TOKEN",
-    ),
-)
 
 
 # --- a run that is otherwise ------------------------------------------------------------------------------------------

@@ -126,6 +126,7 @@ def test_unknown_paths_are_closed_too_and_open_ones_open_nothing_else(web: httpx
 def test_only_the_whole_token_is_a_token(web: httpx2.Client, header: str) -> None:
     answer = web.get("/api/services", headers={b"Authorization": header.encode("latin-1")})
     assert answer.status_code == 401
+    assert "is not known, or has expired" in answer.json()["detail"]
 
 
 def test_a_bearer_token_is_taken_whatever_the_case_of_its_scheme(web: httpx2.Client) -> None:

@@ -54,7 +54,7 @@ def test_a_check_tells_of_both_ends(
     before = web.get("/api/services/orders/check").json()
     assert before == {"service": "orders", "asked_at": None, "checked_at": None, "source": None, "destination": None}
     first = checked(web)
-    assert first["source"] == {"state": "operational", "reason": "answered 200 OK with 1 records"}
+    assert first["source"] == {"state": "operational", "reason": "answered 200 OK with 1 record"}
     assert first["destination"]["state"] == "operational"
     assert first["checked_at"] > first["asked_at"]
     store(client, service(url=f"{shop}/orders", auth=BearerAuth(Secret("OTHER"))))

@@ -179,6 +179,21 @@ def test_syncs_are_listed_stopped_and_tried_again(
     assert "No record of this sync failed" in invoke("retry", sync.id, "--only", "failed").stderr
 
 
+def test_all_payloads_are_listed_however_many_there_are(
+    invoke: Callable[..., Result], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    kept = [{"n": n, "kind": "pull", "name": f"page {n}", "bytes": 5} for n in range(1, 6)]
+
+    def get(_: Client, path: str, after: int, limit: int) -> list[dict[str, object]]:
+        assert path.endswith("/payloads")
+        return kept[after : after + limit]
+
+    monkeypatch.setattr(Client, "get", get)
+    for limit in (2, 5, 9):
+        monkeypatch.setattr("cli.syncs.LISTED", limit)
+        assert "page 5" in invoke("payloads", "0" * 26).output
+
+
 # --- following through bad times --------------------------------------------------------------------------------------
 
 

@@ -257,9 +257,9 @@ def test_files_are_read_in_the_order_of_their_names_and_told(folder: Path) -> No
     assert ids(read_all(folder, "in/*.ndjson", log)) == [[1], [2]]
     assert log.said == [
         "Reading in/a.ndjson, 9 bytes",
-        "in/a.ndjson is read: 1 records",
+        "in/a.ndjson is read: 1 record",
         "Reading in/b.ndjson, 9 bytes",
-        "in/b.ndjson is read: 1 records",
+        "in/b.ndjson is read: 1 record",
     ]
 
 

@@ -473,7 +473,7 @@ def check(source: HttpSource) -> str:
 
 def test_a_check_asks_for_one_page(site: Site) -> None:
     site.always(Answer({"orders": [{"id": 1}]}))
-    assert check(orders(site, records="orders")) == "answered 200 OK with 1 records"
+    assert check(orders(site, records="orders")) == "answered 200 OK with 1 record"
     assert [asked.path for asked in site.asked] == ["/orders?limit=1"]
 
 

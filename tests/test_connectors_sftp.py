@@ -165,14 +165,14 @@ def test_a_file_that_changes_while_the_connection_is_lost_is_told(sftp: SftpServ
 
 
 def test_a_server_that_is_not_there_is_told(sftp: SftpServer) -> None:
-    with pytest.raises(Unreachable, match=r"failed 1 times, last with: no connection: .*Unable to connect"):
+    with pytest.raises(Unreachable, match=r"failed once, with: no connection: .*Unable to connect"):
         read(sftp, sftp.source("o.csv", port=free_port()), max_attempts=1)
 
 
 def test_a_server_that_says_nothing_is_given_up(sftp: SftpServer) -> None:
     with (
         socket.create_server(("127.0.0.1", 0)) as silent,
-        pytest.raises(Unreachable, match="failed 1 times, last with: no connection: "),
+        pytest.raises(Unreachable, match="failed once, with: no connection: "),
     ):
         read(sftp, sftp.source("o.csv", port=silent.getsockname()[1]), max_attempts=1, patience_s=0.2)
 

@@ -52,15 +52,16 @@ def test_every_fault_is_listed_with_its_path() -> None:
         options={"page_size": 0, "max_attempts": "many"},
     ) == {
         "nmae": "there is no 'nmae' here; did you mean 'name'?",
-        "id": "Expected `str` matching regex '^[a-z0-9][a-z0-9-]{0,62}\\\\Z'",
-        "filters[0].op": "Invalid enum value '~'",
+        "id": "takes lower-case letters, digits and dashes, 63 at most, and begins with no dash",
+        "filters[0].op": "got '~'; takes "
+        "'=' or '!=' or '<' or '<=' or '>' or '>=' or 'in' or 'contains' or 'starts' or 'matches' or 'exists'",
         "filters[1].field": "is missing",
-        "mapping[1].from": "Expected `str`, got `int`",
-        "mapping[1].to": "Expected `str` of length >= 1",
-        "source.url": "Expected `str` matching regex '^https?://'",
+        "mapping[1].from": "takes a text, got int",
+        "mapping[1].to": "is missing",
+        "source.url": "takes an address that begins with http:// or https://",
         "source.auth.kind": "got 'baerer'; takes 'bearer' or 'basic' or 'header'",
-        "options.page_size": "Expected `int` >= 1",
-        "options.max_attempts": "Expected `int`, got `str`",
+        "options.page_size": "takes a whole number from 1",
+        "options.max_attempts": "takes a whole number, got str",
     }
 
 
@@ -76,6 +77,25 @@ def test_faults_of_expressions_and_functions_have_paths_too() -> None:
     }
 
 
+def test_a_part_that_is_broken_hides_no_fault_of_the_others() -> None:
+    assert told(
+        source={"kind": "http", "url": "ftp://x", "records": "a[[", "paging": {"style": "cursor"}},
+        filters=[{"field": "a", "op": "~"}, {"field": "a..b", "op": "exists"}],
+        mapping=[{"to": ""}, {"to": "x", "with": [["lowr"]]}],
+        destination={"kind": "http", "records": "orders"},
+    ).keys() == {
+        "source.url",
+        "source.records",
+        "source.paging.next",
+        "filters[0].op",
+        "filters[1].field",
+        "mapping[0].to",
+        "mapping[1].with[0]",
+        "destination.url",
+        "destination.records",
+    }
+
+
 def test_an_inbound_source_has_no_schedule_and_an_expression_that_can_be_read() -> None:
     assert told(source={"kind": "inbound", "records": "a..b"}) == {
         "source.records": "'a..b' is no JMESPath expression: it breaks at character 3",
@@ -88,7 +108,7 @@ def test_a_script_that_cannot_run_is_told() -> None:
     assert "line 1" in told(script={"code": "def handle(records, log)"})["script.code"]
     assert "handle(records, log)" in told(script={"code": "x = 1"})["script.code"]
     assert told(script={"code": "def handle(records, log): return records", "timeout_s": 0}) == {
-        "script.timeout_s": "Expected `float` > 0.0"
+        "script.timeout_s": "takes a number above 0.0"
     }
 
 

@@ -94,6 +94,7 @@ def test_records_are_found_in_a_body(body: bytes, lines: bool, at: str, records:
         (b'{"a":' * 100_000, False, "x", "not JSON"),
         (b'{"a": 1}\n[]\n', True, "", r"line 2: got '\[\]'"),
         (b'{"a": 1}{"b": 2}', True, "", "not JSON"),
+        (b'{"a": 1}\n{"a": 2', True, "", "Line 2 is not JSON: .* at character 8"),
         (b'{"data": [1]}', False, "data", "'data' finds no list of objects"),
         (b"{}", False, "data", "'data' finds no list of objects"),
         (b'{"data": 1}', False, "sum(data)", "finds no records"),

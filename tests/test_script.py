@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple, cast
 
 import pytest
 
-from jobs.script import Limits, Outcome, Script, check
+from jobs.script import NAMED, Limits, Outcome, Script, check
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -215,6 +215,16 @@ def test_a_wrong_answer_fails_the_whole_batch_with_its_reason(body: str, says: s
     (line,) = [line for line in log.lines if line.level == "error"]
     assert line.text == f"5 records failed in the script: {outcome.fault}"
     assert (line.phase, line.fields) == ("script", {"records": ["1", "2", "3", "4", "5"]})
+
+
+def test_each_record_that_a_fault_fails_is_named() -> None:
+    records = [{"id": number} for number in range(NAMED + 1)]
+    _, log = run(handle("raise ValueError"), records)
+    first, second = [line for line in log.lines if line.level == "error"]
+    assert first.text.startswith("101 records failed in the script: ValueError")
+    assert second.text == "Of these also: 1 record"
+    named = [name for line in (first, second) for name in (line.fields or {})["records"]]
+    assert named == [str(number) for number in range(NAMED + 1)]
 
 
 def test_an_exception_comes_with_the_script_s_own_traceback() -> None:

@@ -26,6 +26,16 @@ def test_a_record_is_known_as_it_was_last_pushed_and_not_as_it_was_before(client
     assert seen.known([ten, twelve]) == [False, True], "it changed back, and must be pushed again"
 
 
+def test_what_is_not_there_yet_is_known_to_nobody_else(client: redis.Redis) -> None:
+    to = FileDestination(path="{time}.csv")
+    seen, later = Seen(client, service(destination=to)), Seen(client, service(destination=to))
+    seen.hold([{"id": 1, "price": 10}])
+    assert seen.known([{"id": 1, "price": 10}, {"id": 1, "price": 12}, {"id": 2}]) == [True, False, False]
+    assert later.known([{"id": 1, "price": 10}]) == [False]
+    seen.add_held()
+    assert later.known([{"id": 1, "price": 10}]) == [True]
+
+
 def test_another_destination_begins_anew(client: redis.Redis) -> None:
     Seen(client, service(destination=WAREHOUSE)).add([{"id": 1}])
     other = SqlDestination(url="sqlite:///w.db", table="orders_2")

@@ -52,6 +52,7 @@ class Memory:
 
     def __init__(self) -> None:
         self.pushed: list[Record] = []
+        self.held: list[Record] = []
         self.failed: list[Record] = []
         self.kept: list[Record] = []
 
@@ -63,6 +64,12 @@ class Memory:
 
     def remember(self, records: Sequence[Record]) -> None:
         self.pushed += records
+
+    def hold(self, records: Sequence[Record]) -> None:
+        self.held += records
+
+    def add_held(self) -> None:
+        self.pushed += self.held
 
     def keep(self, _: int = 0) -> None:
         self.kept += self.failed
@@ -83,8 +90,7 @@ class Way:
         self.service = service(
             filters=[Filter("fate", "!=", "filtered")],
             mapping=[MappedField("id", "id"), MappedField("fate", "fate", [["null_if", "unmappable"], ["required"]])],
-            destination=FileDestination(path="x", mode="append"),
-            **more,
+            **{"destination": FileDestination(path="x", mode="append"), **more},
         )
 
     def pages(self) -> Iterator[Page]:
@@ -99,7 +105,17 @@ class Way:
 
     def run(self) -> Sync:
         memory = self.memory
-        remembering = type("Seeing", (), {"known": memory.known, "overtaken": memory.overtaken, "add": memory.remember})
+        remembering = type(
+            "Seeing",
+            (),
+            {
+                "known": memory.known,
+                "overtaken": memory.overtaken,
+                "add": memory.remember,
+                "hold": memory.hold,
+                "add_held": memory.add_held,
+            },
+        )
         keeping = type(
             "Keeping",
             (),
@@ -162,3 +178,10 @@ def test_each_page_says_what_became_of_it_and_how_long_it_took() -> None:
         "Everything is accounted for: 4 pulled, 1 pushed, 1 skipped, 1 filtered, 1 failed; 0.0 s, "
     )
     assert way.log.texts[-1].endswith(" records per second")
+
+
+@pytest.mark.parametrize(("fate", "remembered"), [("pushed", [0, 0]), ("breaks", [])])
+def test_what_was_pushed_to_a_file_that_is_not_completed_is_not_remembered(fate: str, remembered: list[int]) -> None:
+    way = Way([["pushed"], [fate]], destination=FileDestination(path="{time}.json"))
+    way.run()
+    assert [record["id"] for record in way.memory.pushed] == remembered

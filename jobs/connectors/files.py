@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, NamedTuple, Protocol, Self
 
 from jobs.connectors import ConnectorError, Context, Outcome, Page, Record
 from jobs.connectors.formats import MEDIA_TYPES, Broken, Writer, read
-from jobs.records import Phase, utc_now
+from jobs.records import Phase, counted, utc_now
 
 if TYPE_CHECKING:
     import io
@@ -94,7 +94,7 @@ class FilesReader:
             for page in self._pages(one, self._page_size):
                 count += len(page.records)
                 yield page
-            self._log.info(f"{one.path} is read: {count:,} records", phase=Phase.PULL.value)
+            self._log.info(f"{one.path} is read: {counted(count)}", phase=Phase.PULL.value)
             self._read.append(one)
 
     def check(self) -> str:
@@ -142,6 +142,7 @@ class FilesWriter:
         self._path = destination.path.replace("{time}", f"{utc_now():%Y%m%dT%H%M%SZ}")
         self._target: Target
         self._writer: Writer
+        self._pushed = False
 
     def _begin(self) -> tuple[Target, Writer]:
         raise NotImplementedError
@@ -156,12 +157,17 @@ class FilesWriter:
                 self._target.write(self._writer.end())
                 self._target.commit()
                 self._log.info(f"{self._path} is complete", phase=Phase.PUSH.value)
+            elif self._pushed and getattr(self._destination, "mode", "replace") == "replace":
+                self._log.warning(
+                    f"{self._path} was not completed: what this sync pushed to it is not there", phase=Phase.PUSH.value
+                )
         finally:
             self._target.close()
 
     def push(self, records: Sequence[Record]) -> Iterator[Outcome]:
         data, refused = self._writer.encode(records)
         self._target.write(data)
+        self._pushed = True
         for record, reason in zip(records, refused, strict=True):
             yield Outcome(record, reason)
 

@@ -15,7 +15,7 @@ from jobs.connectors import ConnectorError, Context, Page, Record, Unreachable, 
 from jobs.connectors.http_client import Answer, HttpClient, origin, shown, shown_origin, whole_number
 from jobs.connectors.pace import Pace
 from jobs.connectors.retries import Retries, Transient
-from jobs.records import HttpSource, Phase
+from jobs.records import HttpSource, Phase, counted
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -68,7 +68,7 @@ class HttpReader:
     def check(self) -> str:
         try:
             got = self._get(self._start())
-            return f"answered {got.answer.status_line} with {len(got.records):,} records"
+            return f"answered {got.answer.status_line} with {counted(len(got.records))}"
         finally:
             self._client.close()
 
@@ -132,8 +132,7 @@ class HttpReader:
         try:
             answer = self._retries(lambda: self._try(url))
         except Transient as error:
-            times = f"{self._retries.attempts} times, last with" if self._retries.attempts > 1 else "once, with"
-            raise Unreachable(f"{shown(url)} failed {times}: {error}.") from None
+            raise Unreachable(f"{shown(url)} {self._retries.failed_with(error)}.") from None
         if not answer.ok:
             moved = answer.headers.get("Location", "")
             hint = f" (to {moved[:200]}). Write that address into the service" if moved else ""

@@ -163,7 +163,7 @@ class HttpWriter:
             answer = retries(once)
         except Transient as error:
             self._failing += 1
-            said = f"it failed {retries.attempts} times, last with: {error}"
+            said = f"it {retries.failed_with(error)}"
             if self._failing >= FAILING or not error.answered:
                 raise Unreachable(f"{shown(url)}: {said}.") from None
             raise _Refused(said) from None

@@ -52,6 +52,11 @@ class Retries:
         )
         return retrying(act)
 
+    def failed_with(self, error: Transient) -> str:
+        """What is said of the last one: `failed 4 times, last with: 503 Service Unavailable`."""
+        times = f"{self.attempts} times, last with" if self.attempts > 1 else "once, with"
+        return f"failed {times}: {error}"
+
     def _say(self, state: RetryCallState) -> None:
         error = state.outcome.exception() if state.outcome else None
         wait_s = state.next_action.sleep if state.next_action else 0

@@ -67,7 +67,7 @@ class Server:
         try:
             return self._retries(once)
         except Transient as error:
-            raise Unreachable(f"{self._name} failed {self._retries.attempts} times, last with: {error}.") from None
+            raise Unreachable(f"{self._name} {self._retries.failed_with(error)}.") from None
 
     def is_open(self) -> bool:
         transport = self._ssh.get_transport() if self._ssh else None
