@@ -90,6 +90,7 @@ export class Marks extends EventTarget {
       credentials: "same-origin",
       redirect: "manual",
     });
+    if (answer.status === 422) this.stop(); // it is no pattern, and will not become one
     return answer.status === 200 ? (await answer.json()).marks : null;
   }
 

@@ -77,7 +77,8 @@ export class SearchBar extends EventTarget {
   /** Ends looking for the text; filters stay. */
   close() {
     this.#parts.bar.hidden = true;
-    clearTimeout(this.#typing);
+    this.#untyped();
+    this.#parts.text.value = "";
     this.#current = 0;
     this.#finder.set({ q: "", only: false });
     this.dispatchEvent(new Event("close"));
@@ -111,9 +112,9 @@ export class SearchBar extends EventTarget {
       event.preventDefault();
       this.go(event.shiftKey ? -1 : 1);
     });
-    exclude.addEventListener("keydown", (event) => {
-      if (event.key !== "Enter" || event.isComposing || !exclude.value) return;
-      event.preventDefault();
+    // By Enter, or when somebody goes on elsewhere: what stands there must not look as if it were left out.
+    exclude.addEventListener("change", () => {
+      if (!exclude.value) return;
       this.#finder.set({ exclude: [...new Set([...this.#finder.query.exclude, exclude.value])] });
       exclude.value = "";
     });
@@ -124,12 +125,9 @@ export class SearchBar extends EventTarget {
     });
     previous.addEventListener("click", () => this.go(-1));
     next.addEventListener("click", () => this.go(1));
-    exact.addEventListener("click", () => this.#finder.set({ case: !this.#finder.query.case }));
-    pattern.addEventListener("click", () => this.#finder.set({ pattern: !this.#finder.query.pattern }));
-    only.addEventListener("click", () => {
-      this.#flush();
-      this.#finder.set({ only: !this.#finder.query.only });
-    });
+    exact.addEventListener("click", () => this.#flush({ case: !this.#finder.query.case }));
+    pattern.addEventListener("click", () => this.#flush({ pattern: !this.#finder.query.pattern }));
+    only.addEventListener("click", () => this.#flush({ only: !this.#finder.query.only }));
     close.addEventListener("click", () => this.close());
     this.#finder.addEventListener("query", () => this.show());
     this.#finder.addEventListener("change", () => this.show());
@@ -139,27 +137,34 @@ export class SearchBar extends EventTarget {
     });
   }
 
-  /** What was typed is looked for now. */
-  #flush() {
+  /** What was typed is looked for now, and with it what else is wanted. @param {Partial<import("./query.js").Query>} [change] */
+  #flush(change = {}) {
+    const q = this.#parts.text.value;
+    this.#untyped();
+    if (q !== this.#finder.query.q || Object.keys(change).length) this.#finder.set({ ...change, q });
+  }
+
+  #untyped() {
     clearTimeout(this.#typing);
-    if (this.#parts.text.value !== this.#finder.query.q) this.#finder.set({ q: this.#parts.text.value });
+    this.#typing = undefined;
   }
 
   /** Says again what it says: times may be shown otherwise now. */
   show() {
     const { query, hits } = this.#finder;
     const { text, count, previous, next, case: exact, pattern, only } = this.#parts;
-    if (document.activeElement !== text && text.value !== query.q) text.value = query.q;
+    // What was typed a moment ago is not looked for yet, and stays, wherever somebody went from there.
+    if (!this.#typing && document.activeElement !== text && text.value !== query.q) text.value = query.q;
     for (const [button, on] of /** @type {[HTMLElement, boolean][]} */ ([[exact, query.case], [pattern, query.pattern], [only, query.only]])) {
       button.setAttribute("aria-pressed", String(on));
     }
     this.#words = hits ? this.#counted(hits) : "";
     if (count.textContent !== this.#words) count.textContent = this.#words;
     const refused = hits?.state === "refused";
-    count.classList.toggle("bad", Boolean(refused));
+    count.classList.toggle("bad", refused === true);
     if (refused) text.setAttribute("aria-invalid", "true");
     else text.removeAttribute("aria-invalid");
-    previous.disabled = next.disabled = !hits || (hits.complete && hits.count === 0);
+    previous.disabled = next.disabled = !hits || refused || (hits.complete && hits.count === 0);
   }
 
   /** @param {import("./search.js").Search} hits */

@@ -70,6 +70,23 @@ def in_view(page: Page, n: int) -> Locator:
     return row
 
 
+def test_what_was_typed_stays_for_who_goes_on_at_once(log: Page) -> None:
+    log.keyboard.press("/")
+    log.keyboard.type("pushed so-10.0")
+    log.keyboard.press("Tab")
+    log.keyboard.press("Tab")
+    log.keyboard.press("Enter")
+    expect(log.locator("#find-pattern")).to_have_attribute("aria-pressed", "true")
+    expect(log.locator("#find-text")).to_have_value("pushed so-10.0")
+    expect(log.locator("#find-count")).to_have_text("10 matches")
+    log.locator("#find-exclude").fill("not")
+    log.keyboard.press("Tab")
+    expect(log.locator("#filtered-chips")).to_contain_text("without “not”")
+    log.locator("#find-text").press("Escape")
+    log.keyboard.press("/")
+    expect(log.locator("#find-text")).to_have_value("")
+
+
 def test_next_and_previous_go_through_a_log_of_20_000_lines(page: Page, logs: Logs, client: redis.Redis) -> None:
     page.goto(written(logs, client, 20_001))
     ready(page)
