@@ -141,8 +141,8 @@ export function wireFinder({ sync, log, view, all, keys, tell, announce, shown, 
       const n = await finder.nextOf("error", place.from(direction), direction);
       if (n === null) tell(direction > 0 ? "There is no error after this." : "There is no error before this.");
       else seek(n);
-    } catch {
-      tell("The server was not reached. Try again in a moment.");
+    } catch (error) {
+      tell(/** @type {Error} */ (error).message);
     }
   };
   keys.add("e", "Next error", () => toError(1));

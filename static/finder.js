@@ -5,6 +5,9 @@ import { Marks } from "./marks.js";
 import { NOTHING, filterOf, filters, parameters } from "./query.js";
 import { Search } from "./search.js";
 
+/** @type {Record<number, string>} */
+const WHY_NOT = { 401: "Signed out: sign in to go on.", 410: "This log has expired." };
+
 /**
  * @typedef {import("./query.js").Query} Query
  * @typedef {import("./query.js").Line} Line
@@ -121,9 +124,7 @@ export class Finder extends EventTarget {
     else asked.set("order", "desc");
     if (direction < 0 && from > 0) asked.set("before", String(from));
     for (;;) {
-      const answer = await this.#fetch(`${this.#url}?${asked}`, { headers: { Accept: "application/json" }, credentials: "same-origin" });
-      if (answer.status !== 200) throw new Error(`status ${answer.status}`);
-      const { matches, more } = await answer.json();
+      const { matches, more } = await this.#answer(`${this.#url}?${asked}`);
       if (matches.length || more === null) return matches[0]?.n ?? null;
       asked.set(direction > 0 ? "after" : "before", String(more)); // a request looks only for so long
     }
@@ -131,12 +132,20 @@ export class Finder extends EventTarget {
 
   /** The line of a moment. @param {Date} at @returns {Promise<number | null>} */
   async lineAt(at) {
-    const answer = await this.#fetch(`${this.#url}/outline?at=${encodeURIComponent(at.toISOString())}`, {
-      headers: { Accept: "application/json" },
-      credentials: "same-origin",
-    });
-    if (answer.status !== 200) throw new Error(`status ${answer.status}`);
-    return (await answer.json()).n;
+    return (await this.#answer(`${this.#url}/outline?at=${encodeURIComponent(at.toISOString())}`)).n;
+  }
+
+  /** What the server says; an error says, for a person, why there is nothing. @param {string} url @returns {Promise<any>} */
+  async #answer(url) {
+    let status = 0;
+    try {
+      const answer = await this.#fetch(url, { headers: { Accept: "application/json" }, credentials: "same-origin" });
+      status = answer.status;
+      if (status === 200) return await answer.json();
+    } catch {
+      // Not reached, or cut off.
+    }
+    throw new Error(WHY_NOT[status] ?? "The server was not reached. Try again in a moment.");
   }
 
   get #searches() {

@@ -68,8 +68,8 @@ export class Jump {
       const line = n ?? (await this.#finder.lineAt(/** @type {Date} */ (at)));
       dialog.close();
       if (line) this.#go(line);
-    } catch {
-      fault.textContent = "The server was not reached. Try again in a moment.";
+    } catch (error) {
+      fault.textContent = /** @type {Error} */ (error).message;
     }
   }
 }

@@ -29,6 +29,7 @@ export class Outline extends EventTarget {
 
   /** @type {Section | null} lines without a phase that may yet turn out to lie between two of the same */
   #loose = null;
+  #reach = 0; // the log has lines up to this one, as far as is known
   #url;
   #fetch;
   #busy = false;
@@ -51,12 +52,15 @@ export class Outline extends EventTarget {
     if (told === null) return void this.#later();
     if (told === undefined) return;
     this.#set(told);
+    if (this.upto < this.#reach) this.#later(); // more came while it was asked for
     this.dispatchEvent(new Event("change"));
   }
 
   /** These lines arrived, in order. @param {Line[]} lines */
   take(lines) {
-    if (!this.known || lines.length === 0) return;
+    if (lines.length === 0) return;
+    this.#reach = Math.max(this.#reach, lines[lines.length - 1].n);
+    if (!this.known) return;
     if (lines[0].n > this.upto + 1) return void this.#later();
     for (const line of lines) if (line.n > this.upto) this.#take(line);
     this.dispatchEvent(new Event("change"));
@@ -64,6 +68,7 @@ export class Outline extends EventTarget {
 
   /** The log goes on from another line: what is known is of lines that are not in it. @param {number} last */
   rewind(last) {
+    this.#reach = Math.min(this.#reach, last);
     if (last < this.upto) this.#later(0);
   }
 
@@ -88,7 +93,7 @@ export class Outline extends EventTarget {
         credentials: "same-origin",
         redirect: "manual",
       });
-      if (answer.type === "opaqueredirect" || (answer.status >= 400 && answer.status < 500)) return undefined;
+      if (answer.type === "opaqueredirect" || (answer.status >= 400 && answer.status < 500 && answer.status !== 429)) return undefined;
       return answer.status === 200 ? await answer.json() : null;
     } catch {
       return null;

@@ -249,3 +249,21 @@ test("an outline goes on with the lines that arrive, as the server's would", asy
   assert.equal(outline.at(3).first, 1);
   assert.deepEqual(asked, ["/log/outline"]);
 });
+
+test("what arrives while an outline is asked for is asked for again, also when nothing follows", async (t) => {
+  t.mock.timers.enable({ apis: ["setTimeout"] });
+  let upto = 2;
+  const { fetch, asked } = server(() => ({ json: { upto, levels: { info: upto }, phases: [], sections: [], cut: null } }));
+  const outline = new Outline({ url: "/log", fetch });
+  const loaded = outline.load();
+  outline.take([line(3, "x")]);
+  await loaded;
+  assert.equal(outline.upto, 2);
+  upto = 3;
+  const told = new Promise((resolve) => outline.addEventListener("change", resolve, { once: true }));
+  t.mock.timers.tick(2000);
+  await told;
+  assert.equal(outline.upto, 3);
+  t.mock.timers.tick(60_000);
+  assert.equal(asked.length, 2);
+});
