@@ -21,8 +21,11 @@ const MOST_OFFSETS = 512;
 /** This machine's zone. */
 export const localZone = () => Intl.DateTimeFormat().resolvedOptions().timeZone || "UTC";
 
-/** @param {Mode} mode @returns {Mode} */
-export const nextMode = (mode) => MODES[(MODES.indexOf(mode) + 1) % MODES.length];
+/** The one after it; UTC is left out where it is what the clocks here show. @param {Mode} mode @param {string} [zone] @returns {Mode} */
+export function nextMode(mode, zone = localZone()) {
+  const next = MODES[(MODES.indexOf(mode) + 1) % MODES.length];
+  return next === "utc" && modeWords("local", zone) === modeWords(next) ? nextMode(next, zone) : next;
+}
 
 /** What a mode shows, in words; the zone is always named. @param {Mode} mode @param {string} [zone] */
 export function modeWords(mode, zone = localZone()) {

@@ -42,7 +42,7 @@ export function wireLines({ log, view, head, line, last }) {
     view.setOptions({ ...options, time: { ...time } });
   };
   const cycle = () => {
-    time.mode = nextMode(time.mode);
+    time.mode = nextMode(time.mode, time.zone);
     prefs.set("time", time.mode);
     const url = new URL(location.href);
     url.searchParams.set("time", time.mode);

@@ -60,9 +60,10 @@ test("the zone is always named, and the button goes round", () => {
   assert.equal(modeWords("local", "Europe/London"), "Times in Europe/London");
   assert.equal(modeWords("local", "No/Where"), "Times in UTC");
   assert.equal(modeWords("utc"), "Times in UTC");
-  const round = MODES.map((_, i) => Array.from({ length: i + 1 }).reduce(nextMode, "utc"));
+  const round = MODES.map((_, i) => Array.from({ length: i + 1 }).reduce((mode) => nextMode(mode, "Europe/London"), "utc"));
   assert.deepEqual(new Set(round), new Set(MODES));
   assert.equal(nextMode("nonsense"), "local");
+  assert.equal(nextMode("local", "UTC"), "start", "the same times twice would be a key that does nothing");
 });
 
 test("all forms of a time are there for who wants to know", () => {
