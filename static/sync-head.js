@@ -33,6 +33,7 @@ export class SyncHead {
   #summary;
   #offset = 0; // milliseconds to add to this machine's clock to have the server's
   #name;
+  #held = false;
 
   /** @param {HTMLElement} root the head @param {HTMLTemplateElement} words statuses and reasons, by `data-word` */
   constructor(root, words) {
@@ -66,6 +67,11 @@ export class SyncHead {
     this.#tick();
   }
 
+  /** Nothing is heard of the sync any more: what is known of it is as old as it is. */
+  hold() {
+    this.#held = true;
+  }
+
   /** @param {Summary} summary */
   show(summary) {
     this.#summary = summary;
@@ -85,7 +91,7 @@ export class SyncHead {
     this.#tick();
   }
 
-  /** Beside the reason; a link to the line. @param {{n: number, text: string}} line */
+  /** Beside the reason; a link to the line. @param {{n: number, text: string}} line its text as it is shown */
   showFirstError({ n, text }) {
     const link = /** @type {HTMLAnchorElement | null} */ (this.#root.querySelector("[data-first-error]"));
     if (!link || !link.hidden) return;
@@ -141,7 +147,7 @@ export class SyncHead {
 
   #tick() {
     const { started_at: started, ended_at: ended } = this.#summary;
-    if (!started) return;
+    if (!started || this.#held) return;
     const until = ended ? Date.parse(ended) : this.now;
     this.#text("[data-duration]", span((until - Date.parse(started)) / 1000));
   }

@@ -3,6 +3,7 @@
 
 import { announcer } from "./announce.js";
 import { shown as shownText } from "./ansi.js";
+import { copyText } from "./clipboard.js";
 import { showConnection, stateWords } from "./connection.js";
 import { wireFinder } from "./find-page.js";
 import { Follower } from "./follower.js";
@@ -24,6 +25,8 @@ import { SyncHead } from "./sync-head.js";
 const WHOLE_LINES = 2000;
 const TAIL_LINES = 1000;
 const NOTICE_MS = 8000;
+const LAST_STATES = new Set(["complete", "gone", "signed-out"]);
+const READ_OF_ERROR = 4096; // characters, styles included; the head shows the beginning
 
 /** @param {string} id @returns {HTMLElement} */
 const get = (id) => /** @type {HTMLElement} */ (document.getElementById(id));
@@ -87,7 +90,10 @@ function wireFollower() {
     showState(state);
     if (state.name !== "connecting" && !(state.name === "reconnecting" && state.seconds)) announce(stateWords(state));
     log.dataset.state = state.name;
-    if (state.name === "complete" || state.name === "gone") retireButton();
+    if (LAST_STATES.has(state.name)) {
+      head.hold();
+      retireButton();
+    }
     tellLastLine();
   });
 }
@@ -132,7 +138,7 @@ function retireButton() {
 async function findFirstError(last) {
   for (let n = 1; n <= last; n += 1) {
     const line = store.get(n);
-    if (line?.level === "error") return head.showFirstError(line);
+    if (line?.level === "error") return showFirstError(line);
     if (!line && !store.gapAt(n)) break; // not held: the server knows
   }
   if (head.summary.errors === 0) return;
@@ -140,10 +146,15 @@ async function findFirstError(last) {
     const url = `/api/syncs/${encodeURIComponent(sync)}/log?level=error&limit=1`;
     const response = await fetch(url, { headers: { Accept: "application/json" } });
     const line = response.ok ? firstLine(await response.json()) : null;
-    if (line) head.showFirstError(line);
+    if (line) showFirstError(line);
   } catch {
     // The reason stands there; the line can be looked for.
   }
+}
+
+/** @param {Line} line */
+function showFirstError({ n, text }) {
+  head.showFirstError({ n, text: shownText(text.slice(0, READ_OF_ERROR)) });
 }
 
 /** @param {any} answer @returns {Line | null} */
@@ -328,8 +339,8 @@ function linesInAddress() {
 function wireAddress() {
   const seek = () => {
     const { first, last } = linesInAddress();
-    if (!first) return;
     view.mark(first, last);
+    if (!first) return;
     view.seek(first);
     const { last: there } = all;
     if (first > there) {
@@ -363,13 +374,13 @@ function pointAt(event) {
 
 function wireCopyId() {
   const button = get("copy-id");
-  if (!navigator.clipboard) return;
+  /** @type {ReturnType<typeof setTimeout> | undefined} */
+  let timer;
   button.hidden = false;
   button.addEventListener("click", async () => {
-    let done = true;
-    await navigator.clipboard.writeText(button.dataset.copy ?? "").catch(() => (done = false));
-    button.textContent = done ? "Copied" : "Not copied";
+    button.textContent = (await copyText(sync)) ? "Copied" : "Not copied";
     announce(button.textContent);
-    setTimeout(() => (button.textContent = "Copy"), 2000);
+    clearTimeout(timer);
+    timer = setTimeout(() => (button.textContent = "Copy"), 2000);
   });
 }

@@ -446,7 +446,7 @@ def test_who_is_on_a_row_stays_there_when_rows_are_built_anew(page: Page, own_sy
 
 def test_a_failed_sync_shows_its_reason_and_its_first_error(page: Page, own_sync: OwnSync) -> None:
     own_sync.write(300)
-    own_sync.say("The shop answered 500", level="error")
+    own_sync.say("\x1b[31mThe shop\x1b[0m answered 500", level="error")
     own_sync.write(300)
     own_sync.say("Again", level="error")
     page.goto(own_sync.path)
