@@ -69,7 +69,7 @@ class Keys {
   show() {
     this.#dialog ??= this.#build();
     const list = /** @type {HTMLElement} */ (this.#dialog.querySelector("dl"));
-    list.replaceChildren(...this.all.flatMap(({ keys, label }) => entry(keys, label)));
+    list.replaceChildren(...this.all.map(({ keys, label }) => entry(keys, label)));
     if (!this.#dialog.open) this.#dialog.showModal();
   }
 
@@ -126,7 +126,9 @@ function entry(keys, label) {
   }));
   const what = document.createElement("dd");
   what.textContent = label;
-  return [term, what];
+  const pair = document.createElement("div");
+  pair.append(term, what);
+  return pair;
 }
 
 /** The page's own. */
