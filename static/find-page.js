@@ -27,6 +27,7 @@ import { SearchBar } from "./search-bar.js";
 /** @typedef {import("./finder.js").Direction} Direction */
 
 const MOST_JUMPS = 5;
+const MISSED_MS = 8000; // so long "c" means the line that was not among those that are shown
 
 /** @param {string} id @returns {HTMLElement} */
 const get = (id) => /** @type {HTMLElement} */ (document.getElementById(id));
@@ -48,12 +49,14 @@ export function wireFinder({ sync, log, view, all, keys, tell, announce, shown, 
   // --- what is shown -----------------------------------------------------------------------------------------------
 
   let context = 0; // the line that was to be shown and is not among those that are
+  let missed = { n: 0, at: -Infinity }; // the one that it was said of, and when
   const showRows = () => view.setRows(finder.rows ?? all);
   const showMarks = () => view.setMatcher(finder.marks);
   finder.addEventListener("rows", showRows);
   finder.addEventListener("marks", showMarks);
   finder.addEventListener("query", () => {
     const { query } = finder;
+    context = 0;
     history.replaceState(history.state, "", addressed(new URL(location.href), query));
     log.classList.toggle("is-filtered", filters(query));
     showDownloads(url, query);
@@ -69,6 +72,7 @@ export function wireFinder({ sync, log, view, all, keys, tell, announce, shown, 
       if (told) announce(bar.words);
     }
     if (context && finder.shows?.rows.has(context)) seek(context);
+    else if (context && finder.shows?.complete) sayNotShown(context);
   });
   let offered = false;
   view.addEventListener("painted", () => {
@@ -78,14 +82,22 @@ export function wireFinder({ sync, log, view, all, keys, tell, announce, shown, 
   });
   view.addEventListener("hidden", (event) => {
     const { n } = /** @type {CustomEvent} */ (event).detail;
-    context = finder.shows?.complete ? 0 : n; // it may yet be found
-    if (!context) tell(`Line ${thousands(n)} is not among the lines that are shown; "c" shows it in context.`);
+    if (finder.shows?.complete) sayNotShown(n);
+    else context = n; // it may yet be found
     place.at = n;
   });
 
   /** @param {number} n */
+  function sayNotShown(n) {
+    context = 0;
+    missed = { n, at: performance.now() };
+    tell(`Line ${thousands(n)} is not among the lines that are shown; "c" shows it in context.`);
+  }
+
+  /** @param {number} n */
   function seek(n) {
     context = 0;
+    missed.n = 0;
     place.go(n);
     view.mark(n);
     view.seek(n);
@@ -149,7 +161,8 @@ export function wireFinder({ sync, log, view, all, keys, tell, announce, shown, 
   keys.add("E", "Error before", () => toError(-1));
   keys.add("l", "Go to a line or a time", () => jump.open());
   keys.add("c", "Show this line in context, without filters", () => {
-    if (filters(finder.query)) showInContext(place.here());
+    const told = performance.now() - missed.at < MISSED_MS;
+    if (filters(finder.query)) showInContext((told && missed.n) || place.here());
   });
   keys.add("z", "Fold this phase", () => folds.fold(place.here()) || tell("This line is in no phase that could be folded."));
   keys.add("Z", "Fold all phases, or none", () => folds.toggle());

@@ -219,6 +219,17 @@ def test_the_address_holds_what_is_looked_for(log: Page, sync: str) -> None:
     assert log.url.endswith("#L2000")
 
 
+def test_a_link_to_a_line_that_a_filter_hides_says_so(page: Page, sync: str) -> None:
+    page.goto(f"{sync}?level=error#L9")
+    ready(page)
+    expect(page.locator("#notice")).to_have_text(
+        'Line 9 is not among the lines that are shown; "c" shows it in context.'
+    )
+    page.keyboard.press("c")
+    expect(page.locator("#L9")).to_be_in_viewport()
+    expect(page.locator("#L9")).to_have_class(re.compile("is-target"))
+
+
 def test_jumps_lead_to_errors_lines_and_times(log: Page) -> None:
     log.locator("#log-scroll").focus()
     log.keyboard.press("Shift+E")
