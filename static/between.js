@@ -50,11 +50,12 @@ export function missingRow(n) {
   return row;
 }
 
-/** A section in one row. @param {{first: number, last: number, fold: {label: string}}} section */
+/** A section in one row. @param {{first: number, last: number, fold: {label: string, level?: string}}} section */
 export function foldRow({ first, last, fold }) {
   const row = part("fold", "");
   row.dataset.first = String(first);
   row.dataset.last = String(last);
+  if (fold.level) row.dataset.level = fold.level;
   const button = part("unfold-section", `${fold.label} · ${thousands(last - first + 1)} lines`, "button");
   button.setAttribute("type", "button");
   button.setAttribute("aria-expanded", "false");

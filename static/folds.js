@@ -70,7 +70,7 @@ export class Folds {
     for (const section of sections) {
       if (section.last > this.#all.last) continue;
       this.#all.unfold(section.first);
-      this.#all.fold(section.first, section.last, { label: label(section) });
+      this.#all.fold(section.first, section.last, { label: label(section), level: level(section) });
       this.#upto = Math.max(this.#upto, section.last);
     }
   }
@@ -80,6 +80,9 @@ export class Folds {
     if (this.#button.textContent !== words) this.#button.textContent = words;
   }
 }
+
+/** The worst of its lines. @param {Section} section */
+const level = ({ errors, warnings }) => (errors ? "error" : warnings ? "warning" : "");
 
 /** @param {Section} section @returns {string} "push · 12 s · 2 errors" */
 export function label({ phase, began, ended, errors, warnings }) {

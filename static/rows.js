@@ -3,7 +3,7 @@
 // Pure: it knows neither what a line says nor how high a row is.
 
 /**
- * @typedef {{label: string, [more: string]: unknown}} Fold what a folded section's row shows
+ * @typedef {{label: string, level?: string, [more: string]: unknown}} Fold what a folded section's row shows
  * @typedef {{key: number | string, kind: "line", n: number, first: number, last: number}} LineRow
  * @typedef {{key: string, kind: "gap", n: number, first: number, last: number, why: string}} GapRow
  * @typedef {{key: string, kind: "fold", n: number, first: number, last: number, fold: Fold}} FoldRow
