@@ -498,6 +498,18 @@ def test_what_a_page_loads_is_there(client: redis.Redis, browser: httpx2.Client,
             assert browser.get(one).status_code == 200, one
 
 
+def test_a_log_names_at_once_all_that_its_scripts_import(browser: httpx2.Client, logs: Logs) -> None:
+    html = browser.get(f"/syncs/{logs.written(1)}").text
+    named = set(re.findall(r'rel="modulepreload" href="/static/([\w-]+)\.js"', html))
+    found, ahead = set[str](), ["sync-page"]
+    while ahead:
+        script = browser.get(f"/static/{ahead.pop()}.js").text
+        imports = set(re.findall(r'^import .*"\./([\w-]+)\.js"', script, re.MULTILINE)) - found
+        found |= imports
+        ahead += imports
+    assert named == found
+
+
 def test_every_link_of_the_pages_leads_somewhere(client: redis.Redis, browser: httpx2.Client, logs: Logs) -> None:
     store(client, service())
     logs.written(1)
