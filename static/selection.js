@@ -31,6 +31,9 @@ export class LogSelection {
   #applied = [];
   /** Where that begins. @type {Point | null} */
   #begins = null;
+  /** Where somebody clicked last: from there Shift and a click select, also when that row has left. @type {Point | null} */
+  #caret = null;
+  #fromCaret = false;
 
   /**
    * @param {object} options
@@ -49,6 +52,9 @@ export class LogSelection {
     this.#read = read;
     this.#say = say;
     document.addEventListener("selectionchange", () => this.#changed());
+    list.addEventListener("mousedown", ({ button, shiftKey }) => {
+      this.#fromCaret = shiftKey && button === 0 && this.#caret !== null && !this.#model && !this.#isMounted(this.#caret);
+    });
     document.addEventListener("copy", (event) => this.#copied(event));
     view.addEventListener("painted", () => this.#show());
     scroller.addEventListener("keydown", (event) => {
@@ -92,17 +98,25 @@ export class LogSelection {
       if (this.#model && anchorNode === this.#list) return;
       this.#model = null;
       this.#applied = [];
+      if (anchorNode !== this.#list) this.#caret = inside ? this.#point(anchorNode, anchorOffset) : null;
       return;
     }
     const begins = this.#point(anchorNode, anchorOffset);
     // What we began goes on: also where the browser has put the beginning into the text next to it.
-    const anchor = this.#model && begins && samePlace(begins, this.#begins) ? this.#model.anchor : begins;
+    const begun = this.#fromCaret ? this.#caret : begins;
+    const anchor = this.#model && begins && samePlace(begins, this.#begins) ? this.#model.anchor : begun;
     const focus = this.#point(focusNode, focusOffset) ?? this.#beyond(focusNode);
     if (!anchor || !focus) return;
     this.#model = { anchor, focus };
     this.#applied = now;
     this.#begins = begins;
+    this.#fromCaret = false;
     this.#view.letGo();
+  }
+
+  /** @param {Point} point */
+  #isMounted({ key }) {
+    return this.#view.mounted.some(({ row }) => row.key === key);
   }
 
   /** @param {Node | null} node @param {number} offset @returns {Point | null} */

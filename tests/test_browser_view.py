@@ -394,6 +394,24 @@ def test_a_selection_goes_on_where_its_rows_have_left_the_page(reader: Page, own
     assert [int(text.rpartition(" ")[2]) for text in copied] == list(range(500, top + 6))
 
 
+def test_a_click_and_one_with_shift_far_away_select_all_between(reader: Page, own_sync: OwnSync) -> None:
+    own_sync.write(3_000)
+    reader.goto(f"{own_sync.path}#L100")
+    expect(reader.locator("#L100")).to_be_in_viewport()
+    reader.locator("#L100 .text").click(position={"x": 1, "y": 5})
+    reader.evaluate("() => new Promise((done) => requestAnimationFrame(() => requestAnimationFrame(done)))")
+    reader.keyboard.press("End")
+    expect(reader.locator("#L3000")).to_be_in_viewport()
+    assert reader.locator("#L100").count() == 0
+    box = reader.locator("#L3000 .text").bounding_box()
+    assert box is not None
+    reader.locator("#L3000 .text").click(position={"x": box["width"] - 1, "y": 5}, modifiers=["Shift"])
+    reader.keyboard.press("Control+c")
+    expect(reader.locator("#notice")).to_have_text("Copied 2,901 lines.")
+    copied = cast("str", reader.evaluate("() => navigator.clipboard.readText()")).split("\n")
+    assert [int(text.rpartition(" ")[2]) for text in copied] == list(range(100, 3_001))
+
+
 # --- keys and the head --------------------------------------------------------------------------------------------
 
 
