@@ -21,6 +21,8 @@ if TYPE_CHECKING:
     from jobs.records import Filter
 
 _AGO = re.compile(r"-([0-9]{1,6})(s|m|h|d|w|mo|y)")
+_LIKE_AGO = re.compile(r"-[0-9.]+ *[A-Za-z]+")
+"""What somebody meant to be one, and would be compared as a text."""
 _UNITS = {"s": "seconds", "m": "minutes", "h": "hours", "d": "days", "w": "weeks", "mo": "months", "y": "years"}
 _DAY = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}")
 """How a text begins that is a time."""
@@ -45,6 +47,10 @@ def _value_fault(op: str, value: Any) -> str | None:  # noqa: ANN401
     }
     if op in ("<", "<=", ">", ">="):
         takes[op] = ("a number, a text or a time", isinstance(value, str | int | float) and not isinstance(value, bool))
+        if isinstance(value, str) and _LIKE_AGO.fullmatch(value) and not _AGO.fullmatch(value):
+            return (
+                f"{value!r} is no relative time; takes a whole number of {', '.join(_UNITS)}, such as '-90s' or '-1mo'"
+            )
     if op == "matches":
         return pattern_fault(value)
     what, right = takes.get(op, ("", True))

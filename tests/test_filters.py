@@ -125,6 +125,8 @@ def test_whatever_a_record_holds_a_filter_that_is_right_decides(found: Any, op: 
         (Filter("a", "exists", "yes"), "value", "exists takes true or false"),
         (Filter("a", "<", None), "value", "< takes a number, a text or a time, got None"),
         (Filter("a", ">", True), "value", "> takes a number, a text or a time"),
+        (Filter("a", ">=", "-1x"), "value", "'-1x' is no relative time; takes a whole number of s, m, h, d, w, mo, y"),
+        (Filter("a", "<", "-1.5 h"), "value", "'-1.5 h' is no relative time"),
     ],
 )
 def test_a_filter_that_cannot_work_is_told(given: Filter, member: str, says: str) -> None:
