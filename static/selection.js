@@ -198,6 +198,7 @@ export class LogSelection {
 
   /** @param {ClipboardEvent} event */
   #copied(event) {
+    this.#changed(); // whoever copies at once is ahead of the browser's word that the selection changed
     const ends = this.#ordered();
     const selection = document.getSelection();
     if (!ends || !event.clipboardData || (event.target instanceof Element && event.target.closest("input, textarea"))) return;

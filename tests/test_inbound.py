@@ -18,7 +18,7 @@ from jobs.records import FileDestination, InboundSource, Options, Reason, Servic
 from server import errors
 from server.auth import token_hash
 from server.inbound import found
-from tests.support import Process, service, store
+from tests.support import Process, service, store, until
 from tests.test_run import ended, lines_of
 
 if TYPE_CHECKING:
@@ -134,7 +134,7 @@ def test_posted_records_arrive(client: redis.Redis, web: httpx2.Client, worker: 
     )
     repeated = ended(client, again.json()["id"])
     assert (repeated.pulled, repeated.pushed, repeated.skipped) == (1, 0, 1)
-    assert not client.exists(keys.given(sync_id), keys.given(repeated.id)), "all of it has arrived"
+    until(lambda: not client.exists(keys.given(sync_id), keys.given(repeated.id)), "what has arrived is given up")
     refused = web.post(f"/api/syncs/{sync_id}/retry")
     assert (refused.status_code, "no longer kept" in refused.json()["detail"]) == (409, True)
 
