@@ -6,6 +6,7 @@ import { span, thousands } from "./format.js";
 
 const ENDED = new Set(["completed", "completed_with_errors", "failed", "stopped"]);
 const COUNTS = /** @type {const} */ (["pulled", "pushed", "skipped", "filtered", "failed"]);
+const MOST_OF_HOVER = 2000; // of the same, on hover
 const MOST_OF_ERROR = 300; // characters of the first error; one line of it is shown
 
 /**
@@ -51,6 +52,10 @@ export class SyncHead {
     return this.#summary;
   }
 
+  get unheard() {
+    return this.#held;
+  }
+
   get ended() {
     return ENDED.has(this.#summary.status);
   }
@@ -67,9 +72,12 @@ export class SyncHead {
     this.#tick();
   }
 
-  /** Nothing is heard of the sync any more: what is known of it is as old as it is. */
-  hold() {
-    this.#held = true;
+  /** Is the sync heard of? If not, what is known of it is as old as it is, and nothing moves. @param {boolean} heard */
+  hear(heard) {
+    this.#held = !heard;
+    this.#root.classList.toggle("unheard", this.#held && !this.ended);
+    this.#hide("[data-unheard]", heard || this.ended);
+    this.#tick();
   }
 
   /** @param {Summary} summary */
@@ -97,6 +105,7 @@ export class SyncHead {
     if (!link || !link.hidden) return;
     link.href = `#L${n}`;
     link.textContent = `Line ${thousands(n)}: ${text.slice(0, MOST_OF_ERROR)}`;
+    link.title = text.slice(0, MOST_OF_HOVER);
     link.hidden = false;
   }
 

@@ -25,6 +25,7 @@ import { SyncHead } from "./sync-head.js";
 const WHOLE_LINES = 2000;
 const TAIL_LINES = 1000;
 const NOTICE_MS = 8000;
+const HEARD = new Set(["connecting", "live", "polling", "complete"]);
 const LAST_STATES = new Set(["complete", "gone", "signed-out"]);
 const READ_OF_ERROR = 4096; // characters, styles included; the head shows the beginning
 
@@ -90,10 +91,9 @@ function wireFollower() {
     showState(state);
     if (state.name !== "connecting" && !(state.name === "reconnecting" && state.seconds)) announce(stateWords(state));
     log.dataset.state = state.name;
-    if (LAST_STATES.has(state.name)) {
-      head.hold();
-      retireButton();
-    }
+    // A try that follows at once is no silence, and a word that comes and goes would only flicker.
+    head.hear(HEARD.has(state.name) || (state.name === "reconnecting" && !state.seconds && !head.unheard));
+    if (LAST_STATES.has(state.name)) retireButton();
     tellLastLine();
   });
 }

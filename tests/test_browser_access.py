@@ -119,9 +119,11 @@ def test_an_open_log_says_signed_out_when_its_socket_must_come_back(
     guest.goto(own_sync.path)
     expect(guest.locator("#connection")).to_have_text("Live")
     take_the_token_away(client)
+    expect(guest.get_by_text("when last heard of")).to_be_hidden()
     guest.evaluate("() => window.sockets.at(-1).close()")
     expect(guest.locator("#connection")).to_have_text("Signed out")
     assert numbers(guest) == list(range(1, 11))
+    expect(guest.get_by_text("when last heard of")).to_be_visible()
 
     guest.get_by_role("link", name="Sign in").click()
     guest.get_by_label("Access token").fill(ADMIN_TOKEN)
@@ -221,6 +223,12 @@ def test_without_javascript_the_look_is_switched_and_the_syncs_are_narrowed(visi
     page.get_by_label(f"Menu of sync {own_sync.id[-8:]}").click()
     page.get_by_role("link", name="More details").click()
     page.wait_for_url(f"**{own_sync.path}")
+
+
+def test_a_link_to_a_line_of_an_expired_log_says_which_one_is_gone(page: Page, visits: Visits) -> None:
+    visits.forgive("410")
+    page.goto("/syncs/01ARZ3NDEKTSV4RRFFQ69G5FAV#L1200-L1240")
+    expect(page.get_by_text("Lines 1,200 to 1,240, which this link leads to, went with it.")).to_be_visible()
 
 
 # --- light and dark -----------------------------------------------------------------------------------------------

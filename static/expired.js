@@ -1,0 +1,11 @@
+// Owns one sentence of the page of an expired log: which lines the link that led here meant. Only a browser knows that.
+
+import { thousands } from "./format.js";
+
+const [, first, last] = /^#L(\d{1,9})(?:-L(\d{1,9}))?$/.exec(location.hash) ?? [];
+const told = document.getElementById("expired-lines");
+if (first && told) {
+  const lines = last ? `Lines ${thousands(Number(first))} to ${thousands(Number(last))}` : `Line ${thousands(Number(first))}`;
+  told.textContent = `${lines}, which this link leads to, went with it.`;
+  told.hidden = false;
+}
