@@ -199,7 +199,8 @@ def test_a_reader_may_change_between_websocket_and_poll_in_mid_log(web: httpx2.C
             with open_socket(web, sync_id, reader.cursor) as socket:
                 until_s = time.monotonic() + 0.2
                 for _ in range(dice.randrange(1, 6)):
-                    reader.hear(socket.recv(timeout=5))
+                    with suppress(TimeoutError):  # on a slow machine all is written by now, and this reader has it
+                        reader.hear(socket.recv(timeout=1))
                     if time.monotonic() > until_s:
                         break
     assert reader.watch(web) == 1000
