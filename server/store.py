@@ -109,7 +109,7 @@ class Store:
             raise errors.SyncExpired(
                 "Summaries and logs are kept for a limited time after their sync has ended; this one is over."
             )
-        raise errors.SyncNotFound(f"There is no sync {sync_id}. GET /api/syncs lists those there are.")
+        raise errors.SyncNotFound(f"There is no sync {sync_id}. The services list theirs, and so does GET /api/syncs.")
 
     async def syncs(
         self,

@@ -95,20 +95,11 @@ export function* jsonRows(source) {
   if (row.tokens.length) yield row;
 }
 
-/** The whole of it, indented. @param {string} source valid JSON */
-export function pretty(source) {
-  let text = "";
-  for (const { depth, tokens } of jsonRows(source)) {
-    text += `${text && "\n"}${indent(depth)}${tokens.map((token) => token.text).join("")}`;
-  }
-  return text;
-}
-
 /** @param {JsonRow} row @param {string} text */
 const mark = (row, text) => void row.tokens.push({ kind: "mark", text });
 
-/** @param {number} depth */
-const indent = (depth) => "  ".repeat(Math.min(depth, DEEPEST_INDENT));
+/** White space before a row. @param {number} depth */
+export const indent = (depth) => "  ".repeat(Math.min(depth, DEEPEST_INDENT));
 
 /** @param {string} first @param {string | undefined} after the next character that is no space @returns {Kind} */
 function kindOf(first, after) {

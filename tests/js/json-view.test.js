@@ -3,9 +3,13 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 
-import { jsonRows, jsonStart, pretty } from "../../static/json-view.js";
+import { indent, jsonRows, jsonStart } from "../../static/json-view.js";
 import { SIZE, isQuick } from "./bounded.js";
 import { random } from "./random.js";
+
+/** The whole of it, as its rows stand below each other. */
+const pretty = (source) =>
+  [...jsonRows(source)].map(({ depth, tokens }) => indent(depth) + tokens.map((token) => token.text).join("")).join("\n");
 
 const after = (text) => text.slice(jsonStart(text));
 
