@@ -51,6 +51,7 @@ export class LogView extends EventTarget {
   #frame = 0;
   #stale = true; // heights must be measured anew
   #others = false; // rows are others than those that were drawn
+  #anew = false; // the elements of rows are to be built anew
   #wrap = true;
   #size = { width: 0, height: 0 };
 
@@ -192,9 +193,9 @@ export class LogView extends EventTarget {
     this.rerender();
   }
 
-  /** Build every row anew. */
+  /** Build every row anew, when it is drawn: until then the old ones stand. */
   rerender() {
-    this.#unmount();
+    this.#anew = true;
     this.#stale = true;
     this.#schedule();
   }
@@ -407,13 +408,15 @@ export class LogView extends EventTarget {
   /** @param {{start: number, end: number}} window @returns {Mounted[]} those whose heights are not known */
   #mount({ start, end }) {
     const before = this.#mounted;
+    const kept = this.#anew ? new Map() : before;
+    this.#anew = false;
     /** @type {Map<Row["key"], Mounted>} */
     const after = new Map();
     /** @type {Mounted[]} */
     const fresh = [];
     for (let index = start; index < end; index += 1) {
       const row = this.#rows.rowAt(index);
-      let one = before.get(row.key);
+      let one = kept.get(row.key);
       if (one && !one.held && this.#holds(row)) one = undefined;
       if (one?.alone && this.#timeBefore(index) !== null) one = undefined; // the line before it has come
       if (one) {
@@ -458,11 +461,6 @@ export class LogView extends EventTarget {
     if (document.activeElement !== this.#scroller) return; // they went elsewhere meanwhile
     const back = [element, ...element.querySelectorAll(FOCUSABLE)][left.place];
     /** @type {HTMLElement | undefined} */ (back)?.focus({ preventScroll: true });
-  }
-
-  #unmount() {
-    for (const { element } of this.#mounted.values()) this.#remove(element);
-    this.#mounted = new Map();
   }
 
   /** @param {Row} row */

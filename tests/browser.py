@@ -5,10 +5,12 @@ Every page is listened to: an error in its console, a broken script or a violate
 
 from __future__ import annotations
 
+import contextlib
 import shutil
 import threading
 from typing import TYPE_CHECKING, Any, cast
 
+from playwright.sync_api import Error as BrowserError
 from playwright.sync_api import expect
 from rq import Queue
 
@@ -139,12 +141,19 @@ class OwnSync:
         return self.lines
 
 
+_NUMBERS = "Array.from(document.querySelectorAll('#log-scroll .line:not(.missing)'), (row) => +row.dataset.n)"
+
+
 def numbers(page: Page) -> list[int]:
-    """The numbers of the rows on a sync's page that have an element, in their order there."""
-    rows = page.evaluate(
-        "() => Array.from(document.querySelectorAll('#log-scroll .line:not(.missing)'), (row) => +row.dataset.n)"
-    )
-    return cast("list[int]", rows)
+    """The numbers of the rows on a sync's page whose lines are there, in their order, at this moment."""
+    return cast("list[int]", page.evaluate(_NUMBERS))
+
+
+def shows(page: Page, *wanted: int) -> None:
+    """Waits until a sync's page has rows for exactly these lines, and the lines themselves: a row comes first."""
+    with contextlib.suppress(BrowserError):
+        page.wait_for_function(f"(wanted) => {_NUMBERS}.join() === wanted.join()", arg=list(wanted))
+    assert numbers(page) == list(wanted)
 
 
 def came(page: Page) -> list[list[int]]:
