@@ -1,4 +1,5 @@
-"""The browser of the page tests: the system's Chromium, driven by Playwright, and what people do and see in it.
+"""The browser of the page tests: the system's Chromium, driven by Playwright, and what people do and see in it. Where
+it can be had without its windows and menus, that one is taken: the same pages for half of the processor's time.
 
 Every page is listened to: an error in its console, a broken script or a violated policy fails the test.
 """
@@ -28,7 +29,7 @@ if TYPE_CHECKING:
     from jobs.records import Reason, Service
     from jobs.settings import Settings
 
-NAMES = ("chromium", "chromium-browser", "google-chrome")
+NAMES = ("chromium-headless-shell", "chromium", "chromium-browser", "google-chrome")
 QUIET = (
     "--no-sandbox",  # a machine of tests has no other user to be kept from
     "--disable-gpu",

@@ -3,7 +3,7 @@
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
-for name in chromium chromium-browser google-chrome; do
+for name in chromium-headless-shell chromium chromium-browser google-chrome; do
   if command -v "$name" >/dev/null; then exit 0; fi
 done
 
@@ -11,10 +11,11 @@ as_root=()
 if [ "$(id -u)" -ne 0 ]; then as_root=(sudo -n); fi
 if command -v apt-get >/dev/null; then
   echo 'Installing Chromium …'
-  if "${as_root[@]}" apt-get -qq update && DEBIAN_FRONTEND=noninteractive \
-    "${as_root[@]}" apt-get -qq install --yes --no-install-recommends chromium fonts-dejavu >/dev/null; then
-    exit 0
-  fi
+  "${as_root[@]}" apt-get -qq update || true
+  for package in chromium-headless-shell chromium; do # the first one needs half of the other's time, and is not everywhere
+    if DEBIAN_FRONTEND=noninteractive "${as_root[@]}" apt-get -qq install --yes --no-install-recommends \
+      "$package" fonts-dejavu >/dev/null; then exit 0; fi
+  done
 fi
 
 if .venv/bin/playwright install chromium; then exit 0; fi
