@@ -8,7 +8,7 @@ import logging
 import signal
 from contextlib import asynccontextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import jinja2
 from redis.asyncio import BlockingConnectionPool, Redis
@@ -20,8 +20,6 @@ from starlette.exceptions import HTTPException
 from starlette.middleware import Middleware
 from starlette.requests import ClientDisconnect
 from starlette.responses import Response
-from starlette.routing import Mount
-from starlette.staticfiles import StaticFiles
 from starlette.templating import Jinja2Templates
 
 from jobs.check_requests import CheckRequests
@@ -31,6 +29,7 @@ from jobs.services import Services
 from server import errors, schedules
 from server.actions import Actions
 from server.api import Api
+from server.assets import Assets
 from server.auth import Auth, AuthMiddleware
 from server.bundles import Bundles
 from server.check_pages import CheckPages
@@ -63,15 +62,6 @@ ROOT = Path(__file__).parent.parent
 _log = logging.getLogger("synctail.server")
 
 
-class _Static(StaticFiles):
-    """Asked for anew each time, and answered with 304: a page and its modules are of one version."""
-
-    def file_response(self, *args: Any, **kwargs: Any) -> Response:  # noqa: ANN401 - as the base class has it
-        answer = super().file_response(*args, **kwargs)
-        answer.headers.setdefault("Cache-Control", "no-cache")
-        return answer
-
-
 class _App(Starlette):
     def build_middleware_stack(self) -> ASGIApp:
         # Around what Starlette puts first: it answers what nobody caught, and that needs the headers as well.
@@ -88,7 +78,8 @@ def create_app(settings: ServerSettings) -> Starlette:
     actions = Actions(store, Requests(settings.jobs, blocking), Services(blocking))
     bundles, checks = Bundles(store, actions), CheckRequests(blocking)
     trials = Trials()
-    pages = Pages(store, actions, auth, _templates(), retention=settings.jobs.retention)
+    assets = Assets(ROOT / "static")
+    pages = Pages(store, actions, auth, _templates(assets), retention=settings.jobs.retention)
 
     @asynccontextmanager
     async def lifespan(_app: Starlette) -> AsyncIterator[None]:
@@ -125,7 +116,7 @@ def create_app(settings: ServerSettings) -> Starlette:
             *Downloads(store, hub, auth, search).routes(),
             *Payloads(store).routes(),
             *Live(hub, auth).routes(),
-            Mount("/static", _Static(directory=ROOT / "static")),
+            *assets.routes(),
         ],
         middleware=[
             Middleware(BodyLimit),
@@ -174,11 +165,12 @@ def _redis(url: str) -> Redis:
     return Redis.from_pool(pool)
 
 
-def _templates() -> Jinja2Templates:
+def _templates(assets: Assets) -> Jinja2Templates:
     env = jinja2.Environment(
         loader=jinja2.FileSystemLoader(ROOT / "templates"), autoescape=True, undefined=jinja2.StrictUndefined
     )
     env.filters.update(FILTERS)
+    env.globals["static"] = assets.address
     return Jinja2Templates(env=env)
 
 

@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import hashlib
 from datetime import datetime, timedelta
 from functools import lru_cache
-from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import msgspec
@@ -32,7 +30,6 @@ LINES_WITHOUT_SCRIPT = 500
 LOOKED_AT = 16_384  # characters of a text
 SIGN_IN_LIMIT_BYTES = 4096
 DUES_KEPT = 10_000
-STATIC = Path(__file__).parent.parent / "static"
 
 
 THEME = "synctail_theme"
@@ -56,7 +53,6 @@ class Pages:
         self._auth = who
         self._templates = templates
         self._retention = lasting(retention)
-        self._version = _version_of(STATIC)
         self._dues = Dues()
 
     def routes(self) -> list[BaseRoute]:
@@ -211,7 +207,6 @@ class Pages:
             "next_here": _address(request),
             "now": rfc3339(utc_now()),
             "retention": self._retention,
-            "static": self._static,
         }
         return self._templates.TemplateResponse(
             request, template, {**shared, **context}, http_status, {"Cache-Control": "no-store"}
@@ -221,24 +216,12 @@ class Pages:
         """For those who have pages of their own."""
         return self._page(request, template, http_status, **context)
 
-    def _static(self, path: str) -> str:
-        """The address of a static file. It changes with the files, so no browser shows a page with an old one."""
-        return f"/static/{path}?v={self._version}"
-
 
 def _address(request: Request) -> str:
     """Where this page is to be had again."""
     if request.method != "GET":
         return "/services"
     return f"{request.url.path}?{request.url.query}" if request.url.query else request.url.path
-
-
-def _version_of(folder: Path) -> str:
-    content = hashlib.sha256()
-    for file in sorted(folder.iterdir()):
-        if file.is_file():
-            content.update(file.read_bytes())
-    return content.hexdigest()[:10]
 
 
 def _own_path(target: str) -> str:
