@@ -32,6 +32,14 @@ class TooManyErrors(Exception):
     """More records failed than the service allows."""
 
 
+class LogLost(Exception):
+    """What a sync does can no longer be told."""
+
+
+LONGEST_FLUSH_S = 30.0
+"""As long as Redis is waited for everywhere in a sync."""
+
+
 @dataclass
 class Counts:
     """`pulled = pushed + skipped + filtered + failed + pending`, at every moment they are written."""
@@ -41,11 +49,17 @@ class Counts:
     skipped: int = 0
     filtered: int = 0
     failed: int = 0
+    written: int = 0
+    """Of the pending ones: in a file that is there only once it is complete."""
 
     @property
     def done(self) -> int:
-        """All but the pending ones."""
-        return self.pushed + self.skipped + self.filtered + self.failed
+        """All that nothing is left to do with but to complete a file."""
+        return self.pushed + self.skipped + self.filtered + self.failed + self.written
+
+    def arrived(self) -> Counts:
+        """What was written is there, all at once."""
+        return replace(self, pushed=self.pushed + self.written, written=0)
 
     def since(self, before: Counts) -> str:
         """What became of the records since then: `80 pushed, 20 skipped`."""
@@ -54,7 +68,7 @@ class Counts:
         return ", ".join(f"{count:,} {name}" for name, count in changes.items() if count) or "nothing to do"
 
     def __str__(self) -> str:
-        return ", ".join(f"{count:,} {name}" for name, count in asdict(self).items())
+        return ", ".join(f"{count:,} {name}" for name, count in asdict(self).items() if count or name != "written")
 
 
 class Pair(NamedTuple):
@@ -94,7 +108,7 @@ class Sync:
         self.counts = Counts()
 
     def run(self) -> Counts:
-        """Raises `ConnectorError` when a system fails, `TooManyErrors` when too many records do."""
+        """Raises `ConnectorError` when a system fails, `TooManyErrors` when too many records do, `LogLost`."""
         began = time.monotonic()
         self._enter(Phase.PULL)
         try:
@@ -104,8 +118,7 @@ class Sync:
                 if self._service.script:
                     self._script = stack.enter_context(Script(self._service.script, self._log, key=self._key))
                 self._all_pages(source, destination)
-            if self._service.skips_seen and self._service.all_or_nothing:
-                self._seen.add_held()
+                self._complete(destination)
         finally:
             # Also when it breaks off, in the middle of a page: what was counted is what the ending says.
             self._log.set(**asdict(self.counts))
@@ -123,6 +136,18 @@ class Sync:
             self._one_page(number, page, destination, time.monotonic() - asked)
             self._enter(Phase.PULL)
             asked = time.monotonic()
+
+    def _complete(self, destination: Destination) -> None:
+        # A file must not appear after somebody has ended this sync from outside, and said that it is not there.
+        if self._service.all_or_nothing and not self._log.flush(LONGEST_FLUSH_S):
+            raise LogLost("its log could not be written, and the file was not completed for that. Run it again")
+        destination.complete()
+        written, self.counts = self.counts.written, self.counts.arrived()
+        if written:
+            self._log.set(**asdict(self.counts))
+            self._log.info(f"Pushed {counted(written)}: all that was written is there", phase=Phase.PUSH.value)
+        if self._service.skips_seen and self._service.all_or_nothing:
+            self._seen.add_held()
 
     def _one_page(self, number: int, page: Page, destination: Destination, pulled_in_s: float) -> None:
         before, began = replace(self.counts), time.monotonic()
@@ -214,20 +239,25 @@ class Sync:
         self._keep("push", Phase.PUSH, mapped)
         pushed: list[Record] = []
         info, phase = self._log.info, Phase.PUSH.value
+        waits = self._service.all_or_nothing
         try:
             for record, (_, refused) in zip(pulled, destination.push(mapped), strict=True):
                 if refused is None:
                     name = reference(record, self._key)
                     pushed.append(record)
-                    self.counts.pushed += 1
-                    info(f"Pushed {name}", phase, name)
+                    if waits:
+                        self.counts.written += 1
+                        info(f"Wrote {name}", phase, name)
+                    else:
+                        self.counts.pushed += 1
+                        info(f"Pushed {name}", phase, name)
                 else:
                     self._fail(record, "Not pushed", refused, Phase.PUSH)
         finally:
             # Also when it is interrupted in between: what a line says was pushed is counted, and is not pushed again.
             self._log.set(**asdict(self.counts))
             if self._service.skips_seen:
-                (self._seen.hold if self._service.all_or_nothing else self._seen.add)(pushed)
+                (self._seen.hold if waits else self._seen.add)(pushed)
 
     def _mapped(self, records: list[Pair]) -> tuple[list[Record], list[Record]]:
         """Records as they were pulled and, side by side, as they are pushed; those that cannot be mapped fail."""

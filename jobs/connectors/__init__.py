@@ -91,6 +91,9 @@ class Destination(Protocol):
     def push(self, records: Sequence[Record]) -> Iterator[Outcome]:
         """One outcome for each record, in order. Raises `ConnectorError` when the system itself fails."""
 
+    def complete(self) -> None:
+        """All was pushed. When this returns, what is there only as a whole is there. Raises `ConnectorError`."""
+
     def check(self) -> str:
         """Writes nothing, and says what it saw. Raises `ConnectorError`. Needs no entering of the context."""
 
@@ -141,8 +144,7 @@ def open_source(service: Service, context: Context) -> AbstractContextManager[So
 
 
 def open_destination(service: Service, context: Context) -> AbstractContextManager[Destination]:
-    """Leaving the context without an exception completes what was pushed; with one, `file` and `sftp` give up their new
-    file."""
+    """Leaving the context gives up what is there only as a whole and was not completed."""
     match service.destination:
         case HttpDestination():
             from jobs.connectors.http_post import HttpWriter  # noqa: PLC0415
