@@ -104,7 +104,10 @@ class Sync:
         self._script: Script | None = None
         self._key = service.source.key
         self._page = ""
-        """How the payloads of the page at hand are called."""
+        """How the page at hand is called, in the names of its payloads and of its records without a key."""
+        self._pulled: list[Record] = []
+        self._places: dict[int, int] = {}
+        """Where each of those stands in the page, by identity; empty until somebody asks."""
         self.counts = Counts()
 
     def run(self) -> Counts:
@@ -116,7 +119,8 @@ class Sync:
                 source = self._given or stack.enter_context(open_source(self._service, self._context))
                 destination = stack.enter_context(open_destination(self._service, self._context))
                 if self._service.script:
-                    self._script = stack.enter_context(Script(self._service.script, self._log, key=self._key))
+                    script = Script(self._service.script, self._log, key=self._key, name=self._name)
+                    self._script = stack.enter_context(script)
                 self._all_pages(source, destination)
                 self._complete(destination)
         finally:
@@ -159,7 +163,7 @@ class Sync:
             f"{self.counts.pulled:,}{of} so far",
             phase=Phase.PULL.value,
         )
-        self._page = f"page {number}"
+        self._page, self._pulled, self._places = f"page {number}", page.records, {}
         if page.raw is None:
             self._keep("pull", Phase.PULL, page.records)
         else:  # as it came over the wire
@@ -243,7 +247,7 @@ class Sync:
         try:
             for record, (_, refused) in zip(pulled, destination.push(mapped), strict=True):
                 if refused is None:
-                    name = reference(record, self._key)
+                    name = self._name(record)
                     pushed.append(record)
                     if waits:
                         self.counts.written += 1
@@ -275,10 +279,19 @@ class Sync:
 
     def _fail(self, record: Record, what: str, why: object, phase: Phase) -> None:
         """One record, by itself: named, counted, and kept for a retry."""
-        name = reference(record, self._key)
+        name = self._name(record)
         self.counts.failed += 1
         self._failures.add(record)
         self._log.error(f"{what} {name}: {why}", phase=phase.value, record=name)
+
+    def _name(self, record: Record) -> str:
+        """Its key; or its place among those that were pulled, which the payload of the page has in the same order."""
+        name = reference(record, self._key)
+        if name:
+            return name
+        if not self._places:
+            self._places = {id(one): place for place, one in enumerate(self._pulled, 1)}
+        return f"{self._page}, record {self._places[id(record)]:,} (no {self._key})"
 
     def _enter(self, phase: Phase) -> None:
         self._log.set(phase=phase.value)

@@ -208,6 +208,21 @@ def test_what_was_pushed_to_a_file_that_is_not_completed_is_not_remembered(fate:
     assert [record["id"] for record in way.memory.pushed] == remembered
 
 
+def test_records_without_a_key_are_named_by_their_place_among_those_that_were_pulled() -> None:
+    way = Way([["pushed"], ["filtered", "seen", "pushed", "refused", "unmappable"]])
+    second = way.records[1]
+    del second[2]["id"]
+    second[3]["id"], second[4]["id"] = None, ""
+    way.run()
+    named = [text.partition(":")[0] for text in way.log.texts if text.startswith(("Pushed", "Not "))]
+    assert named == [
+        "Pushed 0",
+        "Not mapped page 2, record 5 (no id)",
+        "Pushed page 2, record 3 (no id)",
+        "Not pushed page 2, record 4 (no id)",
+    ]
+
+
 def test_records_in_a_file_are_pending_until_it_is_complete_and_then_pushed_in_one_step() -> None:
     way = Way([["pushed", "seen"], ["pushed", "refused"]], destination=ALL_OR_NOTHING)
     seen: list[tuple[int, int, bool]] = []

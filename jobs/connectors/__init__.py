@@ -173,6 +173,6 @@ def as_json(value: Any) -> bytes:  # noqa: ANN401 - a record, or a part of one
 
 
 def reference(record: Record, key: str) -> str:
-    """How a record is named in the log."""
+    """How a record is named in the log; empty where it has no key."""
     value = record.get(key)
-    return str(value) if value is not None else f"(no {key})"
+    return "" if value is None else str(value)
