@@ -6,11 +6,11 @@ An ending fences every other writer in the same step, so exactly one ending wins
 from __future__ import annotations
 
 import time
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, cast
 
-from jobs import lines
+from jobs import keys, lines
 from jobs.days import Days
-from jobs.records import Level, Reason, Status, rfc3339, utc_now
+from jobs.records import Level, Reason, Status, counted, rfc3339, utc_now
 
 if TYPE_CHECKING:
     from datetime import timedelta
@@ -33,10 +33,20 @@ def ending_fields(status: Status, reason: Reason | None, retention: timedelta) -
     return fields
 
 
+def last_line(text: str, written: int) -> str:
+    """`text`, and how many records were written to a file that was not completed."""
+    if not written:
+        return text
+    was, are = ("was", "it is") if written == 1 else ("were", "they are")
+    return f"{text.rstrip('.')}. {counted(written)} {was} written to a file that was not completed: {are} not there"
+
+
 def end_sync(
     appender: Appender, sync_id: str, *, status: Status, reason: Reason, text: str, retention: timedelta
 ) -> bool:
     """Write the last line and the ending from outside the sync's job. False: it has an ending already, or is gone."""
+    written = cast("bytes | None", appender.client.hget(keys.summary(sync_id), "written"))
+    text = last_line(text, int(written or 0))
     level = Level.WARNING if status is Status.STOPPED else Level.ERROR
     line = lines.encode_line(0, time.time(), level.value, text, None, lambda value: value)
     ended = appender.end(sync_id, line, ending_fields(status, reason, retention)).verdict == "ok"

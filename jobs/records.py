@@ -75,6 +75,7 @@ class Summary(Struct, frozen=True, kw_only=True):
 
     Times are RFC 3339 in UTC with milliseconds. At every moment
     `pulled = pushed + skipped + filtered + failed + pending`; when a sync has completed, nothing is pending.
+    `written` counts those of the pending ones that are in a file which is there only once it is complete.
     `lines` is the number of the last line; `progress` runs from 0 to 1, or is null where the total is not known.
     """
 
@@ -91,6 +92,7 @@ class Summary(Struct, frozen=True, kw_only=True):
     skipped: int = 0
     filtered: int = 0
     failed: int = 0
+    written: int = 0
     lines: int = 0
     warnings: int = 0
     errors: int = 0

@@ -184,13 +184,14 @@ class Script:
         log: LogWriter,
         *,
         key: str = "id",
+        name: Callable[[Record], str] | None = None,
         limits: Limits | None = None,
         without: Sequence[str] = (),
     ) -> None:
-        """`key`: the source's. `without`: walls to be left out (`namespaces`, `files`, `user`, `landlock`, `calls`),
-        for tests of the others."""
+        """`key`: the source's. `name`: how a record is named in the log. `without`: walls to be left out
+        (`namespaces`, `files`, `user`, `landlock`, `calls`), for tests of the others."""
         self._log = log
-        self._key = key
+        self._name = name or (lambda record: reference(record, key))
         self._owner = _Owner(definition, log, key, limits or Limits(), list(without))
         self._started = False
         # An interrupt may even come at the door of `__exit__`, before its first line. Nobody waits then, but all goes.
@@ -232,7 +233,7 @@ class Script:
 
     def _say_fault(self, records: Sequence[Record], outcome: Outcome) -> None:
         for start in range(0, len(records), NAMED):
-            names = [reference(record, self._key)[:200] for record in records[start : start + NAMED]]
+            names = [self._name(record)[:200] for record in records[start : start + NAMED]]
             said = f"{counted(len(records))} failed in the script: {outcome.fault}"
             if start:
                 said = f"Of these also: {counted(len(names))}"

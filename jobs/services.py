@@ -13,6 +13,8 @@ from jobs import keys
 from jobs.records import Service, decode_service
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     import redis
 
 
@@ -55,6 +57,11 @@ class Services:
         """A sync that runs goes on as it began. Raises `ServiceNotFound`."""
         if not self._replace(keys=[keys.SERVICES], args=[service.id, msgspec.json.encode(service)]):
             raise ServiceNotFound(service.id)
+
+    def put(self, services: Sequence[Service]) -> None:
+        """Create or replace all of them in one command: a Redis that goes away has all of them, or none."""
+        if services:
+            self._client.hset(keys.SERVICES, mapping={one.id: msgspec.json.encode(one) for one in services})
 
     def remove(self, service_id: str) -> None:
         """And what it remembers of records. Its syncs stay until their time is over. Raises `ServiceNotFound`."""

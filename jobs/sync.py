@@ -32,6 +32,14 @@ class TooManyErrors(Exception):
     """More records failed than the service allows."""
 
 
+class LogLost(Exception):
+    """What a sync does can no longer be told."""
+
+
+LONGEST_FLUSH_S = 30.0
+"""As long as Redis is waited for everywhere in a sync."""
+
+
 @dataclass
 class Counts:
     """`pulled = pushed + skipped + filtered + failed + pending`, at every moment they are written."""
@@ -41,11 +49,17 @@ class Counts:
     skipped: int = 0
     filtered: int = 0
     failed: int = 0
+    written: int = 0
+    """Of the pending ones: in a file that is there only once it is complete."""
 
     @property
     def done(self) -> int:
-        """All but the pending ones."""
-        return self.pushed + self.skipped + self.filtered + self.failed
+        """All that nothing is left to do with but to complete a file."""
+        return self.pushed + self.skipped + self.filtered + self.failed + self.written
+
+    def arrived(self) -> Counts:
+        """What was written is there, all at once."""
+        return replace(self, pushed=self.pushed + self.written, written=0)
 
     def since(self, before: Counts) -> str:
         """What became of the records since then: `80 pushed, 20 skipped`."""
@@ -54,7 +68,7 @@ class Counts:
         return ", ".join(f"{count:,} {name}" for name, count in changes.items() if count) or "nothing to do"
 
     def __str__(self) -> str:
-        return ", ".join(f"{count:,} {name}" for name, count in asdict(self).items())
+        return ", ".join(f"{count:,} {name}" for name, count in asdict(self).items() if count or name != "written")
 
 
 class Pair(NamedTuple):
@@ -90,11 +104,14 @@ class Sync:
         self._script: Script | None = None
         self._key = service.source.key
         self._page = ""
-        """How the payloads of the page at hand are called."""
+        """How the page at hand is called, in the names of its payloads and of its records without a key."""
+        self._pulled: list[Record] = []
+        self._places: dict[int, int] = {}
+        """Where each of those stands in the page, by identity; empty until somebody asks."""
         self.counts = Counts()
 
     def run(self) -> Counts:
-        """Raises `ConnectorError` when a system fails, `TooManyErrors` when too many records do."""
+        """Raises `ConnectorError` when a system fails, `TooManyErrors` when too many records do, `LogLost`."""
         began = time.monotonic()
         self._enter(Phase.PULL)
         try:
@@ -102,10 +119,10 @@ class Sync:
                 source = self._given or stack.enter_context(open_source(self._service, self._context))
                 destination = stack.enter_context(open_destination(self._service, self._context))
                 if self._service.script:
-                    self._script = stack.enter_context(Script(self._service.script, self._log, key=self._key))
+                    script = Script(self._service.script, self._log, key=self._key, name=self._name)
+                    self._script = stack.enter_context(script)
                 self._all_pages(source, destination)
-            if self._service.skips_seen and self._service.all_or_nothing:
-                self._seen.add_held()
+                self._complete(destination)
         finally:
             # Also when it breaks off, in the middle of a page: what was counted is what the ending says.
             self._log.set(**asdict(self.counts))
@@ -124,6 +141,18 @@ class Sync:
             self._enter(Phase.PULL)
             asked = time.monotonic()
 
+    def _complete(self, destination: Destination) -> None:
+        # A file must not appear after somebody has ended this sync from outside, and said that it is not there.
+        if self._service.all_or_nothing and not self._log.flush(LONGEST_FLUSH_S):
+            raise LogLost("its log could not be written, and the file was not completed for that. Run it again")
+        destination.complete()
+        written, self.counts = self.counts.written, self.counts.arrived()
+        if written:
+            self._log.set(**asdict(self.counts))
+            self._log.info(f"Pushed {counted(written)}: all that was written is there", phase=Phase.PUSH.value)
+        if self._service.skips_seen and self._service.all_or_nothing:
+            self._seen.add_held()
+
     def _one_page(self, number: int, page: Page, destination: Destination, pulled_in_s: float) -> None:
         before, began = replace(self.counts), time.monotonic()
         self.counts.pulled += len(page.records)
@@ -134,7 +163,7 @@ class Sync:
             f"{self.counts.pulled:,}{of} so far",
             phase=Phase.PULL.value,
         )
-        self._page = f"page {number}"
+        self._page, self._pulled, self._places = f"page {number}", page.records, {}
         if page.raw is None:
             self._keep("pull", Phase.PULL, page.records)
         else:  # as it came over the wire
@@ -214,20 +243,25 @@ class Sync:
         self._keep("push", Phase.PUSH, mapped)
         pushed: list[Record] = []
         info, phase = self._log.info, Phase.PUSH.value
+        waits = self._service.all_or_nothing
         try:
             for record, (_, refused) in zip(pulled, destination.push(mapped), strict=True):
                 if refused is None:
-                    name = reference(record, self._key)
+                    name = self._name(record)
                     pushed.append(record)
-                    self.counts.pushed += 1
-                    info(f"Pushed {name}", phase, name)
+                    if waits:
+                        self.counts.written += 1
+                        info(f"Wrote {name}", phase, name)
+                    else:
+                        self.counts.pushed += 1
+                        info(f"Pushed {name}", phase, name)
                 else:
                     self._fail(record, "Not pushed", refused, Phase.PUSH)
         finally:
             # Also when it is interrupted in between: what a line says was pushed is counted, and is not pushed again.
             self._log.set(**asdict(self.counts))
             if self._service.skips_seen:
-                (self._seen.hold if self._service.all_or_nothing else self._seen.add)(pushed)
+                (self._seen.hold if waits else self._seen.add)(pushed)
 
     def _mapped(self, records: list[Pair]) -> tuple[list[Record], list[Record]]:
         """Records as they were pulled and, side by side, as they are pushed; those that cannot be mapped fail."""
@@ -245,10 +279,19 @@ class Sync:
 
     def _fail(self, record: Record, what: str, why: object, phase: Phase) -> None:
         """One record, by itself: named, counted, and kept for a retry."""
-        name = reference(record, self._key)
+        name = self._name(record)
         self.counts.failed += 1
         self._failures.add(record)
         self._log.error(f"{what} {name}: {why}", phase=phase.value, record=name)
+
+    def _name(self, record: Record) -> str:
+        """Its key; or its place among those that were pulled, which the payload of the page has in the same order."""
+        name = reference(record, self._key)
+        if name:
+            return name
+        if not self._places:
+            self._places = {id(one): place for place, one in enumerate(self._pulled, 1)}
+        return f"{self._page}, record {self._places[id(record)]:,} (no {self._key})"
 
     def _enter(self, phase: Phase) -> None:
         self._log.set(phase=phase.value)

@@ -14,7 +14,7 @@ from jobs.appender import Appender, Claim, SyncEnded
 from jobs.connect import connect
 from jobs.connectors import ConnectorError, Context
 from jobs.days import Days
-from jobs.endings import ending_fields
+from jobs.endings import ending_fields, last_line
 from jobs.endpoints import passwords
 from jobs.enqueue import Requests, completed_before, expire_with, given_count, stored_run, stored_summary
 from jobs.given import Failures, Given, patiently
@@ -28,7 +28,7 @@ from jobs.records import Level, Phase, Reason, Run, Service, Status, Stored, Sum
 from jobs.seen import Seen
 from jobs.services import ServiceNotFound, Services
 from jobs.settings import Settings, load
-from jobs.sync import Sync, TooManyErrors
+from jobs.sync import LogLost, Sync, TooManyErrors
 
 if TYPE_CHECKING:
     import redis
@@ -92,6 +92,7 @@ class _Run:
         self._service = service
         self._why_not = why_not
         self._attempt = claim.attempt
+        self._sync: Sync | None = None
         self._secrets = [*settings.secrets.values(), *passwords(service)]
         self._interrupts = Interrupts(service.options.timeout_s if service else 60)
         self._log = LogWriter(
@@ -113,7 +114,7 @@ class _Run:
             ending = ending or Ending(Status.FAILED, Reason.ERROR, "Failed: the sync's process broke off")
             written = self._log.close(
                 ending.level.value,
-                ending.text,
+                last_line(ending.text, self._sync.counts.written if self._sync else 0),
                 **ending_fields(ending.status, ending.reason, self._settings.retention),
             )
             if written:
@@ -128,7 +129,7 @@ class _Run:
             return self._interrupted(interrupted.why)
         except TooManyErrors as error:
             return Ending(Status.FAILED, Reason.TOO_MANY_ERRORS, f"Failed: {error}")
-        except ConnectorError as error:
+        except (ConnectorError, LogLost) as error:
             return Ending(Status.FAILED, Reason.ERROR, f"Failed: {error}")
         except RedisError as error:
             return Ending(Status.FAILED, Reason.ERROR, f"Failed: Redis did not answer for too long: {error}")
@@ -154,14 +155,15 @@ class _Run:
             keep_raw=service.store.pull,
         )
         sync_id, lives = self._summary.id, self._settings.retention + timedelta(seconds=service.options.timeout_s)
-        counts = Sync(
+        self._sync = Sync(
             service,
             context,
             Seen(self._client, service),
             Failures(self._client, sync_id, self._log, lives=lives),
             self._payloads(service.store),
             None if given is None else Given(self._client, sync_id, total=given, page_size=context.page_size),
-        ).run()
+        )
+        counts = self._sync.run()
         if counts.pulled == 0 and given is None:
             self._warn_if_unusual()
         if counts.failed:

@@ -52,6 +52,10 @@ class Actions:
             raise _no_service(service_id) from None
         return service
 
+    async def put(self, services: Sequence[Service]) -> None:
+        """Create or replace all of them, or none. They are checked already."""
+        await run_in_threadpool(self._services.put, services)
+
     async def remove(self, service_id: str) -> None:
         try:
             await run_in_threadpool(self._services.remove, service_id)

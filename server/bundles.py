@@ -1,11 +1,10 @@
 """Services in and out as TOML: for programs here, for people through `server.forms`. A bundle is taken whole or not at
-all: nothing is stored while any of its definitions has a fault."""
+all: nothing is stored while any of its definitions has a fault, and then all in one step."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, Literal, NamedTuple
 
-import msgspec
 from starlette.concurrency import run_in_threadpool
 from starlette.responses import JSONResponse, PlainTextResponse
 from starlette.routing import Route
@@ -91,12 +90,7 @@ class Bundles:
         return changes
 
     async def carry_out(self, changes: list[Change]) -> None:
-        for one in changes:
-            definition = msgspec.to_builtins(one.after)
-            if one.kind == "created":
-                await self._actions.create(definition)
-            elif one.kind == "replaced":
-                await self._actions.replace(one.after.id, definition)
+        await self._actions.put([one.after for one in changes if one.kind != "unchanged"])
 
 
 def answer(services: list[Service], *, file: str = "") -> Response:

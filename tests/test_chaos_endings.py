@@ -61,8 +61,8 @@ class Victim:
         summary = ended(self._client, self.sync_id, seconds=seconds)
         assert (summary.status, summary.reason) == (Status.FAILED, reason)
         texts = stored_texts(self._client, self.sync_id)
-        pushed = [found[1] for text in texts if (found := re.match(r"Pushed (P-\d+)", text))]
-        assert pushed == [f"P-{n:05d}" for n in range(1, len(pushed) + 1)] != []
+        wrote = [found[1] for text in texts if (found := re.match(r"Wrote (P-\d+)", text))]
+        assert wrote == [f"P-{n:05d}" for n in range(1, len(wrote) + 1)] != []
         return texts
 
     def horse_is_gone(self) -> bool:
@@ -139,5 +139,5 @@ def test_a_sync_that_logs_and_one_that_hangs_are_stopped_within_two_seconds_and_
         assert (summary.status, summary.reason) == (Status.STOPPED, Reason.STOPPED_BY_USER)
         until(lambda: traveller.ended, "the reader is told")  # noqa: B023
         truth = Truth(sync_id, stored_texts(client, sync_id))
-        assert truth.texts[-1] == f"Stopped by {who}"
+        assert truth.texts[-1].startswith(f"Stopped by {who}")
         judge(truth, [traveller])

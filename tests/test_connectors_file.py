@@ -42,6 +42,7 @@ def writer(
 def write(to: FileWriter, *records: Record) -> None:
     with to:
         assert [outcome.refused for outcome in to.push(records)] == [None] * len(records)
+        to.complete()
 
 
 def interrupt(to: FileWriter, *records: Record) -> None:
@@ -68,6 +69,7 @@ def test_a_file_is_not_seen_before_it_is_complete(folder: Path) -> None:
     with writer(folder) as to:
         list(to.push([{"id": 2}]))
         assert read(folder / "orders.ndjson") == [{"id": 1}]
+        to.complete()
     assert read(folder / "orders.ndjson") == [{"id": 2}]
 
 
@@ -195,6 +197,7 @@ def test_a_csv_is_continued_with_the_columns_it_has(folder: Path) -> None:
     (folder / "o.csv").write_bytes(b"name,id\r\nAna,1\r\nBe")  # a sync was cut off
     with writer(folder, "o.csv", "append") as to:
         outcomes = list(to.push([{"id": 2, "name": "Bea"}, {"id": 3, "more": 1}]))
+        to.complete()
     assert [outcome.refused for outcome in outcomes] == [
         None,
         "the file has no column 'more'. Name all of them in 'columns'",

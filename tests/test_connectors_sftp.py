@@ -50,6 +50,7 @@ def writer(sftp: SftpServer, to: SftpDestination, log: Log | None = None, **more
 def write(sftp: SftpServer, to: SftpDestination, *given: Record, **more: Any) -> None:
     with writer(sftp, to, **more) as opened:
         assert [outcome.refused for outcome in opened.push(given)] == [None] * len(given)
+        opened.complete()
 
 
 def names(folder: Path) -> list[str]:
@@ -70,6 +71,7 @@ def test_a_file_is_not_seen_before_it_is_complete_and_takes_the_place_of_the_old
         list(opened.push([{"id": 2}]))
         assert (sftp.files / "o.ndjson").read_bytes() == b'{"id":1}\n'
         assert len(names(sftp.files)) == 2
+        opened.complete()
     assert (sftp.files / "o.ndjson").read_bytes() == b'{"id":2}\n'
     assert names(sftp.files) == ["o.ndjson"]
 
@@ -148,6 +150,7 @@ def test_writing_goes_on_where_the_connection_was_lost(sftp: SftpServer) -> None
         list(opened.push([{"id": 1, "text": "x" * 100_000}]))
         sftp.drop()
         list(opened.push([{"id": 2, "text": "y" * 100_000}]))
+        opened.complete()
     assert [record["id"] for record in read(sftp, sftp.source("o.ndjson"))] == [1, 2]
     assert names(sftp.files) == ["o.ndjson"]
     assert len(log) == 1

@@ -113,7 +113,7 @@ def test_every_customer_arrives_in_the_file_and_each_has_its_line(
     assert summary.progress == 1.0
     written = [json.loads(line) for line in (files / "customers.ndjson").read_text().splitlines()]
     assert len(written) == 500
-    pushed = [line["record"] for line in lines_of(client, summary.id) if line["text"].startswith("Pushed")]
+    pushed = [line["record"] for line in lines_of(client, summary.id) if line["text"].startswith("Wrote")]
     assert pushed == [record["id"] for record in written]
 
 

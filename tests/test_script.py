@@ -227,6 +227,11 @@ def test_each_record_that_a_fault_fails_is_named() -> None:
     assert named == [str(number) for number in range(NAMED + 1)]
 
 
+def test_a_record_without_a_key_is_named_as_the_sync_names_it() -> None:
+    _, log = run(handle("raise ValueError"), [{}], name=lambda _: "page 3, record 12 (no id)")
+    assert [line.fields for line in log.lines if line.level == "error"] == [{"records": ["page 3, record 12 (no id)"]}]
+
+
 def test_an_exception_comes_with_the_script_s_own_traceback() -> None:
     code = """\
     def of(record):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from contextlib import nullcontext
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
@@ -14,7 +15,7 @@ from jobs import sync as module
 from jobs.connectors import ConnectorError, Context, Outcome, Page, Record
 from jobs.payloads import PayloadLimit, Payloads
 from jobs.records import FileDestination, Filter, MappedField, Options, Stored
-from jobs.sync import Counts, Sync, TooManyErrors
+from jobs.sync import Counts, LogLost, Sync, TooManyErrors
 from tests.support import service
 
 if TYPE_CHECKING:
@@ -32,6 +33,7 @@ class Log:
         self.texts: list[str] = []
         self.phases: list[str] = []
         self.counts = Counts()
+        self.heard = True
 
     def info(self, text: str, phase: str | None = None, record: str | None = None) -> None:
         del phase, record
@@ -45,6 +47,10 @@ class Log:
         if "pulled" in fields:
             self.counts = Counts(**{name: fields[name] for name in Counts().__dict__})
             assert 0 <= self.counts.done <= self.counts.pulled
+            assert self.counts.written >= 0
+
+    def flush(self, _: float) -> bool:
+        return self.heard
 
 
 class Memory:
@@ -83,6 +89,7 @@ class Way:
 
     def __init__(self, pages: list[list[str]], **more: Any) -> None:
         self.log, self.memory = Log(), Memory()
+        self.completed = False
         self.records = [[{"id": n, "fate": fate} for n, fate in enumerate(page)] for page in pages]
         nobody = cast("Any", None)
         limit = PayloadLimit(0, 0)
@@ -90,7 +97,7 @@ class Way:
         self.service = service(
             filters=[Filter("fate", "!=", "filtered")],
             mapping=[MappedField("id", "id"), MappedField("fate", "fate", [["null_if", "unmappable"], ["required"]])],
-            **{"destination": FileDestination(path="x", mode="append"), **more},
+            **{"destination": AT_ONCE, **more},
         )
 
     def pages(self) -> Iterator[Page]:
@@ -102,6 +109,9 @@ class Way:
             if record["fate"] == "breaks":
                 raise ConnectorError("the system broke")
             yield Outcome(record, "no" if record["fate"] == "refused" else None)
+
+    def complete(self) -> None:
+        self.completed = True
 
     def run(self) -> Sync:
         memory = self.memory
@@ -128,7 +138,7 @@ class Way:
             patch.setattr(module, "open_destination", lambda *_: nullcontext(self))
             try:
                 sync.run()
-            except (ConnectorError, TooManyErrors) as error:
+            except (ConnectorError, TooManyErrors, LogLost) as error:
                 self.log.texts.append(f"broke off: {error}")
         return sync
 
@@ -136,11 +146,18 @@ class Way:
 FATES = ["pushed", "filtered", "seen", "overtaken", "unmappable", "refused", "breaks"]
 
 
-@given(st.lists(st.lists(st.sampled_from(FATES), max_size=6), max_size=5), st.none() | st.integers(0, 3))
+AT_ONCE, ALL_OR_NOTHING = FileDestination(path="x", mode="append"), FileDestination(path="{time}.json")
+
+
+@given(
+    st.lists(st.lists(st.sampled_from(FATES), max_size=6), max_size=5),
+    st.none() | st.integers(0, 3),
+    st.sampled_from([AT_ONCE, ALL_OR_NOTHING]),
+)
 def test_the_counts_add_up_with_every_word_and_each_record_has_one_fate(
-    pages: list[list[str]], max_failed: int | None
+    pages: list[list[str]], max_failed: int | None, destination: FileDestination
 ) -> None:
-    way = Way(pages, options=Options(max_failed=max_failed))
+    way = Way(pages, options=Options(max_failed=max_failed), destination=destination)
     counts = way.run().counts
     assert way.log.counts == counts, "what was set last is what was counted"
     fates = [fate for page in pages for fate in page]
@@ -149,6 +166,10 @@ def test_the_counts_add_up_with_every_word_and_each_record_has_one_fate(
     assert len(way.memory.pushed) == counts.pushed
     named = [text for text in way.log.texts if text.startswith(("Not pushed", "Not mapped"))]
     assert len(named) == counts.failed
+    told = [text.split()[0] for text in way.log.texts if re.match(r"(Wrote|Pushed) \d+$", text)]
+    assert told == ["Pushed" if destination is AT_ONCE else "Wrote"] * (counts.pushed + counts.written)
+    assert way.completed == (not broke_off)
+    assert (counts.written if way.completed or destination is AT_ONCE else counts.pushed) == 0
     if not broke_off:
         assert counts.pulled == counts.done == len(fates)
         assert counts.failed == fates.count("unmappable") + fates.count("refused")
@@ -182,6 +203,61 @@ def test_each_page_says_what_became_of_it_and_how_long_it_took() -> None:
 
 @pytest.mark.parametrize(("fate", "remembered"), [("pushed", [0, 0]), ("breaks", [])])
 def test_what_was_pushed_to_a_file_that_is_not_completed_is_not_remembered(fate: str, remembered: list[int]) -> None:
-    way = Way([["pushed"], [fate]], destination=FileDestination(path="{time}.json"))
+    way = Way([["pushed"], [fate]], destination=ALL_OR_NOTHING)
     way.run()
     assert [record["id"] for record in way.memory.pushed] == remembered
+
+
+def test_records_without_a_key_are_named_by_their_place_among_those_that_were_pulled() -> None:
+    way = Way([["pushed"], ["filtered", "seen", "pushed", "refused", "unmappable"]])
+    second = way.records[1]
+    del second[2]["id"]
+    second[3]["id"], second[4]["id"] = None, ""
+    way.run()
+    named = [text.partition(":")[0] for text in way.log.texts if text.startswith(("Pushed", "Not "))]
+    assert named == [
+        "Pushed 0",
+        "Not mapped page 2, record 5 (no id)",
+        "Pushed page 2, record 3 (no id)",
+        "Not pushed page 2, record 4 (no id)",
+    ]
+
+
+def test_records_in_a_file_are_pending_until_it_is_complete_and_then_pushed_in_one_step() -> None:
+    way = Way([["pushed", "seen"], ["pushed", "refused"]], destination=ALL_OR_NOTHING)
+    seen: list[tuple[int, int, bool]] = []
+    take = way.log.set
+
+    def watched(**fields: Any) -> None:
+        take(**fields)
+        if "pulled" in fields:
+            seen.append((fields["written"], fields["pushed"], way.completed))
+
+    way.log.set = watched  # type: ignore[method-assign]
+    counts = way.run().counts
+    assert (counts.pushed, counts.written, counts.done) == (2, 0, 4)
+    assert {(written, pushed) for written, pushed, complete in seen if not complete} == {(0, 0), (1, 0), (2, 0)}
+    assert {(written, pushed) for written, pushed, complete in seen if complete} == {(0, 2)}
+    assert [text for text in way.log.texts if text.startswith(("Wrote", "Pushed"))] == [
+        "Wrote 0",
+        "Wrote 0",
+        "Pushed 2 records: all that was written is there",
+    ]
+    assert "1 skipped, 1 written" in next(text for text in way.log.texts if text.startswith("Page 1 done"))
+
+
+def test_a_sync_that_breaks_off_says_what_it_wrote_and_that_nothing_was_pushed() -> None:
+    way = Way([["pushed", "seen"], ["pushed", "breaks"]], destination=ALL_OR_NOTHING)
+    counts = way.run().counts
+    assert (counts.pulled, counts.pushed, counts.written, counts.skipped) == (4, 0, 2, 1)
+    assert way.log.counts == counts
+    assert not way.completed
+
+
+def test_a_file_is_not_completed_by_a_sync_whose_log_nobody_gets() -> None:
+    way = Way([["pushed"]], destination=ALL_OR_NOTHING)
+    way.log.heard = False
+    counts = way.run().counts
+    assert not way.completed
+    assert (counts.pushed, counts.written) == (0, 1)
+    assert "the file was not completed" in way.log.texts[-1]

@@ -2,16 +2,22 @@
 
 from __future__ import annotations
 
+import asyncio
 import tomllib
-from typing import TYPE_CHECKING, Any
+from contextlib import nullcontext
+from typing import TYPE_CHECKING, Any, cast
 
 import msgspec
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from redis.exceptions import ConnectionError as RedisGone
 
+from jobs import keys
+from jobs.connect import connect
 from jobs.definitions import DefinitionFaulty, read_service
 from jobs.records import Filter, MappedField, ScriptText, Service
+from jobs.services import Services
 from jobs.toml import read_definitions, write_services
 from jobs.typed import (
     TypedFault,
@@ -24,11 +30,16 @@ from jobs.typed import (
     value_of,
 )
 from server import fields
+from server.actions import Actions
+from server.bundles import Bundles, Change
 from tests.generated import PLAIN_TEXTS, TEXTS, definitions
-from tests.support import service
+from tests.support import service, store
 
 if TYPE_CHECKING:
     import httpx2
+    import redis
+
+    from jobs.settings import Settings
 
 json_values = st.recursive(
     st.none() | st.booleans() | st.integers(-(2**53), 2**53) | st.floats(allow_nan=False, allow_infinity=False) | TEXTS,
@@ -123,6 +134,33 @@ def test_a_bundle_is_applied_whole_and_told_before_what_it_does(web: httpx2.Clie
     assert web.get("/api/services/a").json()["name"] == "Other"
     assert tomllib.loads(web.get("/api/services.toml?service=b").text)["id"] == "b"
     assert [one["id"] for one in tomllib.loads(web.get("/api/services.toml").text)["service"]] == ["b", "a"]
+
+
+@pytest.mark.parametrize("writes", [0, 1])
+def test_a_bundle_is_there_whole_or_not_at_all_when_redis_goes_away_in_between(
+    client: redis.Redis, config: Settings, writes: int
+) -> None:
+    away = connect(config.redis_url)
+    answered = 0
+    ask: Any = away.execute_command
+
+    def asked(*command: Any, **options: Any) -> Any:
+        nonlocal answered
+        if answered == writes:
+            raise RedisGone
+        answered += 1
+        return ask(*command, **options)
+
+    away.execute_command = asked  # type: ignore[method-assign]
+    store(client, service("b"))
+    nobody: Any = None
+    services, bundles = Services(client), Bundles(nobody, Actions(nobody, nobody, Services(away)))
+    wanted = [service(one, name="New") for one in ("a", "b", "c")]
+    with pytest.raises(RedisGone) if not writes else nullcontext():
+        asyncio.run(bundles.carry_out([Change(service("b") if one.id == "b" else None, one) for one in wanted]))
+    away.close()
+    ids = sorted(name.decode() for name in cast("dict[bytes, bytes]", client.hgetall(keys.SERVICES)))
+    assert [services.read(one) for one in ids] == (wanted if writes else [service("b")])
 
 
 def test_a_bundle_with_faults_changes_nothing_and_names_them_all(web: httpx2.Client) -> None:

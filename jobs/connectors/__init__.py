@@ -91,6 +91,9 @@ class Destination(Protocol):
     def push(self, records: Sequence[Record]) -> Iterator[Outcome]:
         """One outcome for each record, in order. Raises `ConnectorError` when the system itself fails."""
 
+    def complete(self) -> None:
+        """All was pushed. When this returns, what is there only as a whole is there. Raises `ConnectorError`."""
+
     def check(self) -> str:
         """Writes nothing, and says what it saw. Raises `ConnectorError`. Needs no entering of the context."""
 
@@ -141,8 +144,7 @@ def open_source(service: Service, context: Context) -> AbstractContextManager[So
 
 
 def open_destination(service: Service, context: Context) -> AbstractContextManager[Destination]:
-    """Leaving the context without an exception completes what was pushed; with one, `file` and `sftp` give up their new
-    file."""
+    """Leaving the context gives up what is there only as a whole and was not completed."""
     match service.destination:
         case HttpDestination():
             from jobs.connectors.http_post import HttpWriter  # noqa: PLC0415
@@ -171,6 +173,6 @@ def as_json(value: Any) -> bytes:  # noqa: ANN401 - a record, or a part of one
 
 
 def reference(record: Record, key: str) -> str:
-    """How a record is named in the log."""
+    """How a record is named in the log; empty where it has no key."""
     value = record.get(key)
-    return str(value) if value is not None else f"(no {key})"
+    return "" if value is None else str(value)

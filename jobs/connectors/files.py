@@ -142,7 +142,7 @@ class FilesWriter:
         self._path = destination.path.replace("{time}", f"{utc_now():%Y%m%dT%H%M%SZ}")
         self._target: Target
         self._writer: Writer
-        self._pushed = False
+        self._written = self._completed = False
 
     def _begin(self) -> tuple[Target, Writer]:
         raise NotImplementedError
@@ -151,23 +151,25 @@ class FilesWriter:
         self._target, self._writer = self._begin()
         return self
 
-    def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
+    def __exit__(self, *_: object) -> None:
         try:
-            if kind is None:
-                self._target.write(self._writer.end())
-                self._target.commit()
-                self._log.info(f"{self._path} is complete", phase=Phase.PUSH.value)
-            elif self._pushed and getattr(self._destination, "mode", "replace") == "replace":
+            if self._written and not self._completed and getattr(self._destination, "mode", "replace") == "replace":
                 self._log.warning(
-                    f"{self._path} was not completed: what this sync pushed to it is not there", phase=Phase.PUSH.value
+                    f"{self._path} was not completed: what this sync wrote to it is not there", phase=Phase.PUSH.value
                 )
         finally:
             self._target.close()
 
+    def complete(self) -> None:
+        self._target.write(self._writer.end())
+        self._target.commit()
+        self._completed = True
+        self._log.info(f"{self._path} is complete", phase=Phase.PUSH.value)
+
     def push(self, records: Sequence[Record]) -> Iterator[Outcome]:
         data, refused = self._writer.encode(records)
         self._target.write(data)
-        self._pushed = True
+        self._written = True
         for record, reason in zip(records, refused, strict=True):
             yield Outcome(record, reason)
 

@@ -90,6 +90,8 @@ class HttpWriter:
             for one in waiting:
                 one.cancel()
 
+    def complete(self) -> None: ...
+
     def check(self) -> str:
         """The address is asked what it allows: `OPTIONS` changes nothing."""
         try:

@@ -57,6 +57,8 @@ class SqlWriter:
         for position, record in enumerate(records):
             yield Outcome(record, refused.get(position))
 
+    def complete(self) -> None: ...
+
     def check(self) -> str:
         try:
             columns = self._read_columns()
