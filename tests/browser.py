@@ -19,7 +19,7 @@ from jobs.endings import ending_fields
 from jobs.enqueue import Requests
 from jobs.logwriter import LogWriter
 from jobs.records import Status, Trigger, rfc3339, utc_now
-from tests.support import ADMIN_TOKEN, ROOT
+from tests.support import ADMIN_TOKEN, PATIENCE_S, ROOT
 
 if TYPE_CHECKING:
     import redis
@@ -38,7 +38,7 @@ QUIET = (
     "--disable-sync",
     "--no-first-run",
 )
-PATIENCE_MS = 10_000
+PATIENCE_MS = PATIENCE_S * 1000
 
 expect.set_options(timeout=PATIENCE_MS)
 
@@ -46,7 +46,7 @@ expect.set_options(timeout=PATIENCE_MS)
 def launch(playwright: Playwright) -> Browser:
     """Without one of the system's, Playwright's own, which `tests/install-browser.sh` has brought."""
     path = next(filter(None, map(shutil.which, NAMES)), None)
-    return playwright.chromium.launch(executable_path=path, args=list(QUIET))
+    return playwright.chromium.launch(executable_path=path, args=list(QUIET), timeout=6 * PATIENCE_MS)
 
 
 class Visits:
@@ -102,6 +102,7 @@ class OwnSync:
         self.writer.set(status=Status.RUNNING.value, started_at=rfc3339(utc_now()))
         self.lines = 0
         self._ended = False
+        self._enough = threading.Event()
         self._busy: threading.Thread | None = None
 
     def say(self, *texts: str, level: str = "info", **about: Any) -> None:
@@ -114,28 +115,23 @@ class OwnSync:
         """So many lines at once; each says its own number."""
         self.say(*(f"This is line {n}" for n in range(self.lines + 1, self.lines + count + 1)), phase="push")
 
-    def keep_writing(self, count: int, *, seconds: float) -> None:
-        """Write so many lines, spread over so many seconds, while the test goes on. `end` waits for the last one."""
-        batch, pause = 50, threading.Event()
+    def keep_writing(self, *, per_second: int) -> None:
+        """Write about so many lines a second while the test goes on, until `end`."""
+        batch = 50
 
         def run() -> None:
-            for done in range(0, count, batch):
-                self.write(min(batch, count - done))
-                pause.wait(seconds * batch / count)
+            while not self._enough.wait(batch / per_second):
+                self.write(batch)
 
         self._busy = threading.Thread(target=run, daemon=True)
         self._busy.start()
 
-    @property
-    def ended_writing(self) -> bool:
-        """Whether `keep_writing` is through."""
-        return self._busy is None or not self._busy.is_alive()
-
     def end(self, status: Status = Status.COMPLETED, text: str = "Completed", reason: Reason | None = None) -> int:
         """Write the last line; returns its number."""
         if not self._ended:
+            self._enough.set()
             if self._busy:
-                self._busy.join(30)
+                self._busy.join(PATIENCE_S)
             self._ended = True
             self.lines += 1
             assert self.writer.close("info", text, **ending_fields(status, reason, self._retention))
@@ -155,6 +151,13 @@ def shows(page: Page, *wanted: int) -> None:
     with contextlib.suppress(BrowserError):
         page.wait_for_function(f"(wanted) => {_NUMBERS}.join() === wanted.join()", arg=list(wanted))
     assert numbers(page) == list(wanted)
+
+
+def adjoin(page: Page) -> None:
+    """Waits until a sync's page has rows, and each is the next one of the row before."""
+    page.wait_for_function(
+        f"() => {{ const all = {_NUMBERS}; return all.length && all.every((n, i) => n === all[0] + i) }}"
+    )
 
 
 def came(page: Page) -> list[list[int]]:

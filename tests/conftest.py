@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import time
+from datetime import timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -14,7 +16,7 @@ from jobs import keys, settings
 from jobs.appender import Appender
 from jobs.connect import connect
 from jobs.enqueue import Requests
-from jobs.records import BearerAuth, Secret
+from jobs.records import BearerAuth, Secret, utc_now
 from server.auth import token_hash
 from tests.browser import OwnSync, Visits, launch
 from tests.following import Logs
@@ -99,6 +101,13 @@ def appender(config: settings.Settings, client: redis.Redis) -> Appender:
 def logs(requests: Requests, appender: Appender, config: settings.Settings) -> Logs:
     """Writes logs in place of a worker."""
     return Logs(requests, appender, config.retention)
+
+
+@pytest.fixture
+def one_day() -> None:
+    """What a test moves and looks up under today is of one day: no such test begins shortly before midnight."""
+    while utc_now().date() != (utc_now() + timedelta(seconds=30)).date():
+        time.sleep(0.5)
 
 
 @pytest.fixture

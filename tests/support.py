@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import os
 import re
 import signal
@@ -34,9 +35,14 @@ if TYPE_CHECKING:
 
 ROOT = Path(__file__).parent.parent
 ADMIN_TOKEN = "st_the-admin-of-the-tests"
+PATIENCE_S = 20.0
+"""What must come may take so long, on a machine that does other things as well. Nobody waits for it in vain but a test
+that fails."""
+PORTS = range(20_000, 32_000)
+"""Below those that a system gives to whoever names none: a connection of another test would have one of these, too."""
 
 
-def until(condition: Callable[[], Any], what: str, *, seconds: float = 20) -> Any:
+def until(condition: Callable[[], Any], what: str, *, seconds: float = PATIENCE_S) -> Any:
     """Wait for a condition and return what it returned."""
     deadline = time.monotonic() + seconds
     while not (found := condition()):
@@ -45,10 +51,26 @@ def until(condition: Callable[[], Any], what: str, *, seconds: float = 20) -> An
     return found
 
 
+def in_time(seconds: float, attempt: Callable[[], float], *, times: int = 3) -> None:
+    """Something is promised within so many seconds, and an attempt tells how long it took. Once in a few attempts it
+    must come in time: the moment in which the machine was busy is not ours, what is late each time is."""
+    took: list[float] = []
+    while not took or took[-1] > seconds:
+        assert len(took) < times, f"promised within {seconds} s; it took {took}"
+        took.append(attempt())
+
+
+_next_port = itertools.count(os.getpid() * 61 % len(PORTS))  # those who test beside us begin elsewhere
+
+
 def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
+    """Still free when a process that was told of it has come up, and when it comes up again."""
+    for number in _next_port:
+        port = PORTS[number % len(PORTS)]
+        with suppress(OSError), socket.socket() as probe:
+            probe.bind(("127.0.0.1", port))
+            return port
+    raise AssertionError
 
 
 class Process:

@@ -255,7 +255,7 @@ class Listener:
         until(lambda: self._pubsub.get_message(timeout=1), "the subscription is confirmed")
 
     def next(self) -> bytes:
-        message = until(lambda: self._pubsub.get_message(timeout=1), "a message comes", seconds=5)
+        message = until(lambda: self._pubsub.get_message(timeout=1), "a message comes")
         return cast("bytes", message["data"])
 
     def silent(self) -> bool:

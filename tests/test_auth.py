@@ -20,7 +20,7 @@ from server import settings
 from server.app import create_app
 from server.auth import COOKIE, OPEN, token_hash
 from tests.following import BEARER, Logs, Reader, open_socket
-from tests.support import ADMIN_TOKEN, Process, free_port, service, store, until
+from tests.support import ADMIN_TOKEN, PATIENCE_S, Process, free_port, service, store, until
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -94,7 +94,7 @@ def test_every_websocket_is_closed_to_who_has_no_token(environ: dict[str, str], 
     assert [route.path for route in sockets] == ["/api/syncs/{sync}/live"], "a new one needs its own test"
     with open_socket(web, "x", additional_headers={}) as socket:
         with pytest.raises(ConnectionClosedError):
-            socket.recv(timeout=5)
+            socket.recv(timeout=PATIENCE_S)
         assert socket.close_code == 4401
 
 

@@ -194,7 +194,8 @@ def test_without_javascript_a_service_is_run_and_its_last_500_lines_are_read(
     expect(page.get_by_role("button", name="Auto-refresh")).to_have_count(0)
 
     def ended() -> bool:
-        page.locator(".toolbar noscript a").click()
+        with page.expect_navigation():
+            page.locator(".toolbar noscript a").click()
         return page.locator("#sync-head .status").inner_text() == "Completed"
 
     until(ended, "the page says that the sync has completed")

@@ -141,7 +141,8 @@ def test_only_matches_are_shown_and_one_leads_to_its_context(log: Page) -> None:
 def test_rows_stand_until_they_are_drawn_anew(log: Page) -> None:
     rows = "document.querySelectorAll('#log-rows .line').length"
     anew = f"document.getElementById('log').parts.view.rerender() ?? {rows}"
-    assert log.evaluate(f"() => [{rows}, {anew}]") == [log.locator("#log-rows .line").count()] * 2
+    before, after = log.evaluate(f"() => [{rows}, {anew}]")
+    assert after == before > 0
 
 
 def test_chips_filter_by_level_and_say_how_many_there_are(log: Page) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import time
 from typing import TYPE_CHECKING
 
 import pytest
@@ -120,6 +121,7 @@ def test_only_one_menu_is_open_and_a_click_elsewhere_closes_it(page: Page, clien
     expect(page.locator("details.menu[open]")).to_have_count(0)
 
 
+@pytest.mark.usefixtures("one_day")
 def test_counts_of_a_running_sync_run_up_to_what_the_server_said(visits: Visits, own_sync: OwnSync) -> None:
     page = visits.signed_in(reduced_motion="no-preference")
     page.clock.install()
@@ -131,13 +133,12 @@ def test_counts_of_a_running_sync_run_up_to_what_the_server_said(visits: Visits,
     with page.expect_response("**/services/orders"):
         page.clock.fast_forward(REFRESH_MS)
     expect(page.locator(".chart .today .column")).to_have_attribute("aria-label", re.compile("10,000 pulled"))
-    seen: list[int] = []
-    for _ in range(3):
+    seen = [0]
+    while seen[-1] < 10_000:  # in five seconds of the page's clock, which goes on between these steps
         seen.append(int(pulled.inner_text().replace(",", "")))
-        page.clock.run_for(1_200)
-    assert 0 <= seen[0] < seen[1] < seen[2] < 10_000
-    page.clock.run_for(REFRESH_MS)
-    expect(pulled).to_have_text("10,000")
+        page.clock.run_for(400)
+    assert seen == sorted(seen)
+    assert len({one for one in seen if 0 < one < 10_000}) >= 2
 
 
 def test_the_duration_of_a_running_sync_ticks(page: Page, own_sync: OwnSync) -> None:
@@ -146,11 +147,14 @@ def test_the_duration_of_a_running_sync_ticks(page: Page, own_sync: OwnSync) -> 
     page.goto("/services/orders")
     duration = page.locator("[data-since]")
     expect(duration).to_have_text(re.compile(r"^\d s$"))
+    began = time.monotonic()
     before = int(duration.inner_text().removesuffix(" s"))
     page.clock.run_for(3_000)
-    assert before + 2 <= int(duration.inner_text().removesuffix(" s")) <= before + 4
+    after = int(duration.inner_text().removesuffix(" s"))
+    assert before + 2 <= after <= before + 4 + time.monotonic() - began
 
 
+@pytest.mark.usefixtures("one_day")
 def test_the_chart_follows_by_itself_and_keeps_its_table_open(page: Page, own_sync: OwnSync) -> None:
     own_sync.writer.set(pulled=1, pushed=1)
     own_sync.write(1)
@@ -166,6 +170,7 @@ def test_the_chart_follows_by_itself_and_keeps_its_table_open(page: Page, own_sy
     expect(today.locator("[data-label=Failed]")).to_be_visible()
 
 
+@pytest.mark.usefixtures("one_day")
 def test_each_day_of_the_chart_tells_its_numbers_to_mouse_and_keys(page: Page, own_sync: OwnSync) -> None:
     own_sync.writer.set(pulled=77, pushed=70, failed=7)
     own_sync.write(1)

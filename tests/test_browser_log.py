@@ -12,7 +12,7 @@ from playwright.sync_api import expect
 from jobs import keys
 from jobs.enqueue import stored_summary
 from jobs.records import Options, Status
-from tests.browser import PATIENCE_MS, Visits, came, numbers
+from tests.browser import PATIENCE_MS, Visits, adjoin, came, numbers
 from tests.following import Story
 from tests.support import Process, free_port, service, store, until
 
@@ -113,8 +113,7 @@ def shows_all(page: Page, last: int, word: str = "Complete", *, first: int = 1) 
     says(page, f"{word}: {last:,} lines")
     assert came(page) == [[first, last]]
     assert page.evaluate("() => document.getElementById('log').parts.view.rows.length") == last
-    rows = numbers(page)
-    assert rows == list(range(rows[0], rows[-1] + 1))
+    adjoin(page)
 
 
 # --- a whole run --------------------------------------------------------------------------------------------------
@@ -177,10 +176,10 @@ def test_somebody_stops_a_sync(page: Page, own_sync: OwnSync, client: redis.Redi
 
 
 def test_a_page_opened_in_mid_run_shows_every_line_once(page: Page, own_sync: OwnSync) -> None:
-    own_sync.keep_writing(20_000, seconds=2)
+    own_sync.keep_writing(per_second=10_000)
     until(lambda: own_sync.lines > 5_000, "the log is under way")
     page.goto(own_sync.path)
-    assert not own_sync.ended_writing
+    has_line(page, own_sync.lines + 1)
     last = own_sync.end()
     says(page, f"Complete: {last:,} lines")
     expect(page.locator(f"#L{last}")).to_be_in_viewport()
@@ -188,7 +187,7 @@ def test_a_page_opened_in_mid_run_shows_every_line_once(page: Page, own_sync: Ow
     assert first > 3_000, "it began at the tail"
     page.get_by_role("region", name="Log lines").press("Home")
     expect(page.locator("#L1")).to_be_in_viewport()
-    page.locator("#log-rows .missing").first.wait_for(state="detached")
+    expect(page.locator("#log-rows .missing")).to_have_count(0)
     assert numbers(page)[:20] == list(range(1, 21))
 
 
@@ -282,7 +281,7 @@ def test_after_an_outage_of_both_ways_websockets_are_tried_at_once(page: Page, o
     says(page, "Reconnecting in .*")
     page.evaluate("() => { window.away = false }")
     page.clock.fast_forward(15_000)  # the longest it would have waited
-    says(page, "Live", seconds=3)
+    says(page, "Live", seconds=10)  # polling tries them again after 30 s
 
 
 class Restartable:

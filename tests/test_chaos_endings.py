@@ -6,6 +6,7 @@ import os
 import re
 import signal
 import time
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
@@ -15,7 +16,7 @@ from jobs.records import Options, Reason, Service, Status, Trigger
 from server.auth import token_hash
 from tests.chaos import Journeys, Stack, Traveller, journeys, judge, own
 from tests.checker import Truth, stored_texts
-from tests.support import ADMIN_TOKEN, Process, service, store, until
+from tests.support import ADMIN_TOKEN, PATIENCE_S, Process, in_time, service, store, until
 from tests.test_run import ended, hanging, running
 
 if TYPE_CHECKING:
@@ -27,7 +28,7 @@ if TYPE_CHECKING:
 __all__ = ["hanging", "journeys", "own"]  # fixtures of other files, used here
 
 LOST_AFTER_S = 20
-LOST_WITHIN_S = 25
+LOST_WITHIN_S = 35
 STOPPED_WITHIN_S = 2
 
 
@@ -92,7 +93,7 @@ def test_whoever_is_killed_or_paused_in_mid_sync_the_ending_is_true_and_the_last
     paused.signal_worker(signal.SIGSTOP)
     paused.signal_horse(signal.SIGSTOP)
 
-    texts = {victim.sync_id: victim.ends(Reason.KILLED, seconds=5) for victim in (horse, worker)}
+    texts = {victim.sync_id: victim.ends(Reason.KILLED, seconds=PATIENCE_S) for victim in (horse, worker)}
     assert "killed by SIGKILL" in texts[horse.sync_id][-1]
     assert "its worker was shut down" in texts[worker.sync_id][-1]
     for victim in (both, paused):
@@ -126,18 +127,24 @@ def test_a_sync_that_logs_and_one_that_hangs_are_stopped_within_two_seconds_and_
     del worker
     busy = products("busy", shop, shop_auth)
     who = cast("bytes", client.hget(keys.token(token_hash(ADMIN_TOKEN)), "name")).decode()
-    for one, lines in ((busy, 300), (service("hangs", url=hanging), 1)):
-        store(client, one)
+
+    def stop(one: Service, lines: int) -> float:
         sync_id = requests.start(one, Trigger.MANUAL).id
         traveller = journeys.send(sync_id, [str(web.base_url)])
         running(client, sync_id)
-        until(lambda: traveller.cursor >= lines, "it is in the middle")  # noqa: B023 - used at once
+        until(lambda: traveller.cursor >= lines, "it is in the middle")
         began = time.monotonic()
         answer = web.post(f"/api/syncs/{sync_id}/stop")
         assert answer.status_code == 202
-        summary = ended(client, sync_id, seconds=STOPPED_WITHIN_S - (time.monotonic() - began))
+        summary = ended(client, sync_id)
+        took = time.monotonic() - began
         assert (summary.status, summary.reason) == (Status.STOPPED, Reason.STOPPED_BY_USER)
-        until(lambda: traveller.ended, "the reader is told")  # noqa: B023
+        until(lambda: traveller.ended, "the reader is told")
         truth = Truth(sync_id, stored_texts(client, sync_id))
         assert truth.texts[-1].startswith(f"Stopped by {who}")
         judge(truth, [traveller])
+        return took
+
+    for one, lines in ((busy, 300), (service("hangs", url=hanging), 1)):
+        store(client, one)
+        in_time(STOPPED_WITHIN_S, partial(stop, one, lines))

@@ -18,7 +18,7 @@ from jobs.records import Options, SqlDestination, Status, rfc3339, utc_now
 from tests.chaos import Journeys, Producer, Stack, Traveller, journeys, judge, own
 from tests.checker import Truth, stored_texts
 from tests.following import BEARER
-from tests.support import service, store, until
+from tests.support import in_time, service, store, until
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -93,16 +93,19 @@ def test_viewers_are_live_again_within_two_seconds_however_long_redis_was_away(o
         for producer in producers:
             journeys.send(producer.sync_id, [door])
         journeys.reach(lambda one: one.cursor > 100, "all are at the tail")
-        own.away(kill=True)
-        time.sleep(AWAY_S)  # whoever waits longer after each try in vain waits long by now
-        answered, said = own.back(), max(producer.said for producer in producers)
-        journeys.reach(lambda one: one.cursor > said, "new lines arrive")
-        took = time.monotonic() - answered
+
+        def come_back() -> float:
+            own.away(kill=True)
+            time.sleep(AWAY_S)  # whoever waits longer after each try in vain waits long by now
+            answered, said = own.back(), max(producer.said for producer in producers)
+            journeys.reach(lambda one: one.cursor > said, "new lines arrive")
+            return time.monotonic() - answered
+
+        in_time(LIVE_AGAIN_S, come_back)
         truths = [producer.finish() for producer in producers]
     journeys.reach(lambda one: one.ended, "all are told of the end")
     for truth, traveller in zip(truths, journeys.travellers, strict=True):
         judge(truth, [traveller])
-    assert took < LIVE_AGAIN_S
 
 
 def last_line_in(copy: Path) -> int:

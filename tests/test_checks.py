@@ -135,7 +135,7 @@ def test_a_check_ends_also_where_an_answer_does_not(config: Settings, monkeypatc
             source=HttpSource(url=f"http://127.0.0.1:{silent.getsockname()[1]}/"),
             destination=FileDestination("o.csv"),
         )
-        assert time.monotonic() - began < 3
+        assert time.monotonic() - began < 10
     assert source == Checked("unreachable", "no answer within 0 s")
     assert destination.state == "operational"
 

@@ -75,7 +75,8 @@ def test_no_more_are_sent_at_once_than_may_be(site: Site, concurrency: int) -> N
         with lock:
             now += 1
             most = max(most, now)
-        time.sleep(0.02)
+        until(lambda: most >= concurrency, "as many as may be are under way")
+        time.sleep(0.02)  # for one more, if it may come
         with lock:
             now -= 1
         return Answer({})
@@ -200,7 +201,7 @@ def test_who_leaves_early_waits_for_nobody(site: Site) -> None:
         until(lambda: len(site.asked) >= 3, "three are sent")
         outcomes.close()
         began = time.monotonic()
-    assert time.monotonic() - began < 1
+    assert time.monotonic() - began < 10
     release.set()
     until(lambda: not [one for one in threading.enumerate() if one.name.startswith("synctail-http")], "threads end")
 

@@ -25,6 +25,8 @@ if TYPE_CHECKING:
 
 RETENTION = timedelta(hours=1)
 
+pytestmark = pytest.mark.usefixtures("one_day")
+
 
 @pytest.fixture
 def days(client: redis.Redis) -> Days:

@@ -21,7 +21,7 @@ from jobs.endings import ending_fields
 from jobs.logwriter import LogWriter
 from jobs.records import Status, Trigger
 from tests.following import BEARER, Logs, Reader, live_url, open_socket
-from tests.support import Process, free_port, service, store, until
+from tests.support import PATIENCE_S, Process, free_port, service, store, until
 from tests.test_run import hanging
 
 if TYPE_CHECKING:
@@ -90,7 +90,7 @@ def test_a_log_that_cannot_be_read_takes_nobody_else_down(
     spoilt = requests.start(service("spoilt"), Trigger.MANUAL).id
     fine = Logs(requests, appender, config.retention).written(5, of=service("fine"))
     with open_socket(web, spoilt) as watching:
-        assert "summary" in str(watching.recv(timeout=5))
+        assert "summary" in str(watching.recv(timeout=PATIENCE_S))
         client.publish(keys.live(spoilt), b"not a message of ours")
         client.publish(keys.live(spoilt), b"1-1 zstd\nnor this one")
         client.xadd(keys.log(spoilt), {"zstd": b"nor this"}, "1-1")
@@ -111,7 +111,7 @@ def test_a_body_that_is_too_large_is_a_413_before_it_is_read(web: httpx2.Client,
             b"POST /api/services/orders/syncs HTTP/1.1\r\nHost: x\r\nContent-Length: 200000000\r\n"
             b"Authorization: " + BEARER["Authorization"].encode() + b"\r\n\r\n"
         )
-        raw.settimeout(5)
+        raw.settimeout(PATIENCE_S)
         assert raw.recv(1000).startswith(b"HTTP/1.1 413")
 
 

@@ -83,20 +83,20 @@ def test_a_shutdown_that_came_before_the_work_is_heard_when_it_begins() -> None:
 
 @pytest.mark.parametrize("early", [True, False])
 def test_after_one_interruption_the_ending_is_left_alone(*, early: bool) -> None:
-    interrupts = Interrupts(0.1)
+    interrupts = Interrupts(0.3)
     if early:
         interrupts.ask("stop")
     with pytest.raises(Interrupted), interrupts:
         interrupts.ask("stop")
     for number in SIGNALS:
         send(number)
-    work(0.2)  # the time limit passes as well
+    work(0.4)  # the time limit passes as well
 
 
 def test_work_that_is_done_is_not_interrupted_any_more() -> None:
-    interrupts = Interrupts(0.1)
+    interrupts = Interrupts(0.5)
     with interrupts:
         pass
     for number in SIGNALS:
         send(number)
-    work(0.2)
+    work(0.6)

@@ -34,7 +34,7 @@ from server.hub import Hub, Rider
 from server.store import Store
 from tests.following import BEARER, Logs, Reader, Story, live_url, open_socket
 from tests.serving import serving
-from tests.support import ADMIN_TOKEN, Process, free_port, until
+from tests.support import ADMIN_TOKEN, PATIENCE_S, Process, free_port, until
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Iterator
@@ -76,6 +76,23 @@ def write_slowly(story: LogWriter, lines: int, *, seconds: float) -> None:
 
 
 @contextmanager
+def talking(story: LogWriter) -> Iterator[None]:
+    """The log is busy all the time, however long that is."""
+    enough = threading.Event()
+
+    def talk() -> None:
+        while not enough.wait(0.02):
+            for n in range(130):
+                story.info(f"line {n}")
+
+    with in_background(talk):
+        try:
+            yield
+        finally:
+            enough.set()
+
+
+@contextmanager
 def in_background(work: Any, *args: Any, **options: Any) -> Iterator[threading.Thread]:
     thread = threading.Thread(target=work, args=args, kwargs=options)
     thread.start()
@@ -98,7 +115,7 @@ def test_a_late_viewer_sees_every_line_once(web: httpx2.Client, logs: Logs) -> N
         assert story.flush()
         with open_socket(web, sync_id) as socket:
             while reader.cursor < 3000:
-                reader.hear(socket.recv(timeout=5))
+                reader.hear(socket.recv(timeout=PATIENCE_S))
             for n in range(3001, 3501):
                 story.info(f"line {n}")
             logs.end(story)
@@ -149,7 +166,7 @@ def test_twenty_viewers_join_a_busy_log_at_random_and_each_gets_all_of_it_in_ord
         return reader
 
     async def all_of_them(story: LogWriter) -> list[Reader]:
-        async with asyncio.timeout(25), asyncio.TaskGroup() as group:
+        async with asyncio.timeout(60), asyncio.TaskGroup() as group:
             viewers = [
                 group.create_task(view(dice.uniform(0, 2), 0 if n % 2 else dice.randrange(20_000))) for n in range(20)
             ]
@@ -217,7 +234,7 @@ def test_large_lines_arrive_in_frames_of_any_size(web: httpx2.Client, logs: Logs
             story.info(f"{n} {random.Random(n).randbytes(7_000).hex()}")
         logs.end(story)
         while not reader.end:
-            text = socket.recv(timeout=5)
+            text = socket.recv(timeout=PATIENCE_S)
             largest = max(largest, len(text))
             reader.hear(text)
     assert largest > 16 * 1024
@@ -230,7 +247,7 @@ def test_a_chunk_too_large_to_publish_arrives_as_fast(client: redis.Redis, web: 
     claim = appender.claim(sync_id)
     reader = Reader(sync_id)
     with open_socket(web, sync_id) as socket:
-        reader.hear(socket.recv(timeout=5))
+        reader.hear(socket.recv(timeout=PATIENCE_S))
         until(lambda: subscriptions(client, sync_id), "the server is subscribed")
         time_s = time.monotonic()
         body = b",\n".join(
@@ -238,8 +255,8 @@ def test_a_chunk_too_large_to_publish_arrives_as_fast(client: redis.Redis, web: 
         )
         appender.append(sync_id, attempt=claim.attempt, first=1, count=100, body=body, fields={"status": "running"})
         while reader.cursor < 100:
-            reader.hear(socket.recv(timeout=5))
-        assert time.monotonic() - time_s < 2
+            reader.hear(socket.recv(timeout=PATIENCE_S))
+        assert time.monotonic() - time_s < hub.CHECK_EVERY_S - 1, "it was not found by looking every now and then"
 
 
 def test_lines_that_the_stream_has_lost_are_told_as_a_gap(client: redis.Redis, web: httpx2.Client, logs: Logs) -> None:
@@ -271,10 +288,10 @@ def test_lines_that_vanish_before_anybody_read_them_do_not_keep_the_end_away(
     sync_id = logs.start()
     reader = Reader(sync_id)
     with open_socket(web, sync_id) as socket:
-        reader.hear(socket.recv(timeout=5))
+        reader.hear(socket.recv(timeout=PATIENCE_S))
         client.hset(keys.summary(sync_id), mapping={"status": "completed", "last": 20})
         client.publish(keys.live(sync_id), "20-20 wake")
-        until(lambda: bool(reader.hear(socket.recv(timeout=5))) and reader.end, "the end is told", seconds=5)
+        until(lambda: bool(reader.hear(socket.recv(timeout=PATIENCE_S))) and reader.end, "the end is told")
     assert reader.gaps == [(1, 20)]
 
 
@@ -288,11 +305,11 @@ def test_the_end_of_a_sync_that_is_watched_comes_once_and_last(web: httpx2.Clien
     reason = Reason.ERROR if status is Status.FAILED else None
     with logs.writing(sync_id) as story, open_socket(web, sync_id) as socket:
         story.info("the only line")
-        reader.hear(socket.recv(timeout=5))
+        reader.hear(socket.recv(timeout=PATIENCE_S))
         began = time.monotonic()
         logs.end(story, status, reason)
         assert reader.listen(socket) == 1000
-        assert time.monotonic() - began < 2
+        assert time.monotonic() - began < hub.CHECK_EVERY_S - 1, "nobody had to look for it"
     assert reader.end
     assert (reader.end["last"], reader.end["summary"]["status"]) == (2, status)
     assert reader.summaries[-1] == reader.end["summary"]
@@ -312,7 +329,7 @@ def test_a_sync_stopped_before_it_began_ends_too(web: httpx2.Client, requests: R
     sync_id = logs.start()
     reader = Reader(sync_id)
     with open_socket(web, sync_id) as socket:
-        assert reader.hear(socket.recv(timeout=5))["summary"]["status"] == "queued"
+        assert reader.hear(socket.recv(timeout=PATIENCE_S))["summary"]["status"] == "queued"
         requests.stop(sync_id, "ana")
         assert reader.listen(socket) == 1000
     assert reader.texts == ["Stopped by ana before it started."]
@@ -328,18 +345,19 @@ def test_a_summary_comes_at_the_start_and_at_most_twice_a_second_while_it_change
 ) -> None:
     sync_id = logs.start()
     reader = Reader(sync_id)
+    began = time.monotonic()
     with logs.writing(sync_id) as story, open_socket(web, sync_id) as socket:
-        assert reader.hear(socket.recv(timeout=5))["type"] == "summary"
-        began = time.monotonic()
+        assert reader.hear(socket.recv(timeout=PATIENCE_S))["type"] == "summary"
         pulled = 0
-        while time.monotonic() - began < 1.7:
+        while len(reader.summaries) < 5:
+            assert time.monotonic() < began + PATIENCE_S, "they come while it changes"
             pulled += 1
             story.set(pulled=pulled)
             if with_lines:
                 story.info("one more")
             with suppress(TimeoutError):
                 reader.hear(socket.recv(timeout=0.02))
-        assert 3 <= len(reader.summaries) <= 5
+        assert time.monotonic() - began > 1.4
         logs.end(story)
         assert reader.listen(socket) == 1000
     assert reader.summaries[-1]["pulled"] == pulled
@@ -349,15 +367,15 @@ def test_a_line_of_a_quiet_log_arrives_at_once(web: httpx2.Client, logs: Logs) -
     sync_id = logs.start()
     took: list[float] = []
     with logs.writing(sync_id) as story, open_socket(web, sync_id) as socket:
-        socket.recv(timeout=5)
+        socket.recv(timeout=PATIENCE_S)
         for n in range(15):
             time.sleep(0.06)  # the silence that makes the log a quiet one
             began = time.monotonic()
             story.info(f"line {n}")
-            while json.loads(socket.recv(timeout=5))["type"] != "lines":
+            while json.loads(socket.recv(timeout=PATIENCE_S))["type"] != "lines":
                 pass
             took.append(time.monotonic() - began)
-    assert statistics.median(took) < 0.1
+    assert statistics.quantiles(took)[0] < 0.1, "unless the machine is busy with something else"
 
 
 # --- Redis breaks ---------------------------------------------------------------------------------------------------
@@ -378,9 +396,9 @@ def test_a_websocket_outlives_a_restart_of_redis(environ: dict[str, str], tmp_pa
             sync_id = logs.start()
             reader = Reader(sync_id)
             with logs.writing(sync_id) as story, open_socket(web, sync_id) as socket:
-                reader.hear(socket.recv(timeout=5))
+                reader.hear(socket.recv(timeout=PATIENCE_S))
                 with in_background(write_slowly, story, 3000, seconds=1.5):
-                    time.sleep(0.3)
+                    time.sleep(0.3)  # so that it is in the middle
                     server.stop()
                     server = valkey.start(tmp_path)
                 logs.end(story)
@@ -400,18 +418,18 @@ def watched(client: redis.Redis, web: httpx2.Client, logs: Logs, lines: int) -> 
     sync_id = logs.start()
     story, reader = Story(client, sync_id), Reader(sync_id)
     with open_socket(web, sync_id) as socket:
-        reader.hear(socket.recv(timeout=5))
+        reader.hear(socket.recv(timeout=PATIENCE_S))
         until(lambda: subscriptions(client, sync_id), "the server is subscribed")
         story.write(lines)
         while reader.cursor < lines:
-            reader.hear(socket.recv(timeout=5))
+            reader.hear(socket.recv(timeout=PATIENCE_S))
         yield story, reader, socket
 
 
 def hear_until_lines_are(reader: Reader, socket: Any, lines: int) -> None:
     """That is, until the summary counts so many."""
     while reader.summaries[-1]["lines"] != lines:
-        reader.hear(socket.recv(timeout=7))
+        reader.hear(socket.recv(timeout=PATIENCE_S))
 
 
 def test_a_writer_that_sends_again_what_redis_forgot_shows_nothing_twice(
@@ -474,7 +492,7 @@ def test_a_made_up_cursor_beyond_an_ended_log_is_taken_back(web: httpx2.Client, 
 def closed(socket: ClientConnection) -> int | None:
     with suppress(ConnectionClosed):
         while True:
-            socket.recv(timeout=5)
+            socket.recv(timeout=PATIENCE_S)
     return socket.close_code
 
 
@@ -528,7 +546,7 @@ def test_a_client_that_talks_is_told_that_nobody_listens(
 ) -> None:
     sync_id = logs.start()
     with open_socket(web, sync_id) as socket:
-        socket.recv(timeout=5)
+        socket.recv(timeout=PATIENCE_S)
         socket.send(message)
         assert closed(socket) == 4400
         assert "after=N" in (socket.close_reason or "")
@@ -538,7 +556,7 @@ def test_a_client_that_talks_is_told_that_nobody_listens(
 def test_a_client_that_sends_too_much_is_cut_off(client: redis.Redis, web: httpx2.Client, logs: Logs) -> None:
     sync_id = logs.start()
     with open_socket(web, sync_id) as socket:
-        socket.recv(timeout=5)
+        socket.recv(timeout=PATIENCE_S)
         socket.send("x" * 17_000)
         assert closed(socket) == 1009
     until(lambda: not subscriptions(client, sync_id), "the subscription is released")
@@ -546,13 +564,12 @@ def test_a_client_that_sends_too_much_is_cut_off(client: redis.Redis, web: httpx
 
 def test_a_client_that_talks_while_the_log_is_busy_is_cut_off_at_once(web: httpx2.Client, logs: Logs) -> None:
     sync_id = logs.start()
-    with logs.writing(sync_id) as story, in_background(write_slowly, story, 10_000, seconds=1.5) as writer:
+    with logs.writing(sync_id) as story, talking(story):
         for _ in range(10):
             with open_socket(web, sync_id, 10**6) as socket:
-                socket.recv(timeout=5)
+                socket.recv(timeout=PATIENCE_S)
                 socket.send("hello")
                 assert closed(socket) == 4400
-        assert writer.is_alive()
 
 
 def test_the_subprotocol_is_ours_and_nothing_is_compressed(web: httpx2.Client, logs: Logs) -> None:
@@ -574,10 +591,10 @@ def test_the_last_viewer_to_leave_releases_the_subscription(
 ) -> None:
     sync_id = logs.start()
     with open_socket(web, sync_id) as one:
-        one.recv(timeout=5)
+        one.recv(timeout=PATIENCE_S)
         with open_socket(web, sync_id) as other:
-            other.recv(timeout=5)
-            assert subscriptions(client, sync_id) == 1
+            other.recv(timeout=PATIENCE_S)
+            until(lambda: subscriptions(client, sync_id) == 1, "the server is subscribed")
         assert subscriptions(client, sync_id) == 1
     until(lambda: not subscriptions(client, sync_id), "the subscription is released")
 
@@ -644,9 +661,9 @@ def test_a_viewer_that_stalls_for_good_is_let_go(
         try:
             with logs.writing(sync_id) as story, shake_hands(web, sync_id):
                 noise(story, 3000)
-                until(lambda: subscriptions(client, sync_id), "the server is subscribed")
                 story.flush()
-                until(lambda: not subscriptions(client, sync_id), "the stalled viewer is let go", seconds=10)
+                until(lambda: not server.server_state.connections, "the stalled viewer is let go")
+                until(lambda: not subscriptions(client, sync_id), "the subscription is released")
         finally:
             server.should_exit = True
 
@@ -664,13 +681,11 @@ def test_a_web_process_that_is_stopped_sends_its_viewers_away_with_1012(environ:
     ):
         noise(story, 2500)
         story.flush()
-        one.recv(timeout=5)
-        began = time.monotonic()
+        one.recv(timeout=PATIENCE_S)
         process.process.send_signal(signal.SIGTERM)
         assert closed(one) == 1012
         assert closed(other) == 1012
-        process.process.wait(6)
-        assert time.monotonic() - began < 6
+        process.ends(seconds=PATIENCE_S)  # it does not wait for the one that stalls
         assert "Traceback" not in process.output
 
 
@@ -701,7 +716,7 @@ def test_a_viewer_who_waits_costs_no_task_but_the_one_that_listens(
         assert story.flush()
         viewers = [stack.enter_context(open_socket(one.web, sync_id)) for _ in range(10)]
         for viewer in viewers:
-            while json.loads(viewer.recv(timeout=5))["type"] != "beat":
+            while json.loads(viewer.recv(timeout=PATIENCE_S))["type"] != "beat":
                 pass
         loop = one.connections()[0].loop
         names = [task.get_name() for task in asyncio.all_tasks(loop)]
@@ -711,7 +726,7 @@ def test_a_viewer_who_waits_costs_no_task_but_the_one_that_listens(
             assert not hasattr(protocol, "request")
             assert protocol.scope["headers"] == []
         for viewer in viewers:
-            assert json.loads(viewer.recv(timeout=5))["type"] == "beat"
+            assert json.loads(viewer.recv(timeout=PATIENCE_S))["type"] == "beat"
 
 
 def test_without_a_lane_beats_come_as_well(
@@ -721,7 +736,8 @@ def test_without_a_lane_beats_come_as_well(
     monkeypatch.setattr(hub, "BEAT_EVERY_S", 0.2)
     sync_id = logs.start()
     with serving(environ, "websockets-sansio") as one, open_socket(one.web, sync_id) as viewer:
-        assert [json.loads(viewer.recv(timeout=5))["type"] for _ in range(4)] == ["summary", "beat", "beat", "beat"]
+        heard = [json.loads(viewer.recv(timeout=PATIENCE_S))["type"] for _ in range(4)]
+    assert heard == ["summary", "beat", "beat", "beat"]
 
 
 # --- the hub, in this process ---------------------------------------------------------------------------------------
@@ -737,7 +753,7 @@ async def running_hub(config: settings.Settings, store: type[Store] = Store) -> 
         yield one
     finally:
         task.cancel()
-        await asyncio.wait({task}, timeout=5)
+        await asyncio.wait({task}, timeout=PATIENCE_S)
         await redis_client.aclose()
         assert task.cancelled()
 
@@ -746,7 +762,7 @@ async def first_frames(one: Hub, sync_id: str, count: int) -> list[dict[str, Any
     frames: list[dict[str, Any]] = []
     woken = asyncio.Event()
     following = one.follow(sync_id, Rider(0, woken.set), woken)
-    async with asyncio.timeout(10), aclosing(following):
+    async with asyncio.timeout(PATIENCE_S), aclosing(following):
         async for text in following:
             frames.append(json.loads(text))
             if len(frames) == count:
@@ -754,7 +770,10 @@ async def first_frames(one: Hub, sync_id: str, count: int) -> list[dict[str, Any
     return frames
 
 
-def test_a_reader_that_comes_back_at_once_need_not_wait(config: settings.Settings, logs: Logs) -> None:
+def test_a_reader_that_comes_back_at_once_need_not_wait(
+    config: settings.Settings, logs: Logs, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(hub, "CONFIRM_S", 8.0)
     sync_id = logs.start()
 
     async def come_back() -> float:
@@ -780,6 +799,7 @@ def test_an_ending_in_the_moment_of_the_first_look_is_told_at_once(
         heard.set()
 
     monkeypatch.setattr(Hub, "received", hear)
+    monkeypatch.setattr(hub, "CHECK_EVERY_S", 4 * PATIENCE_S)
     sync_id = logs.start()
     with logs.writing(sync_id) as story:
 
@@ -791,14 +811,11 @@ def test_an_ending_in_the_moment_of_the_first_look_is_told_at_once(
                     await heard.wait()
                 return found
 
-        async def listen() -> float:
-            began = time.monotonic()
+        async def listen() -> list[dict[str, Any]]:
             async with running_hub(config, EndsMeanwhile) as one:
-                frames = await first_frames(one, sync_id, 4)
-            assert [frame["type"] for frame in frames] == ["summary", "lines", "summary", "end"]
-            return time.monotonic() - began
+                return await first_frames(one, sync_id, 4)
 
-        assert asyncio.run(listen()) < hub.CHECK_EVERY_S / 2
+        assert [frame["type"] for frame in asyncio.run(listen())] == ["summary", "lines", "summary", "end"]
 
 
 def test_silence_is_broken_by_a_beat(config: settings.Settings, logs: Logs, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -842,8 +859,7 @@ def test_readers_that_come_and_go_leave_no_task_behind(config: settings.Settings
             while not writing.done():
                 await first_frames(one, sync_id, 2)
             await writing
-            await asyncio.sleep(0.1)
-            assert not one._tails
+            await asyncio.to_thread(until, lambda: not one._tails, "no tail is left")
             return [name for task in asyncio.all_tasks() if (name := task.get_name()).startswith("tail-")]
 
     with logs.writing(sync_id) as story:
@@ -884,13 +900,13 @@ def test_a_dead_subscription_is_noticed_although_viewers_come_and_go(
         client = app._redis(config.redis_url)
         one = subscriber.Subscriber(cast("Any", deaf), Hub(Store(client, config.retention)))
         task = asyncio.create_task(one.run())
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(PATIENCE_S):
             while deaf.made < 2:
                 one.want("a")
                 await asyncio.sleep(0.05)
                 one.drop("a")
         task.cancel()
-        await asyncio.wait({task}, timeout=2)
+        await asyncio.wait({task}, timeout=PATIENCE_S)
         assert task.cancelled()
         await client.aclose()
 
@@ -903,7 +919,7 @@ def test_a_sync_that_is_removed_while_it_is_watched_says_so(
 ) -> None:
     sync_id = logs.start()
     with open_socket(web, sync_id) as socket:
-        socket.recv(timeout=5)
+        socket.recv(timeout=PATIENCE_S)
         client.delete(keys.summary(sync_id))
         client.publish(keys.live(sync_id), "1-0 wake")
         assert closed(socket) == errors.SyncNotFound.close_code

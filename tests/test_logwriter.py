@@ -26,7 +26,7 @@ from jobs.loghandler import captured
 from jobs.logwriter import LogWriter
 from jobs.records import Reason, Status, new_sync_id
 from server import wire
-from tests.support import immortal_keys, until
+from tests.support import PATIENCE_S, immortal_keys, in_time, until
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -161,11 +161,15 @@ def test_a_writer_goes_on_where_an_earlier_attempt_ended(client: redis.Redis, st
 
 
 def test_a_quiet_line_is_written_at_once(story: Story) -> None:
-    time.sleep(3 * logwriter.WINDOW_S)  # so that the log is quiet
-    began = time.monotonic()
-    story.writer.info("here")
-    until(story.lines, "the line is in Redis")
-    assert time.monotonic() - began < 0.5
+    def write() -> float:
+        time.sleep(3 * logwriter.WINDOW_S)  # so that the log is quiet
+        had = len(story.lines())
+        began = time.monotonic()
+        story.writer.info("here")
+        until(lambda: len(story.lines()) > had, "the line is in Redis")
+        return time.monotonic() - began
+
+    in_time(logwriter.BEAT_S / 2, write)
 
 
 def test_a_busy_log_is_written_in_chunks(story: Story) -> None:
@@ -190,17 +194,17 @@ def test_a_chunk_of_large_lines_stays_small(story: Story) -> None:
 def test_an_urgent_line_takes_all_before_it_along_at_once(
     make: Callable[..., Story], monkeypatch: pytest.MonkeyPatch, level: str
 ) -> None:
-    monkeypatch.setattr(logwriter, "WINDOW_S", 5.0)
+    monkeypatch.setattr(logwriter, "WINDOW_S", 4 * PATIENCE_S)
     story = make()
     until(lambda: story.field("beat"), "it has written once")
     story.writer.info("first")
     getattr(story.writer, level)("look")
-    until(lambda: story.texts() == ["first", "look"], "both lines are in Redis", seconds=1)
+    until(lambda: story.texts() == ["first", "look"], "both lines are in Redis")
 
 
 def test_a_silent_writer_gives_signs_of_life(story: Story) -> None:
     first = until(lambda: story.field("beat"), "a first beat")
-    until(lambda: story.field("beat") > first, "a second one", seconds=3)
+    until(lambda: story.field("beat") > first, "a second one")
     assert story.lines() == []
 
 
@@ -229,7 +233,7 @@ def test_what_is_set_is_in_the_summary_and_none_empties_it(story: Story) -> None
 
 def test_what_is_set_is_written_without_a_line_too(story: Story) -> None:
     story.writer.set(pulled=1)
-    until(lambda: story.field("pulled") == "1", "the summary says so", seconds=3)
+    until(lambda: story.field("pulled") == "1", "the summary says so")
 
 
 def test_a_line_says_where_it_comes_from(story: Story) -> None:
@@ -316,7 +320,7 @@ def test_flush_says_when_it_took_too_long(make: Callable[..., Story], spy: Spy) 
 @pytest.mark.usefixtures("brisk")
 def test_a_wish_to_stop_interrupts_once(client: redis.Redis, story: Story) -> None:
     client.hset(keys.summary(story.id), "stop", "ana")
-    until(lambda: story.causes, "the wish is heard", seconds=3)
+    until(lambda: story.causes, "the wish is heard")
     for i in range(5):
         story.writer.info(str(i))
         assert story.writer.flush()
@@ -341,7 +345,7 @@ def test_a_writer_that_was_fenced_is_interrupted_once_and_writes_no_more(
     assert story.writer.flush()
     end(client, story.id, config.retention)
     story.writer.info("two")
-    until(lambda: story.causes, "it hears of the ending", seconds=3)
+    until(lambda: story.causes, "it hears of the ending")
     story.writer.error("three")
     story.writer.set(pushed=99)
     assert not story.writer.flush(1)
@@ -386,7 +390,7 @@ def test_a_sync_that_is_gone_interrupts_its_writer(client: redis.Redis, story: S
     story.writer.info("one")
     assert story.writer.flush()
     client.delete(keys.summary(story.id), keys.log(story.id))
-    until(lambda: story.causes == ["fenced"], "it hears of it", seconds=3)
+    until(lambda: story.causes == ["fenced"], "it hears of it")
     assert client.exists(keys.summary(story.id), keys.log(story.id)) == 0
 
 
@@ -400,7 +404,7 @@ def test_a_flusher_that_breaks_says_so_and_interrupts(
 
     monkeypatch.setattr(lines, "encode_lines", break_down)
     story.writer.info("x")
-    until(lambda: story.causes == ["fenced"], "the job is interrupted", seconds=3)
+    until(lambda: story.causes == ["fenced"], "the job is interrupted")
     assert "can no longer be written" in caplog.text
     assert not story.writer.close("info", "the end", **ENDED)
 
@@ -431,13 +435,13 @@ def test_an_ending_whose_reply_was_lost_is_an_ending(make: Callable[..., Story],
 
 def test_logging_never_waits_for_redis(make: Callable[..., Story], spy: Spy) -> None:
     story = make(appender=spy)
-    spy.away, spy.delay_s = True, 0.5
+    spy.away, spy.delay_s = True, 1.0
     longest = 0.0
     for i in range(5000):
         began = time.monotonic()
         story.writer.info(f"line {i}")
         longest = max(longest, time.monotonic() - began)
-    assert longest < 0.4
+    assert longest < 0.8
     spy.away = False
     assert story.writer.flush()
     assert story.texts() == [f"line {i}" for i in range(5000)]
@@ -455,7 +459,7 @@ def test_what_the_spool_cannot_hold_is_told(
         story.writer.info(f"line {i}")
     until(lambda: story.writer._lost, "the spool is full")
     spy.away = False
-    until(lambda: "lines lost" in " ".join(story.texts()), "the loss is told though nothing else is logged", seconds=5)
+    until(lambda: "lines lost" in " ".join(story.texts()), "the loss is told though nothing else is logged")
     story.writer.info("after")
     assert story.writer.flush()
     *kept, told, after = story.texts()
@@ -491,10 +495,15 @@ def test_what_the_queue_cannot_hold_is_told(
         story.writer.info(f"line {i}")
     spy.away = False
     assert story.writer.flush()
-    until(lambda: "lines lost" in " ".join(story.texts()), "the loss is told", seconds=5)
-    told = [text for text in story.texts() if "lines lost" in text]
-    lost = sum(int(text.split(" lines lost")[0]) for text in told)
-    assert len(story.texts()) - len(told) + lost == 500
+
+    def accounted() -> int:
+        texts = story.texts()
+        told = [text for text in texts if "lines lost" in text]
+        return len(texts) - len(told) + sum(int(text.split(" lines lost")[0]) for text in told)
+
+    until(lambda: accounted() >= 500, "the loss is told")
+    assert accounted() == 500
+    assert "lines lost" in " ".join(story.texts())
 
 
 def test_an_ending_gives_up_on_a_redis_that_stays_away(
@@ -506,7 +515,7 @@ def test_an_ending_gives_up_on_a_redis_that_stays_away(
     story.writer.info("x")
     began = time.monotonic()
     assert not story.writer.close("info", "the end", **ENDED)
-    assert time.monotonic() - began < 5
+    assert time.monotonic() - began < 10
     assert "left to the clock" in caplog.text
 
 
@@ -604,7 +613,7 @@ def test_a_redis_that_went_back_in_time_is_given_what_was_kept(private: Private)
         story.writer.warning(f"line {i}")
         assert story.writer.flush()
     private.restart_from(older)
-    until(lambda: len(story.lines()) == 21, "the kept lines are there again", seconds=10)
+    until(lambda: len(story.lines()) == 21, "the kept lines are there again")
     assert (story.field("pulled"), story.field("warnings")) == ("77", "21")
     assert story.writer.close("info", "the end", **ENDED)
     assert story.texts() == ["one", *(f"line {i}" for i in range(20)), "the end"]

@@ -23,12 +23,12 @@ from demo.shop import birth
 from jobs import keys
 from jobs.connect import connect
 from jobs.records import HttpSource, Service
-from tests.support import Process, free_port, until
+from tests.support import PATIENCE_S, Process, free_port, until
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-LEAVES_WITHIN_SECONDS = 9.0  # six, and some for a busy machine
+LEAVES_WITHIN_SECONDS = 20.0  # six, and a lot for a busy machine: what does not leave by itself stays for ever
 
 
 def alive(environ_mark: str) -> list[tuple[int, str]]:
@@ -107,7 +107,7 @@ def test_a_wrong_setting_is_one_line(environ: dict[str, str], expected: str, tmp
 def test_a_redis_out_of_reach_is_one_line_within_seconds(tmp_path: Path) -> None:
     url = f"redis://:hush@127.0.0.1:{free_port()}/0"
     with running("demo", tmp_path, PORT=free_port(), SHOP_PORT=free_port(), REDIS_URL=url) as run:
-        assert run.ends(seconds=8) == 1
+        assert run.ends(seconds=PATIENCE_S) == 1
         assert run.output.count("\n") == 1, run.output
         assert run.output.startswith("Redis is out of reach at redis://127.0.0.1:")
         assert "REDIS_URL" in run.output
@@ -337,7 +337,7 @@ def ready(run: Run) -> str:
 
 
 def status_of(url: str) -> int:
-    with urllib.request.urlopen(url, timeout=5) as response:  # noqa: S310 - our own address
+    with urllib.request.urlopen(url, timeout=PATIENCE_S) as response:  # noqa: S310 - our own address
         return int(response.status)
 
 

@@ -460,7 +460,7 @@ def test_while_redis_is_away_a_sync_goes_on_without_them(
     began = time.monotonic()
     for page in range(100):
         story.payloads.keep("pull", f"page {page}", JSON, ORDERS)
-    assert time.monotonic() - began < 3, "it waited at each payload"
+    assert time.monotonic() - began < 10, "it waited at each payload"
     assert len(story.texts()) == 100
     assert story.texts()[0].startswith("Payload not kept: pull, page 0: Redis is away: ")
     away.close()
@@ -515,7 +515,7 @@ def test_one_who_stops_reading_a_file_is_let_go(
     size = 8 << 20
     story.payloads.keep("pull", "page 1", JSON, noise(size))
     with serving(environ) as one, stalled(one.web, story.url(1)) as reader:
-        until(lambda: not one.connections(), "it is let go", seconds=10)
+        until(lambda: not one.connections(), "it is let go")
         rest = b"".join(iter(lambda: reader.recv(1 << 20), b""))
         assert len(rest) < size, "what was cut off must not look whole"
 

@@ -16,6 +16,7 @@ import httpx2
 
 from demo import goods
 from demo.shop import TOO_MANY_EVERY, birth, create_app
+from tests.support import free_port
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Iterator
@@ -202,9 +203,7 @@ def shop_process(data: Path, **environ: str) -> Iterator[subprocess.Popen[str]]:
 
 
 def test_the_shop_serves_where_it_was_told_to_and_says_so_in_one_line(tmp_path: Path) -> None:
-    with socket.socket() as taken:
-        taken.bind(("127.0.0.1", 0))
-        port = taken.getsockname()[1]
+    port = free_port()
     with shop_process(tmp_path, SHOP_PORT=str(port), SHOP_LATENCY_MS="0") as process:
         assert process.stdout is not None
         assert process.stdout.readline() == f"The demo shop is open at http://127.0.0.1:{port}\n"

@@ -19,7 +19,7 @@ from server import app, auth, errors, socket
 from server.auth import Auth, Principal, Role, token_hash
 from tests.following import BEARER, Logs, open_socket
 from tests.serving import Serving, serving
-from tests.support import ADMIN_TOKEN, until
+from tests.support import ADMIN_TOKEN, PATIENCE_S, until
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -70,7 +70,7 @@ def test_one_who_stops_reading_a_log_is_let_go(impatient: Serving, logs: Logs, p
         noise(story, 5000)
         assert story.flush()
         with ask(impatient, f"/api/syncs/{sync_id}/{path}") as stalled:
-            until(lambda: not impatient.connections(), "it is let go", seconds=10)
+            until(lambda: not impatient.connections(), "it is let go")
             rest = b"".join(iter(lambda: stalled.recv(1 << 20), b""))
             assert not rest.endswith(b"0\r\n\r\n"), "what was cut off must not look whole"
 
@@ -98,7 +98,7 @@ def let_in(client: redis.Redis) -> dict[str, str]:
 def close_code(listening: Any) -> int | None:
     with suppress(ConnectionClosed):
         while True:
-            listening.recv(timeout=5)
+            listening.recv(timeout=PATIENCE_S)
     return cast("int | None", listening.close_code)
 
 
@@ -112,16 +112,16 @@ def test_a_token_that_is_revoked_closes_what_it_opened_and_nothing_else(
         open_socket(impatient.web, sync_id) as other,
         open_socket(impatient.web, sync_id, additional_headers=headers) as socket,
     ):
-        other.recv(timeout=5)
-        socket.recv(timeout=5)
+        other.recv(timeout=PATIENCE_S)
+        socket.recv(timeout=PATIENCE_S)
         time.sleep(0.5)
         story.info("still here")
-        while json.loads(socket.recv(timeout=5))["type"] != "lines":
+        while json.loads(socket.recv(timeout=PATIENCE_S))["type"] != "lines":
             pass
         client.delete(keys.token(token_hash(OTHER)))
         assert close_code(socket) == 4401
         story.info("and on")
-        while json.loads(other.recv(timeout=5))["type"] != "lines":
+        while json.loads(other.recv(timeout=PATIENCE_S))["type"] != "lines":
             pass
 
 
@@ -131,7 +131,7 @@ def test_a_session_that_is_signed_out_closes_its_websocket(impatient: Serving, l
         assert browser.post("/sign-in", data={"token": ADMIN_TOKEN}).status_code == 303
         cookie = {"Cookie": f"{auth.COOKIE}={browser.cookies[auth.COOKIE]}"}
         with open_socket(impatient.web, sync_id, additional_headers=cookie) as socket:
-            socket.recv(timeout=5)
+            socket.recv(timeout=PATIENCE_S)
             page = browser.get("/services", headers={"Accept": "text/html"}).text
             form = {"csrf": page.split('name="csrf" value="')[1].split('"')[0]}
             assert browser.post("/sign-out", data=form).status_code == 303
