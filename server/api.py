@@ -165,7 +165,7 @@ class Api:
         state = f"{asked}{wire.summary_frame(summary)}"
         tag = f'"{hashlib.blake2b(state.encode(), digest_size=12).hexdigest()}"'
         headers = {"ETag": tag, "Cache-Control": "private, no-cache"}
-        if tag in [one.strip().removeprefix("W/") for one in request.headers.get("if-none-match", "").split(",")]:
+        if params.not_modified(request.headers, tag):
             return Response(status_code=304, headers=headers)
         frames = [frame async for frame in self._frames(summary, asked)]
         body = f'{{"frames":[{",".join(frames)}],"last":{summary.lines},"status":"{summary.status}"}}'

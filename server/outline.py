@@ -34,7 +34,7 @@ MOST_PHASES = 100
 """Phases beyond are counted together, under `…`: a job may call them what it likes."""
 OTHER_PHASES = "…"
 BRIDGE_LINES = 20
-"""So many lines without a phase, between two of the same, belong to it."""
+"""So many lines without a phase, between two of the same, belong to it. A lost line says no phase either."""
 PROBED = 500
 """Lines of one look, when a moment is looked for."""
 AT_ONCE = 2
@@ -93,7 +93,6 @@ class Outline:
         self.sections: list[Section] = []
         self.cut: int | None = None
         """The line from which on there are no sections: there were too many before."""
-        self._last: Section | None = None
         self._loose: Section | None = None
         """Lines without a phase that may yet turn out to lie between two of the same."""
 
@@ -110,21 +109,21 @@ class Outline:
         self.phases[phase if known else OTHER_PHASES] += 1
         if self.cut:
             return
-        last, loose = self._last, self._loose
+        last = self.sections[-1] if self.sections else None
+        loose = self._loose
         if not phase:
             if loose:
                 loose.take(line)
             else:
                 self._loose = _section(line)
-        elif last and last.phase == phase and not loose:
-            last.take(line)
-        elif last and last.phase == phase and loose and loose.last - loose.first < BRIDGE_LINES:
-            last.join(loose)
+        elif last and last.phase == phase and line.n - last.last <= BRIDGE_LINES + 1:
+            if loose:
+                last.join(loose)
             last.take(line)
             self._loose = None
         elif len(self.sections) < MOST_SECTIONS:
-            self._last, self._loose = _section(line), None
-            self.sections.append(self._last)
+            self.sections.append(_section(line))
+            self._loose = None
         else:
             self.cut = line.n
 
@@ -134,6 +133,7 @@ class Outline:
             "levels": self.levels,
             "phases": [{"phase": phase, "lines": lines} for phase, lines in self.phases.items()],
             "sections": self.sections,
+            "loose": self._loose,
             "cut": self.cut,
         }
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from datetime import datetime, timedelta
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any, NamedTuple
@@ -30,7 +31,8 @@ LINES_WITHOUT_SCRIPT = 500
 LOOKED_AT = 16_384  # characters of a text
 SIGN_IN_LIMIT_BYTES = 4096
 DUES_KEPT = 10_000
-
+NOT_KEPT = {"Cache-Control": "no-store"}
+"""After signing out, the back button must show nothing."""
 
 THEME = "synctail_theme"
 THEMES = ("system", "light", "dark")
@@ -128,7 +130,7 @@ class Pages:
         last = await self._store.last_syncs(found)
         now = utc_now()
         rows = [Row(one, last.get(one.id), self._dues.next(one, now)) for one in found]
-        return self._page(request, "services.html", rows=rows, stored=len(stored), q=q)
+        return self._list(request, "services.html", rows=rows, stored=len(stored), q=q)
 
     async def service(self, request: Request) -> Response:
         auth.require(request, auth.Role.VIEWER)
@@ -138,7 +140,7 @@ class Pages:
         syncs = await self._store.syncs(
             service.id, status=params.status(query), q=query.get("q", ""), limit=LISTED + 1, before=before
         )
-        return self._page(
+        return self._list(
             request,
             "service.html",
             service=service,
@@ -195,11 +197,29 @@ class Pages:
         running = (extra or {}).get("sync")
         return self._page(request, "error.html", status, status=status, title=title, detail=detail, running=running)
 
+    def _list(self, request: Request, template: str, /, **context: Any) -> Response:  # noqa: ANN401
+        """A page that fetches itself every five seconds: 304 while nothing of it is another. What goes by the clock
+        alone (how long something runs) is no change: the page lets that go on by itself."""
+        asker = self._shared(request)
+        told = msgspec.json.encode(({**asker, "now": ""}, context))
+        tag = f'"{hashlib.blake2b(told, digest_size=12).hexdigest()}"'
+        if params.not_modified(request.headers, tag):
+            return Response(status_code=304, headers={"ETag": tag, **NOT_KEPT})
+        return self._templates.TemplateResponse(
+            request, template, {**asker, **context}, headers={"ETag": tag, **NOT_KEPT}
+        )
+
     def _page(self, request: Request, template: str, http_status: int = 200, /, **context: Any) -> Response:  # noqa: ANN401
+        return self._templates.TemplateResponse(
+            request, template, {**self._shared(request), **context}, http_status, NOT_KEPT
+        )
+
+    def _shared(self, request: Request) -> dict[str, Any]:
+        """What every page takes: who asks, and how they want it to look."""
         who = auth.principal(request)
         role = who.role if who else 0
         theme = request.cookies.get(THEME, "")
-        shared = {
+        return {
             "principal": {"name": who.name, "role": who.role.name.lower()} if who else None,
             "may": {"run": role >= auth.Role.OPERATOR, "change": role >= auth.Role.ADMIN},
             "csrf": who.csrf if who else "",
@@ -208,9 +228,6 @@ class Pages:
             "now": rfc3339(utc_now()),
             "retention": self._retention,
         }
-        return self._templates.TemplateResponse(
-            request, template, {**shared, **context}, http_status, {"Cache-Control": "no-store"}
-        )
 
     def render(self, request: Request, template: str, http_status: int = 200, /, **context: Any) -> Response:  # noqa: ANN401
         """For those who have pages of their own."""

@@ -1,4 +1,5 @@
-"""Query parameters, checked: each fault says what was got and what is taken."""
+"""What requests say beside their path: query parameters, checked (each fault says what was got and what is taken), and
+what the client has already."""
 
 from __future__ import annotations
 
@@ -20,6 +21,12 @@ def whole_number(query: Mapping[str, str], name: str, *, default: int, least: in
         limits = f"from {least} to {most:,}" if most < 2**53 else f"from {least} on"
         raise BadRequest(f"{name}: got {text[:40]!r}; takes a whole number {limits}")
     return int(text)
+
+
+def not_modified(headers: Mapping[str, str], tag: str) -> bool:
+    """Does the client have it already? (RFC 9110, 13.1.2: a weak comparison.)"""
+    known = [one.strip().removeprefix("W/") for one in headers.get("if-none-match", "").split(",")]
+    return tag in known or "*" in known
 
 
 def status(query: Mapping[str, str]) -> Status | None:

@@ -87,7 +87,7 @@ class Payloads:
             return await self._preview(payload, summary)
         tag = f'"{payload.sha256[:32]}"'
         headers = {**_SAFE, "ETag": tag, "Accept-Ranges": "bytes", "Cache-Control": "private, no-cache"}
-        if not_modified(request.headers, tag):
+        if params.not_modified(request.headers, tag):
             return Response(status_code=304, headers=headers)
         # A range is asked for with GET only (RFC 9110, 14.2).
         asked = wanted(request.headers, tag, payload.bytes) if request.method == "GET" else WHOLE
@@ -150,12 +150,6 @@ def media_type(stored: str) -> tuple[str, str]:
         return "application/octet-stream", "bin"
     charset = match[2] or ("utf-8" if media.startswith("text/") else "")
     return (f"{media}; charset={charset.lower()}" if charset else media), ENDINGS[media]
-
-
-def not_modified(headers: Mapping[str, str], tag: str) -> bool:
-    """Does the client have it already? (RFC 9110, 13.1.2: a weak comparison.)"""
-    known = [one.strip().removeprefix("W/") for one in headers.get("if-none-match", "").split(",")]
-    return tag in known or "*" in known
 
 
 _RANGE = re.compile(r"bytes=\s*([0-9]{0,18})-([0-9]{0,18})\s*", re.IGNORECASE)

@@ -3,7 +3,7 @@
 // It knows no DOM.
 
 const AGAIN_MS = 2_000;
-const BRIDGE_LINES = 20; // so many lines without a phase, between two of the same, belong to it
+const BRIDGE_LINES = 20; // so many lines without a phase, also lost ones, between two of the same, belong to it
 const MOST_SECTIONS = 2_000;
 const MOST_PHASES = 100;
 const OTHER_PHASES = "…";
@@ -107,7 +107,7 @@ export class Outline extends EventTarget {
     this.phases = new Map(told.phases.map((/** @type {{phase: string, lines: number}} */ one) => [one.phase, one.lines]));
     this.sections = told.sections;
     this.cut = told.cut;
-    this.#loose = null;
+    this.#loose = told.loose;
     this.known = true;
   }
 

@@ -1,5 +1,6 @@
 // Owns keeping a list fresh: every five seconds it fetches the page's own address and swaps the [data-live] elements.
-// What the server renders first and what it renders later are the same template; nothing is built here.
+// What the server renders first and what it renders later are the same template; nothing is built here. While nothing
+// changes the server answers with nothing (304).
 // It refuses to disturb: no swap under an open menu or a selection, none while the tab is hidden; the focus stays on
 // the same link or menu, and what was unfolded stays so. It tells the document "swapped".
 
@@ -12,6 +13,8 @@ const WITHIN = 15_000;
 const note = /** @type {HTMLElement} */ (document.getElementById("refresh-state"));
 /** @type {Map<string, Element>} name → the element as the server last sent it, untouched */
 const swapped = new Map();
+/** Of the page as it stands here; empty while a part of it is older, because somebody was not to be disturbed. */
+let tag = "";
 let timer = 0;
 let busy = false;
 let reached = Date.now();
@@ -71,17 +74,23 @@ function put(old, fresh) {
   if (focused) counterpart(next, focused)?.focus({ preventScroll: true });
 }
 
-/** @param {Document} page */
+/** Whether all of it stands here now. @param {Document} page */
 function swap(page) {
+  let all = true;
   readClock(page);
   for (const fresh of page.querySelectorAll("[data-live]")) {
     const part = fresh.getAttribute("data-live") ?? "";
     const old = document.querySelector(`[data-live="${CSS.escape(part)}"]`);
-    if (!old || disturbed(old) || swapped.get(part)?.isEqualNode(fresh)) continue;
+    if (!old || swapped.get(part)?.isEqualNode(fresh)) continue;
+    if (disturbed(old)) {
+      all = false;
+      continue;
+    }
     swapped.set(part, fresh);
     put(old, fresh);
   }
   tellTimes();
+  return all;
 }
 
 async function refresh() {
@@ -89,14 +98,17 @@ async function refresh() {
   busy = true;
   try {
     const response = await fetch(location.href, {
-      headers: { Accept: "text/html" },
+      headers: { Accept: "text/html", ...(tag && { "If-None-Match": tag }) },
       cache: "no-store",
       signal: AbortSignal.timeout(WITHIN),
     });
     const signedOut = response.status === 401 || (response.redirected && new URL(response.url).pathname === "/sign-in");
     if (signedOut) return leave();
-    if (!response.ok) throw new Error(`answered ${response.status}`);
-    swap(new DOMParser().parseFromString(await response.text(), "text/html"));
+    if (response.status !== 304) {
+      if (!response.ok) throw new Error(`answered ${response.status}`);
+      const all = swap(new DOMParser().parseFromString(await response.text(), "text/html"));
+      tag = (all && response.headers.get("ETag")) || "";
+    }
     reached = Date.now();
     say("fresh", "Updates every 5 s");
   } catch {

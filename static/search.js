@@ -39,6 +39,7 @@ export class Search extends EventTarget {
   #fetch;
   #again;
   #abort = new AbortController();
+  #gone = 0; // so many more, in what is not known to be searched: should the answer break off, they are told again
   #reach = 0; // the log has lines up to this one, as far as is known
   #started = false; // it is known where the end of the log was
   #failures = 0;
@@ -167,6 +168,7 @@ export class Search extends EventTarget {
     this.state = back ? "searching" : "done";
     this.error = "";
     let ended = false;
+    this.#gone = 0;
     for await (const frame of framesOf(answer.body)) {
       if (this.#stopped) return;
       if (frame.type === "error") throw new Error(frame.detail);
@@ -181,9 +183,11 @@ export class Search extends EventTarget {
     if (frame.type === "matches") {
       this.rows.add(back ? frame.numbers.reverse() : frame.numbers);
     } else if (frame.type === "gap") {
-      this.gone += frame.last - frame.first + 1;
+      this.#gone += frame.last - frame.first + 1;
     } else if (frame.type === "progress" || frame.type === "done") {
       this.#started = true;
+      this.gone += this.#gone;
+      this.#gone = 0;
       if (frame.last) {
         this.last = Math.max(this.last, frame.last);
         this.first = this.first ? Math.min(this.first, frame.first) : frame.first;

@@ -110,6 +110,31 @@ def test_a_closed_menu_no_longer_holds_the_list_back(page: Page, client: redis.R
     expect(page.get_by_label("Menu of Orders")).to_be_focused()
 
 
+def test_a_list_of_which_nothing_changed_is_not_sent_again(page: Page, client: redis.Redis) -> None:
+    store(client, service("orders"))
+    page.clock.install()
+    page.goto("/services")
+
+    def refreshed() -> int:
+        with page.expect_response("**/services") as told:
+            page.clock.fast_forward(REFRESH_MS)
+        return told.value.status
+
+    assert refreshed() == 200
+    assert refreshed() == 304
+    # What came while somebody was not to be disturbed is asked for until it stands there.
+    page.get_by_label("Menu of Orders").click()
+    store(client, service("customers"))
+    assert refreshed() == 200
+    assert refreshed() == 200
+    page.keyboard.press("Escape")
+    assert refreshed() == 200
+    expect(rows(page)).to_have_count(2)
+    assert refreshed() == 304
+    expect(page.locator("#refresh-state")).to_have_text("Updates every 5 s")
+    expect(rows(page)).to_have_count(2)
+
+
 def test_only_one_menu_is_open_and_a_click_elsewhere_closes_it(page: Page, client: redis.Redis) -> None:
     store(client, service("orders"), service("customers"))
     page.goto("/services")

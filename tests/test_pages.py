@@ -273,6 +273,32 @@ def counted(method: Callable[..., Any], calls: list[object]) -> Callable[..., An
     return call
 
 
+@pytest.mark.parametrize("path", ["/services", "/services/orders", "/services/orders?status=running"])
+def test_a_list_is_sent_again_only_when_it_would_say_something_else(
+    client: redis.Redis, browser: httpx2.Client, logs: Logs, path: str
+) -> None:
+    store(client, service())
+    sync_id = logs.start()
+    with logs.writing(sync_id) as story:
+        story.set(status="running", started_at="2026-01-31T09:30:00.000Z", pulled=1)
+        story.flush()
+        first = browser.get(path)
+        known = {"If-None-Match": first.headers["etag"]}
+        same = browser.get(path, headers=known)
+        assert (same.status_code, same.content, same.headers["cache-control"]) == (304, b"", "no-store")
+        assert browser.get(path.split("?", maxsplit=1)[0] + "?q=other", headers=known).status_code == 200
+        story.set(pulled=2)
+        story.flush()
+        assert browser.get(path, headers=known).status_code == 200
+    # Of another person with the same rights, too, the page is another one: its forms carry their token.
+    known = {"If-None-Match": browser.get(path).headers["etag"]}
+    assert browser.get(path, headers=known).status_code == 304
+    assert browser.post("/sign-in", data={"token": ADMIN_TOKEN}).status_code == 303
+    assert browser.get(path, headers=known).status_code == 200
+    browser.cookies.clear()
+    assert browser.get(path, headers=known).status_code != 304
+
+
 def test_a_schedule_is_read_out_in_words(client: redis.Redis, browser: httpx2.Client) -> None:
     store(client, service(trigger=Schedule("*/15 * * * *", "Europe/London")))
     assert "Every 15 minutes" in see(browser, "/services").text

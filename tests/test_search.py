@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 from typing import TYPE_CHECKING, Any, cast
 
 import msgspec
@@ -14,10 +15,11 @@ from hypothesis import strategies as st
 from jobs import keys
 from jobs.records import Line, Status, Summary
 from server import errors, query, wire
-from server.outline import MOST_SECTIONS, Outline
+from server.outline import MOST_SECTIONS, Outline, Section
 from server.query import Query
 from server.search import SEARCHES_AT_ONCE, Search, Way
 from server.shown import shown
+from tests.support import ROOT
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -26,6 +28,8 @@ if TYPE_CHECKING:
     import redis
 
     from tests.following import Logs
+
+SECTIONS: list[dict[str, Any]] = json.loads((ROOT / "tests" / "js" / "outline.json").read_text())
 
 
 def body(*lines: Line | str) -> bytes:
@@ -390,6 +394,32 @@ def test_sections_are_runs_of_a_phase_and_bridge_what_has_none() -> None:
     assert spans(outlined(pull, *[none] * 30, pull)) == [(1, 1, "pull"), (32, 32, "pull")]
 
 
+def of_phases(lines: list[tuple[int, str, str]]) -> list[wire.Chunk | wire.Gap]:
+    parts: list[wire.Chunk | wire.Gap] = []
+    for n, phase, level in lines:
+        one = msgspec.structs.replace(line("x", level, phase=phase), n=n)
+        parts.append(wire.Chunk(n, n, msgspec.json.encode(one)))
+    return parts
+
+
+@pytest.mark.parametrize("case", SECTIONS, ids=lambda case: case["says"])
+def test_sections_are_the_same_here_and_on_the_page(case: dict[str, Any]) -> None:
+    """static/outline.js is tried with the same, in tests/js/finder.test.js."""
+
+    def short(one: Section | None) -> list[Any] | None:
+        return [one.first, one.last, one.phase, one.errors, one.warnings] if one else None
+
+    outline = Outline()
+    for part in of_phases(case["lines"]):
+        outline.add(part)
+    told = outline.told()
+    assert [short(one) for one in told["sections"]] == case["sections"]
+    assert short(told["loose"]) == case["loose"]
+    for part in of_phases(case["later"]):
+        outline.add(part)
+    assert [short(one) for one in outline.sections] == case["end"]
+
+
 def test_sections_and_phases_are_bounded_and_the_cut_is_told() -> None:
     outline = Outline()
     texts = [line("x", phase=f"phase {n % 300}") for n in range(MOST_SECTIONS + 500)]
@@ -403,7 +433,7 @@ def test_sections_and_phases_are_bounded_and_the_cut_is_told() -> None:
 def test_an_outline_goes_on_with_its_log(web: httpx2.Client, logs: Logs) -> None:
     sync_id = logs.start()
     path = f"/api/syncs/{sync_id}/log/outline"
-    assert web.get(path).json() == {"upto": 0, "levels": {}, "phases": [], "sections": [], "cut": None}
+    assert web.get(path).json() == {"upto": 0, "levels": {}, "phases": [], "sections": [], "loose": None, "cut": None}
     with logs.writing(sync_id) as story:
         story.info("one", phase="pull")
         assert story.flush()
@@ -428,7 +458,14 @@ def test_an_outline_of_a_log_that_went_back_in_time_is_made_anew(
         assert web.get(path).json()["levels"] == {"error": 1}
         client.delete(keys.log(sync_id))
         client.hset(keys.summary(sync_id), "last", 0)
-        assert web.get(path).json() == {"upto": 0, "levels": {}, "phases": [], "sections": [], "cut": None}
+        assert web.get(path).json() == {
+            "upto": 0,
+            "levels": {},
+            "phases": [],
+            "sections": [],
+            "loose": None,
+            "cut": None,
+        }
 
 
 def test_a_moment_has_a_line(web: httpx2.Client, long: str) -> None:

@@ -1,6 +1,7 @@
 // Finding in a log, without a page: what is looked for, the searches for it, and which hit is next.
 
 import assert from "node:assert/strict";
+import { readFileSync } from "node:fs";
 import { test } from "node:test";
 
 import { Finder } from "../../static/finder.js";
@@ -152,6 +153,21 @@ test("a search that ends early or fails goes on from where it came", async () =>
   search.stop();
 });
 
+test("lines that no longer exist are counted once, also when the answer that told of them broke off", async () => {
+  const gap = { type: "gap", first: 11, last: 40, why: "lost" };
+  const answers = [
+    { frames: [{ type: "progress", first: 41, last: 100, time: "t" }, gap] }, // and it breaks off
+    { frames: [gap, { type: "progress", first: 5, last: 40, time: "t" }, { type: "done", total: 0, first: 5, last: 40, more: 5 }] },
+    { frames: [{ type: "gap", first: 1, last: 4, why: "lost" }, { type: "done", total: 0, first: 1, last: 4, more: null }] },
+  ];
+  const { fetch, asked } = server((_url, _options, times) => answers[times - 1]);
+  const search = new Search({ url: "/log", query: { ...NOTHING, q: "x" }, fetch, shown: plain, again: [1, 2] });
+  search.start();
+  await happens(search, "change", () => search.complete);
+  assert.deepEqual([asked.length, search.gone], [3, 34]);
+  search.stop();
+});
+
 test("a refused pattern is said with its place, and not asked for again", async () => {
   const { fetch, asked } = server(() => ({ status: 422, json: { detail: "long", says: "missing ): (", position: 1 } }));
   const search = new Search({ url: "/log", query: { ...NOTHING, q: "(", pattern: true }, fetch, shown: plain });
@@ -249,6 +265,23 @@ test("an outline goes on with the lines that arrive, as the server's would", asy
   assert.equal(outline.at(3).first, 1);
   assert.deepEqual(asked, ["/log/outline"]);
 });
+
+// The server's outline is tried with the same: tests/test_search.py.
+for (const { says, lines, sections, loose, later, end } of JSON.parse(readFileSync(new URL("outline.json", import.meta.url), "utf8"))) {
+  const lined = (all) => all.map(([n, phase, level]) => line(n, "x", { level, ...(phase && { phase }) }));
+  const sectioned = (one) => one && { first: one[0], last: one[1], phase: one[2], errors: one[3], warnings: one[4], began: "", ended: "" };
+  const short = (one) => [one.first, one.last, one.phase, one.errors, one.warnings];
+  const told = { upto: 0, levels: {}, phases: [], sections: [], loose: null, cut: null };
+  const known = { ...told, upto: lines.at(-1)[0], sections: sections.map(sectioned), loose: sectioned(loose) };
+  for (const [how, json, arrived] of [["as they arrive", told, [...lines, ...later]], ["after what the server told", known, later]]) {
+    test(`sections, ${how}: ${says}`, async () => {
+      const outline = new Outline({ url: "/log", fetch: server(() => ({ json })).fetch });
+      await outline.load();
+      outline.take(lined(arrived));
+      assert.deepEqual(outline.sections.map(short), end);
+    });
+  }
+}
 
 test("what arrives while an outline is asked for is asked for again, also when nothing follows", async (t) => {
   t.mock.timers.enable({ apis: ["setTimeout"] });
