@@ -107,12 +107,28 @@ def test_without_a_schedule_nothing_is_due() -> None:
 
 
 @pytest.mark.parametrize(
-    "text", ["x", "* * * *", "* * * * * *", "61 * * * *", "0 0 31 2 *", "R * * * *", "0 H * * *", "@daily", " "]
+    ("text", "why"),
+    [
+        ("x", "here is 1: minute, hour, day, month, day of the week"),
+        ("@daily", "here is 1: minute, hour, day, month, day of the week"),
+        (" ", "here are 0: minute, hour, day, month, day of the week"),
+        ("* * * *", "here are 4: minute, hour, day, month, day of the week"),
+        ("* * * * * *", "here are 6: minute, hour, day, month, day of the week"),
+        ("61 * * * *", "'61' is no minute (0 to 59)"),
+        ("*/0 * * * *", "'*/0' is no minute (0 to 59)"),
+        ("R * * * *", "'R' is no minute (0 to 59)"),
+        ("0 H * * *", "'H' is no hour (0 to 23)"),
+        ("0 9-25 * * *", "'9-25' is no hour (0 to 23)"),
+        ("0 0 0 * *", "'0' is no day of the month (1 to 31)"),
+        ("0 0 1 13 *", "'13' is no month (1 to 12, or JAN to DEC)"),
+        ("0 0 * * 8", "'8' is no day of the week (0 to 7, or MON to SUN)"),
+        ("0 0 31 2 *", "this never comes"),
+    ],
 )
-def test_what_is_no_schedule_is_told(text: str) -> None:
+def test_what_is_no_schedule_is_told_and_why(text: str, why: str) -> None:
     with pytest.raises(ValueError, match="takes five cron fields such as") as told:
         Schedule(text)
-    assert str(told.value).startswith(f"schedule: got {text!r};")
+    assert str(told.value) == f"schedule: got {text!r}; takes five cron fields such as '*/15 * * * *', and {why}"
 
 
 @pytest.mark.parametrize("zone", ["", "Europe", "Europe/Nowhere", "/etc/passwd", "../UTC", "nul\0", "x" * 300])
