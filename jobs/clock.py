@@ -27,7 +27,18 @@ from jobs.connect import RedisOutOfReach, connect, wait_until_ready
 from jobs.days import Days
 from jobs.endings import end_sync
 from jobs.enqueue import AlreadyRunning, Requests, expire_with, stored_summary
-from jobs.records import InboundSource, Missed, Reason, Service, Status, Trigger, Unreadable, decode_service, rfc3339
+from jobs.records import (
+    InboundSource,
+    Missed,
+    Reason,
+    Schedule,
+    Service,
+    Status,
+    Trigger,
+    Unreadable,
+    decode_service,
+    rfc3339,
+)
 from jobs.settings import Settings, SettingsError, load
 
 if TYPE_CHECKING:
@@ -41,6 +52,8 @@ REAP_EVERY = timedelta(seconds=4)
 TRIM_EVERY = timedelta(minutes=1)
 CATCH_UP = timedelta(seconds=90)
 """A start that was missed by less than this (the clock was restarted) is made up for; an older one is not."""
+PAUSE = timedelta(minutes=1)
+"""No schedule is due twice within it, so a clock that looked no longer ago has missed nothing."""
 SILENT = timedelta(seconds=20)
 VOUCHED = timedelta(seconds=15)
 ABSENT = timedelta(seconds=10)
@@ -57,10 +70,12 @@ class Clock:
         self._appender = Appender(client, live_ttl_ms=settings.retention_ms)
         self._days = Days(client, settings.retention)
         self._reaped = self._trimmed = self._present = self._back = datetime.min.replace(tzinfo=UTC)
+        self._looked = self._present
         self._unreadable: set[bytes] = set()
 
     def tick(self, now: datetime) -> None:
         """What one second asks for. Raises `RedisError` when Redis is away; the next tick makes up for it."""
+        self.tell_missed(now)
         self.start_due(now)
         self.start_waiting()
         if now - self._present > ABSENT:
@@ -91,6 +106,22 @@ class Clock:
                     self._client.delete(claim)
                 raise
 
+    def tell_missed(self, now: datetime) -> None:
+        """Keep for people what was due while no clock looked, but for a start that `start_due` makes up for."""
+        stored = self._client.set(keys.CLOCK_LOOKED, int(now.timestamp() * 1000), px=keys.MISSED_TTL, get=True)
+        # A Redis that went back in time knows less than this clock. Only one of several clocks is told of a pause.
+        before = max(_from_ms(cast("bytes", stored)) if stored else now, self._looked)
+        self._looked = now
+        if now - before <= PAUSE:
+            return
+        because = f"No clock ran, or none reached Redis, from {_seconds(before)} to {_seconds(now)} UTC."
+        for service in self._services():
+            if service.active and not isinstance(service.source, InboundSource):
+                missed = _due_between(service.trigger, before, now)
+                if missed:
+                    _log.warning("%s was due and left out. %s", service.id, because)
+                    self._keep_missed(service, missed, because)
+
     def start_waiting(self) -> None:
         """What was posted while as many syncs ran as may, and nobody has started since."""
         for service in self._services():
@@ -101,10 +132,13 @@ class Clock:
         """Keep for people that a start was left out."""
         what = f"Its sync {running[0]} still ran" if len(running) == 1 else f"Its syncs {', '.join(running)} still ran"
         allowed = "the service allows no overlap" if service.options.at_once == 1 else "no more may run at once"
-        missed = Missed(due_at=rfc3339(due), because=f"{what}, and {allowed}.")
+        self._keep_missed(service, [due], f"{what}, and {allowed}.")
+
+    def _keep_missed(self, service: Service, dues: list[datetime], because: str) -> None:
+        """`dues`: oldest first."""
         key = keys.service_missed(service.id)
         with suppress(RedisError), self._client.pipeline() as pipe:
-            pipe.lpush(key, msgspec.json.encode(missed))
+            pipe.lpush(key, *(msgspec.json.encode(Missed(due_at=rfc3339(due), because=because)) for due in dues))
             pipe.ltrim(key, 0, keys.MISSED_CAP - 1)
             pipe.pexpire(key, keys.MISSED_TTL)
             pipe.execute()
@@ -193,6 +227,22 @@ class Clock:
             return True
         seen: datetime | None = job.last_heartbeat
         return job.get_status(refresh=False) == JobStatus.STARTED and seen is not None and now - seen < VOUCHED
+
+
+def _due_between(trigger: Schedule, before: datetime, now: datetime) -> list[datetime]:
+    """The newest starts after `before` that nobody makes up for, oldest first, no more than are kept."""
+    due = trigger.last_due(now)
+    if due is not None and now - due <= CATCH_UP:
+        due = trigger.last_due(due - timedelta(seconds=1))
+    found: list[datetime] = []
+    while due is not None and due > before and len(found) < keys.MISSED_CAP:
+        found.append(due)
+        due = trigger.last_due(due - timedelta(seconds=1))
+    return found[::-1]
+
+
+def _seconds(moment: datetime) -> str:
+    return f"{moment:%Y-%m-%d %H:%M:%S}"
 
 
 def redis_time(client: redis.Redis) -> datetime:

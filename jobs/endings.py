@@ -45,11 +45,13 @@ def end_sync(
     appender: Appender, sync_id: str, *, status: Status, reason: Reason, text: str, retention: timedelta
 ) -> bool:
     """Write the last line and the ending from outside the sync's job. False: it has an ending already, or is gone."""
-    written = cast("bytes | None", appender.client.hget(keys.summary(sync_id), "written"))
-    text = last_line(text, int(written or 0))
     level = Level.WARNING if status is Status.STOPPED else Level.ERROR
-    line = lines.encode_line(0, time.time(), level.value, text, None, lambda value: value)
-    ended = appender.end(sync_id, line, ending_fields(status, reason, retention)).verdict == "ok"
+    counter = f"{level.value}s"
+    stored = cast("list[bytes | None]", appender.client.hmget(keys.summary(sync_id), ["written", counter]))
+    written, so_far = (int(one or 0) for one in stored)
+    line = lines.encode_line(0, time.time(), level.value, last_line(text, written), None, lambda value: value)
+    fields = {**ending_fields(status, reason, retention), counter: str(so_far + 1)}
+    ended = appender.end(sync_id, line, fields).verdict == "ok"
     if ended:
         Days(appender.client, retention).count(sync_id)
     return ended

@@ -22,6 +22,7 @@
 |                     |         | as syncs of the service may run at once                 |                          |
 | `service:ID:waiting` | list   | posted syncs that wait for a place, the oldest first    | 30 days                  |
 | `service:ID:missed` | list    | the last scheduled starts that were left out (JSON)     | 7 days                   |
+| `clock:looked`      | string  | when a clock last looked what is due (ms)               | 7 days                   |
 | `service:ID:due:S`  | string  | the claim on the start that was due at S (Unix time)    | one hour                 |
 | `service:ID:check`  | string  | what the last check of its connections found (JSON)     | one hour                 |
 | `service:ID:check:asked` | string | when the check that is under way was asked for       | one minute               |
@@ -42,6 +43,7 @@ from datetime import timedelta
 
 SERVICES = "services"
 SYNCS = "syncs"
+CLOCK_LOOKED = "clock:looked"
 
 WITHOUT_TTL = ("services", "token:", "rq:")
 """Prefixes of the keys that may live without an expiry: what people made, and RQ's own book-keeping."""

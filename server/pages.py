@@ -11,6 +11,7 @@ import msgspec
 from starlette.responses import RedirectResponse, Response
 from starlette.routing import Route
 
+from jobs import keys
 from jobs.records import Schedule, Service, Summary, parse_rfc3339, rfc3339, utc_now
 from server import auth, errors, params, schedules, wire
 from server.charts import chart
@@ -146,6 +147,7 @@ class Pages:
             service=service,
             due=self._dues.next(service, utc_now()),
             missed=await self._store.missed(service.id),
+            missed_cap=keys.MISSED_CAP,
             chart=chart(await self._store.days(service.id)),
             syncs=syncs[:LISTED],
             status=query.get("status", ""),

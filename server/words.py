@@ -188,7 +188,9 @@ _WORDS = {
     "options.page_size": Words("Page size", "How many records are fetched and pushed at a time.", "100"),
     "options.max_attempts": Words("Attempts", "How often a request is tried before it counts as failed.", "4"),
     "options.overlap": Words("Overlap", "A sync may start while another one of this service runs."),
-    "options.concurrency": Words("Syncs at once", "How many may run at the same time where they may overlap.", "4"),
+    "options.concurrency": Words(
+        "Syncs at once", "How many may run at the same time where they may overlap. In all, each worker runs one.", "4"
+    ),
     "options.max_failed": Words(
         "Failures allowed", "The sync ends as failed when more records failed. Empty: no limit.", "50"
     ),

@@ -166,6 +166,52 @@ def test_a_missed_start_is_made_up_for_only_a_short_while(
     assert len(syncs(client)) == starts
 
 
+def looks(config: Settings, client: redis.Redis, at: datetime) -> None:
+    """A clock that was started then, for one look."""
+    Clock(config, client).tick(at)
+
+
+def missed(client: redis.Redis) -> list[dict[str, str]]:
+    return [json.loads(one) for one in cast("list[bytes]", client.lrange(keys.service_missed("orders"), 0, -1))]
+
+
+def test_what_was_due_while_no_clock_ran_is_told_once_and_only_the_newest_is_made_up_for(
+    client: redis.Redis, config: Settings
+) -> None:
+    store(
+        client,
+        service(trigger=HOURLY, options=Options(overlap=True, concurrency=1000)),
+        service("idle", trigger=HOURLY, active=False),
+    )
+    looks(config, client, NOON - timedelta(seconds=30))
+    assert (missed(client), syncs(client)) == ([], []), "nothing is known of the time before the first clock"
+    for _ in range(2):  # two clocks come back
+        looks(config, client, NOON + timedelta(hours=3, seconds=60))
+    assert len(syncs(client)) == 1
+    because = "No clock ran, or none reached Redis, from 2026-03-02 11:59:30 to 2026-03-02 15:01:00 UTC."
+    assert missed(client) == [{"due_at": f"2026-03-02T{hour}:00:00.000Z", "because": because} for hour in (14, 13, 12)]
+    assert client.exists(keys.service_missed("idle")) == 0
+    looks(config, client, NOON + timedelta(hours=4, minutes=30))
+    assert len(syncs(client)) == 1, "no start is made up for that is older than a moment"
+    assert [one["due_at"][11:13] for one in missed(client)] == ["16", "14", "13", "12"]
+
+
+def test_after_weeks_without_a_clock_ten_starts_are_told_and_none_floods(client: redis.Redis, config: Settings) -> None:
+    store(client, service(trigger=Schedule("* * * * *"), options=Options(overlap=True, concurrency=1000)))
+    looks(config, client, NOON)
+    looks(config, client, NOON + timedelta(days=20, seconds=5))
+    assert len(syncs(client)) == 2
+    assert len(missed(client)) == keys.MISSED_CAP
+    assert missed(client)[0]["due_at"] == "2026-03-22T11:59:00.000Z"
+
+
+def test_a_clock_that_looks_each_second_misses_nothing(client: redis.Redis, clock: Clock) -> None:
+    store(client, service(trigger=Schedule("* * * * *"), options=Options(overlap=True, concurrency=1000)))
+    for second in range(150):
+        clock.tick(NOON + timedelta(seconds=second))
+    assert (len(syncs(client)), missed(client)) == (3, [])
+
+
 def test_a_definition_that_cannot_be_read_keeps_no_other_service_from_starting(
     client: redis.Redis, clock: Clock, caplog: pytest.LogCaptureFixture
 ) -> None:

@@ -85,6 +85,29 @@ def test_what_is_interrupted_the_first_time_leaves_nothing(folder: Path) -> None
     assert list(folder.iterdir()) == []
 
 
+@pytest.mark.parametrize("path", ["orders.ndjson", "orders-{time}.ndjson"])
+def test_what_a_killed_sync_left_behind_is_removed_by_the_next_one_and_what_another_writes_is_not(
+    folder: Path, path: str
+) -> None:
+    killed = writer(folder, path)
+    child = os.fork()
+    if child == 0:  # ends as one that is killed: nothing is closed in order
+        with killed:
+            os._exit(0)
+    os.waitpid(child, 0)
+    [left] = folder.iterdir()
+    write(writer(folder, path))
+    assert left.exists(), "so young, it may be one that is just begun"
+    with writer(folder, path) as other:
+        for one in folder.iterdir():
+            os.utime(one, (0, 0))
+        write(writer(folder, path), {"id": 1})
+        assert not left.exists()
+        other.push([{"id": 2}])
+        other.complete()
+    assert not [one.name for one in folder.iterdir() if one.name.startswith(".")]
+
+
 def test_a_sync_without_records_leaves_an_empty_file(folder: Path) -> None:
     write(writer(folder))
     assert (folder / "orders.ndjson").read_bytes() == b""

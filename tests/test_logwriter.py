@@ -338,6 +338,15 @@ def end(client: redis.Redis, sync_id: str, retention: timedelta) -> None:
     )
 
 
+def test_the_line_of_an_ending_from_outside_is_counted_as_any_other(
+    client: redis.Redis, config: Settings, story: Story
+) -> None:
+    story.writer.error("one")
+    assert story.writer.flush()
+    end(client, story.id, config.retention)
+    assert (story.field("errors"), story.field("warnings")) == ("2", "")
+
+
 def test_a_writer_that_was_fenced_is_interrupted_once_and_writes_no_more(
     client: redis.Redis, config: Settings, story: Story
 ) -> None:

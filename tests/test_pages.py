@@ -333,6 +333,9 @@ def test_starts_that_were_left_out_are_told(client: redis.Redis, browser: httpx2
     text = " ".join(see(browser, "/services/orders").text.split())
     assert "1 scheduled start, the last 2026-01-31 09:30:00 UTC" in text
     assert "Its sync 01K still ran." in text
+    client.lpush(keys.service_missed("orders"), *[msgspec.json.encode(missed)] * 9)
+    text = " ".join(see(browser, "/services/orders").text.split())
+    assert "At least 10 scheduled starts, the last" in text
 
 
 def test_a_sync_is_retried_by_form(client: redis.Redis, browser: httpx2.Client, logs: Logs) -> None:

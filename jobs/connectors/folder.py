@@ -7,9 +7,12 @@ down, name by name, where a link is refused: by then there can be none but one t
 
 from __future__ import annotations
 
+import fcntl
 import os
+import re
 import secrets
 import stat
+import time
 from contextlib import contextmanager, suppress
 from itertools import islice
 from pathlib import Path
@@ -28,6 +31,9 @@ if TYPE_CHECKING:
 _FOLDER = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
 # A pipe would make the open wait for somebody at its other end.
 _FILE = os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
+UNLOCKED_S = 60
+"""A file that is younger may be between its making and its locking."""
+_TIME = re.compile("[0-9]{8}T[0-9]{6}Z")
 
 
 class Folder:
@@ -107,6 +113,7 @@ class Folder:
     def new(self, path: str) -> NewFile:
         """Raises `ConnectorError`, as everything about the new file does."""
         with self._within(path, "written", make=True) as (folder, name):
+            _remove_left_behind(folder, name)
             return NewFile(path, os.dup(folder), name)
 
     def appended(self, path: str) -> AppendedFile:
@@ -147,7 +154,7 @@ class Folder:
 
 
 class NewFile:
-    """A `Target`: takes the place of the old file when it is complete."""
+    """A `Target`: takes the place of the old file when it is complete. Locked as long as somebody writes it."""
 
     def __init__(self, path: str, folder: int, name: str) -> None:
         """`folder` is its own from here on."""
@@ -163,6 +170,8 @@ class NewFile:
             os.close(folder)
             raise _failed(path, "written", error) from None
         self._there = True
+        with suppress(OSError):  # a file system without locks: what is left behind stays there
+            fcntl.flock(self._handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
 
     def write(self, data: bytes) -> None:
         _write(self._handle, data, self._path)
@@ -182,6 +191,20 @@ class NewFile:
                 os.unlink(self._temporary, dir_fd=self._folder)
         os.close(self._handle)
         os.close(self._folder)
+
+
+def _remove_left_behind(folder: int, name: str) -> None:
+    """Temporary files of earlier syncs to this path, whose processes were killed: nobody holds their locks."""
+    ours = re.compile(rf"\.{_TIME.sub(lambda _: _TIME.pattern, re.escape(name))}\.[0-9a-f]{{12}}")
+    for one in filter(ours.fullmatch, os.listdir(folder)):
+        with suppress(OSError):  # another sync holds the lock, or removes it
+            handle = os.open(one, os.O_RDWR | _FILE, dir_fd=folder)
+            try:
+                if time.time() - os.fstat(handle).st_mtime > UNLOCKED_S:
+                    fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                    os.unlink(one, dir_fd=folder)
+            finally:
+                os.close(handle)
 
 
 class AppendedFile:
