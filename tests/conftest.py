@@ -33,8 +33,9 @@ __all__ = ["postgres", "postgres_session", "sftp", "sftp_session"]  # fixtures o
 
 
 LONGEST = (
-    *("browser_log", "make_run", "browser_access", "chaos_redis", "browser_view", "run", "browser_lines", "live"),
-    *("browser_finder", "chaos_endings", "browser_lists", "script", "whole_way", "chaos_readers", "faults", "cli"),
+    *("make_run", "browser_view", "browser_network", "browser_access", "chaos_redis", "run", "browser_log", "live"),
+    *("chaos_endings", "browser_lines", "browser_finder", "browser_lists", "script", "whole_way", "chaos_readers"),
+    *("faults", "cli"),
 )
 """Begun first, so that no file is left to one worker while the others have nothing to do any more."""
 
