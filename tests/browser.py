@@ -7,6 +7,7 @@ Every page is listened to: an error in its console, a broken script or a violate
 from __future__ import annotations
 
 import contextlib
+import re
 import shutil
 import threading
 from typing import TYPE_CHECKING, Any, cast
@@ -163,6 +164,29 @@ def adjoin(page: Page) -> None:
 def came(page: Page) -> list[list[int]]:
     """The numbers of all lines that came to a sync's page, whether they have a row or not, as spans."""
     return cast("list[list[int]]", page.evaluate("() => document.getElementById('log').parts.store.came"))
+
+
+def says(page: Page, words: str, *, seconds: float = PATIENCE_MS / 1000) -> None:
+    """The words for the connection match a pattern. (`expect` looks less often, and time is dear here.)"""
+    found = page.locator("#connection .words").filter(has_text=re.compile(f"^{words}$"))
+    found.wait_for(timeout=seconds * 1000)
+
+
+def shows_line(page: Page, n: int) -> None:
+    page.locator(f"#L{n}").wait_for(state="attached")
+
+
+def has_line(page: Page, n: int) -> None:
+    """The line has come, whether it has a row or not."""
+    page.wait_for_function("(n) => document.getElementById('log').parts.store.last >= n", arg=n)
+
+
+def shows_all(page: Page, last: int, word: str = "Complete", *, first: int = 1) -> None:
+    """The page says that it is complete; each line came, and those that have rows follow each other."""
+    says(page, f"{word}: {last:,} lines")
+    assert came(page) == [[first, last]]
+    assert page.evaluate("() => document.getElementById('log').parts.view.rows.length") == last
+    adjoin(page)
 
 
 # --- access -------------------------------------------------------------------------------------------------------

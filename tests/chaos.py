@@ -27,7 +27,7 @@ from jobs.enqueue import Requests
 from server.auth import token_hash
 from tests.checker import Tape, Truth, check, spoken
 from tests.following import BEARER, Logs
-from tests.support import ADMIN_TOKEN, Process, free_port, immortal_keys, service, until
+from tests.support import ADMIN_TOKEN, PATIENCE_S, Process, free_port, immortal_keys, service, until
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Iterable, Iterator, Mapping, Sequence
@@ -117,7 +117,7 @@ class Traveller:
             compression=None,
             max_size=None,
             proxy=None,
-            open_timeout=10,
+            open_timeout=PATIENCE_S,
             close_timeout=2,
         ) as socket:
             try:
@@ -250,7 +250,9 @@ class Journeys:
         return asyncio.run_coroutine_threadsafe(work, self._loop).result(20)
 
     async def _open(self) -> httpx2.AsyncClient:
-        return httpx2.AsyncClient(timeout=httpx2.Timeout(10, read=30), limits=httpx2.Limits(max_connections=None))
+        return httpx2.AsyncClient(
+            timeout=httpx2.Timeout(PATIENCE_S, read=30), limits=httpx2.Limits(max_connections=None)
+        )
 
     async def _close(self) -> None:
         await self._http.aclose()

@@ -17,7 +17,7 @@ from jobs.appender import Appender
 from jobs.endings import end_sync, ending_fields
 from jobs.logwriter import LogWriter
 from jobs.records import Reason, Status, Summary, Trigger, rfc3339, utc_now
-from tests.support import ADMIN_TOKEN, reconciles, service
+from tests.support import ADMIN_TOKEN, PATIENCE_S, reconciles, service
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -127,7 +127,7 @@ class Reader:
         with open_socket(web, self.sync_id, self.cursor) as socket:
             return self.listen(socket)
 
-    def listen(self, socket: ClientConnection, *, seconds: float = 20) -> int | None:
+    def listen(self, socket: ClientConnection, *, seconds: float = 3 * PATIENCE_S) -> int | None:
         """Hear everything until the server closes as it should; returns the close code."""
         deadline = time.monotonic() + seconds
         with suppress(ConnectionClosedOK):
@@ -143,7 +143,7 @@ def live_url(web: httpx2.Client, sync_id: str, after: int = 0) -> str:
 def open_socket(web: httpx2.Client, sync_id: str, after: int = 0, **options: Any) -> ClientConnection:
     options.setdefault("additional_headers", BEARER)
     url = live_url(web, sync_id, after)
-    socket: ClientConnection = connect(url, max_size=None, proxy=None, open_timeout=10, **options)
+    socket: ClientConnection = connect(url, max_size=None, proxy=None, open_timeout=PATIENCE_S, **options)
     return socket
 
 

@@ -14,7 +14,7 @@ from server import settings
 from server.__main__ import configure
 from server.socket import Socket
 from tests.following import BEARER
-from tests.support import until
+from tests.support import PATIENCE_S, until
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -40,7 +40,9 @@ def serving(environ: dict[str, str], protocol: Any = Socket) -> Iterator[Serving
     thread.start()
     try:
         until(lambda: server.started, "the server has started")
-        with httpx2.Client(base_url=f"http://127.0.0.1:{bound.getsockname()[1]}", headers=BEARER) as web:
+        with httpx2.Client(
+            base_url=f"http://127.0.0.1:{bound.getsockname()[1]}", headers=BEARER, timeout=PATIENCE_S
+        ) as web:
             yield Serving(web, server)
     finally:
         server.should_exit = True

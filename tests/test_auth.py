@@ -306,7 +306,7 @@ def own_web(environ: dict[str, str], data: Path, url: str, **more: str) -> Itera
     own = {**environ, "REDIS_URL": url, "PORT": str(free_port()), "SYNCTAIL_DATA": str(data), **more}
     with (
         Process("server", own, ready="Synctail listens") as process,
-        httpx2.Client(base_url=f"http://127.0.0.1:{own['PORT']}") as http,
+        httpx2.Client(base_url=f"http://127.0.0.1:{own['PORT']}", timeout=PATIENCE_S) as http,
     ):
         until(lambda: http.get("/healthz").status_code == 200, "the web process answers")
         yield process, http

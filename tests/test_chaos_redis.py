@@ -18,7 +18,7 @@ from jobs.records import Options, SqlDestination, Status, rfc3339, utc_now
 from tests.chaos import Journeys, Producer, Stack, Traveller, journeys, judge, own
 from tests.checker import Truth, stored_texts
 from tests.following import BEARER
-from tests.support import in_time, service, store, until
+from tests.support import PATIENCE_S, in_time, service, store, until
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -43,7 +43,7 @@ def start_sync_of_orders(own: Stack, shop: str, door: str, auth: Any) -> tuple[s
         options=Options(page_size=100),
     )
     store(own.client, orders)
-    answer = httpx2.post(f"{door}/api/services/orders/syncs", headers=BEARER)
+    answer = httpx2.post(f"{door}/api/services/orders/syncs", headers=BEARER, timeout=PATIENCE_S)
     assert answer.status_code == httpx2.codes.ACCEPTED, answer.text
     return str(answer.json()["id"]), database
 

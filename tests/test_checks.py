@@ -24,7 +24,7 @@ from jobs.records import (
     SqlSource,
 )
 from server.auth import token_hash
-from tests.support import free_port, service, store, until
+from tests.support import PATIENCE_S, free_port, service, store, until
 
 if TYPE_CHECKING:
     import pytest
@@ -83,7 +83,7 @@ def test_who_may_ask(web: httpx2.Client, client: redis.Redis) -> None:
     assert web.get("/api/services/orders/check", headers=viewer).status_code == 200
     assert web.get("/api/services/ghost/check").status_code == 404
     assert web.post("/api/services/ghost/check").status_code == 404
-    with httpx2.Client(base_url=web.base_url) as nobody:
+    with httpx2.Client(base_url=web.base_url, timeout=PATIENCE_S) as nobody:
         assert nobody.post("/api/services/orders/check").status_code == 401
 
 

@@ -18,7 +18,7 @@ from jobs.endings import end_sync
 from jobs.enqueue import stored_summary
 from jobs.records import InboundSource, Options, Reason, Schedule, Service, Status, Summary, Trigger, utc_now
 from server import wire
-from tests.support import service, store
+from tests.support import PATIENCE_S, service, store
 
 if TYPE_CHECKING:
     import redis
@@ -89,7 +89,7 @@ def test_two_clocks_start_a_due_service_once(client: redis.Redis, config: Settin
 
     def look(_: int) -> None:
         clock = Clock(config, client)
-        once.wait(10)
+        once.wait(PATIENCE_S)
         for second in range(3):
             clock.start_due(NOON + timedelta(seconds=second))
 

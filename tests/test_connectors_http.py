@@ -19,7 +19,7 @@ from jobs.connectors.http import HttpReader
 from jobs.connectors.http_client import ANSWER_BYTES
 from jobs.records import BasicAuth, BearerAuth, HeaderAuth, HttpSource, Paging, Secret
 from tests.connecting import Answer, Log, Site, context
-from tests.support import free_port
+from tests.support import PATIENCE_S, free_port
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -462,7 +462,7 @@ def test_a_server_that_drips_is_given_up(monkeypatch: pytest.MonkeyPatch) -> Non
         with pytest.raises(Unreachable, match=r"the answer took longer than 0\.3 s"):
             pages(HttpSource(url=url), attempts=1)
         over.set()
-        thread.join(5)
+        thread.join(PATIENCE_S)
 
 
 # --- the check ----------------------------------------------------------------------------------------------------

@@ -12,7 +12,7 @@ from jobs import keys
 from jobs.endings import ending_fields
 from jobs.logwriter import LogWriter
 from jobs.records import Status, Trigger, new_sync_id
-from tests.support import service, until
+from tests.support import PATIENCE_S, service, until
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -69,7 +69,7 @@ def test_following_goes_on_until_the_sync_ends(
         writer.info(f"line {i}")
     writer.flush()
     assert writer.close("info", "over", **ending_fields(Status.COMPLETED, None, config.retention))
-    follower.join(10)
+    follower.join(PATIENCE_S)
     assert not follower.is_alive()
     assert numbers("\n".join(seen)) == list(range(1, 503))
 

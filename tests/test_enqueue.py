@@ -27,7 +27,7 @@ from jobs.enqueue import (
 )
 from jobs.records import Options, Reason, Status, Trigger, new_sync_id, utc_now
 from server import wire
-from tests.support import service
+from tests.support import PATIENCE_S, service
 
 if TYPE_CHECKING:
     import redis
@@ -99,7 +99,7 @@ def test_of_twenty_that_ask_at_once_one_gets_the_turn_and_the_others_leave_nothi
 
     def ask(_: int) -> str | AlreadyRunning:
         own = Requests(config, client)
-        once.wait(10)
+        once.wait(PATIENCE_S)
         try:
             return own.start(service(), Trigger.MANUAL).id
         except AlreadyRunning as refused:
@@ -142,7 +142,7 @@ def test_the_turn_of_an_ended_holder_goes_to_one_of_twenty(
 
     def ask(_: int) -> bool:
         own = Requests(config, client)
-        once.wait(10)
+        once.wait(PATIENCE_S)
         try:
             own.start(service(), Trigger.MANUAL)
         except AlreadyRunning:
@@ -179,7 +179,7 @@ def test_of_twenty_that_ask_at_once_as_many_start_as_may_run(client: redis.Redis
 
     def ask(_: int) -> bool:
         own = Requests(config, client)
-        once.wait(10)
+        once.wait(PATIENCE_S)
         try:
             own.start(service(options=Options(overlap=True, concurrency=7)), Trigger.MANUAL)
         except AlreadyRunning:

@@ -45,7 +45,7 @@ def hung(environ: dict[str, str], tmp_path: Path) -> Iterator[tuple[httpx2.Clien
     try:
         with (
             Process("server", own, ready="Synctail listens"),
-            httpx2.Client(base_url=f"http://127.0.0.1:{own['PORT']}", headers=BEARER, timeout=20) as web,
+            httpx2.Client(base_url=f"http://127.0.0.1:{own['PORT']}", headers=BEARER, timeout=PATIENCE_S) as web,
         ):
             until(lambda: web.get("/readyz").status_code == 200, "it is ready")
             yield web, server
@@ -152,13 +152,13 @@ def test_three_hundred_readers_of_one_old_log_all_get_all_of_it(
 
 
 def test_a_session_that_was_signed_out_is_over_wherever_its_cookie_is(web: httpx2.Client) -> None:
-    with httpx2.Client(base_url=web.base_url) as browser:
+    with httpx2.Client(base_url=web.base_url, timeout=PATIENCE_S) as browser:
         browser.post("/sign-in", data={"token": BEARER["Authorization"].split()[1], "next": "/services"})
         cookies = dict(browser.cookies)
         page = browser.get("/services", headers={"Accept": "text/html"})
         csrf = page.text.split('name="csrf" value="')[1].split('"')[0]
         assert browser.post("/sign-out", data={"csrf": csrf}).status_code == 303
-    with httpx2.Client(base_url=web.base_url, cookies=cookies) as thief:
+    with httpx2.Client(base_url=web.base_url, cookies=cookies, timeout=PATIENCE_S) as thief:
         assert thief.get("/api/services").status_code == 401
 
 

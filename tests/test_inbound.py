@@ -18,7 +18,7 @@ from jobs.records import FileDestination, InboundSource, Options, Reason, Servic
 from server import errors
 from server.auth import token_hash
 from server.inbound import found
-from tests.support import Process, service, store, until
+from tests.support import PATIENCE_S, Process, service, store, until
 from tests.test_run import ended, lines_of
 
 if TYPE_CHECKING:
@@ -234,7 +234,7 @@ def test_of_many_that_post_and_start_what_waits_each_is_queued_once(client: redi
 
     def post(_: int) -> list[str]:
         own = Requests(config, client)
-        once.wait(10)
+        once.wait(PATIENCE_S)
         made = [own.post(one, [b"{}"]).id for _ in range(5)]
         own.start_waiting(one)
         return made

@@ -14,6 +14,7 @@ from server.socket import Socket
 from server.wire import websocket_frame
 from tests.following import Logs, Reader
 from tests.serving import serving
+from tests.support import PATIENCE_S
 
 if TYPE_CHECKING:
     import pytest
@@ -60,7 +61,7 @@ def test_with_the_lane_and_without_it_readers_get_the_same(
                     story.set(pulled=n)
                     story.flush()
         for thread in threads:
-            thread.join(20)
+            thread.join(3 * PATIENCE_S)
     for _, reader in readers:
         assert reader.numbers == list(range(1, 60_002))
         assert reader.end

@@ -16,6 +16,7 @@ from jobs import keys, lines
 from jobs.masks import MASK, masker
 from jobs.records import parse_rfc3339
 from server import wire
+from tests.support import PATIENCE_S
 
 LARGEST_BYTES = 6 * lines.FIELDS_LIMIT_BYTES  # JSON may write six bytes for one
 
@@ -216,7 +217,7 @@ def test_times_are_right_from_many_threads() -> None:
     once = threading.Barrier(8)
 
     def make(thread: int) -> list[tuple[int, str]]:
-        once.wait(10)
+        once.wait(PATIENCE_S)
         return [(at, lines.timestamp(at)) for at in range(thread, 8_000, 8)]
 
     with ThreadPoolExecutor(8) as threads:

@@ -159,7 +159,9 @@ def test_twenty_viewers_join_a_busy_log_at_random_and_each_gets_all_of_it_in_ord
         reader = Reader(sync_id, after)
         await asyncio.sleep(delay_s)
         url = live_url(web, sync_id, after)
-        async with connect_async(url, additional_headers=BEARER, max_size=None, proxy=None) as socket:
+        async with connect_async(
+            url, additional_headers=BEARER, max_size=None, proxy=None, open_timeout=PATIENCE_S
+        ) as socket:
             async for text in socket:
                 reader.hear(text)
             assert socket.close_code == 1000
@@ -389,7 +391,7 @@ def test_a_websocket_outlives_a_restart_of_redis(environ: dict[str, str], tmp_pa
         with (
             Process("server", own, ready="Synctail listens"),
             connect_redis(server.url) as client,
-            httpx2.Client(base_url=f"http://127.0.0.1:{own['PORT']}", headers=BEARER) as web,
+            httpx2.Client(base_url=f"http://127.0.0.1:{own['PORT']}", headers=BEARER, timeout=PATIENCE_S) as web,
         ):
             until(lambda: client.exists(keys.token(token_hash(ADMIN_TOKEN))), "the token is stored")
             logs = Logs(Requests(config, client), Appender(client, live_ttl_ms=60_000), config.retention)
@@ -673,7 +675,7 @@ def test_a_web_process_that_is_stopped_sends_its_viewers_away_with_1012(environ:
     sync_id = logs.start()
     with (
         Process("server", own, ready="Synctail listens") as process,
-        httpx2.Client(base_url=f"http://127.0.0.1:{own['PORT']}", headers=BEARER) as web,
+        httpx2.Client(base_url=f"http://127.0.0.1:{own['PORT']}", headers=BEARER, timeout=PATIENCE_S) as web,
         logs.writing(sync_id) as story,
         shake_hands(web, sync_id),
         open_socket(web, sync_id) as one,
@@ -694,7 +696,7 @@ def test_an_origin_that_the_settings_allow_may_open_a_websocket(environ: dict[st
     sync_id = logs.written(1)
     with (
         Process("server", own, ready="Synctail listens"),
-        httpx2.Client(base_url=f"http://127.0.0.1:{own['PORT']}", headers=BEARER) as web,
+        httpx2.Client(base_url=f"http://127.0.0.1:{own['PORT']}", headers=BEARER, timeout=PATIENCE_S) as web,
     ):
         assert refused(web, sync_id, origin="https://ops.example.com") == 1000
         assert refused(web, sync_id, origin="https://ops.example.com.evil.example") == 4403

@@ -30,7 +30,7 @@ from server import socket, wire
 from server.payloads import NOTHING, WHOLE, Span, media_type, wanted
 from tests.following import BEARER
 from tests.serving import serving
-from tests.support import ADMIN_TOKEN, free_port, service, store, until
+from tests.support import ADMIN_TOKEN, PATIENCE_S, free_port, service, store, until
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -294,7 +294,7 @@ def test_a_file_is_saved_and_never_runs_as_a_page_of_ours(web: httpx2.Client, st
 
 def test_a_token_or_a_session_opens_it_and_nothing_else(web: httpx2.Client, story: Story) -> None:
     story.payloads.keep("pull", "page 1", JSON, ORDERS)
-    with httpx2.Client(base_url=web.base_url) as stranger:
+    with httpx2.Client(base_url=web.base_url, timeout=PATIENCE_S) as stranger:
         for path in (story.url(1), f"/api/syncs/{story.id}/payloads"):
             assert stranger.get(path).status_code == 401
         assert stranger.post("/sign-in", data={"token": ADMIN_TOKEN}).status_code == 303

@@ -34,7 +34,7 @@ from jobs.records import (
 from jobs.tasks import FEW
 from server import wire
 from tests.sources import paged
-from tests.support import Process, in_time, service, store, until
+from tests.support import PATIENCE_S, Process, in_time, service, store, until
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -169,7 +169,7 @@ def test_records_are_filtered_and_mapped_and_the_counts_say_so(
     )
     store(client, german)
     summary = ended(client, requests.start(german, Trigger.MANUAL).id)
-    with httpx2.Client(headers={"Authorization": "Bearer the-token-of-the-shop"}) as http:
+    with httpx2.Client(headers={"Authorization": "Bearer the-token-of-the-shop"}, timeout=PATIENCE_S) as http:
         all_of_them = http.get(f"{shop}/customers", params={"limit": 1000}).json()["customers"]
     from_germany = [one for one in all_of_them if one["country"] == "DE"]
     named = [one for one in from_germany if "a" in one["name"]]

@@ -16,7 +16,7 @@ import httpx2
 
 from demo import goods
 from demo.shop import TOO_MANY_EVERY, birth, create_app
-from tests.support import free_port
+from tests.support import PATIENCE_S, free_port
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Iterator
@@ -208,7 +208,7 @@ def test_the_shop_serves_where_it_was_told_to_and_says_so_in_one_line(tmp_path: 
         assert process.stdout is not None
         assert process.stdout.readline() == f"The demo shop is open at http://127.0.0.1:{port}\n"
         headers = {"Authorization": f"Bearer {TOKEN}"}
-        answer = httpx2.get(f"http://127.0.0.1:{port}/orders?limit=1", headers=headers)
+        answer = httpx2.get(f"http://127.0.0.1:{port}/orders?limit=1", headers=headers, timeout=PATIENCE_S)
         assert answer.links["next"]["url"].startswith(f"http://127.0.0.1:{port}/orders?limit=1&cursor=")
         process.send_signal(signal.SIGTERM)
         rest, errors = process.communicate(timeout=DEADLINE_SECONDS)

@@ -127,7 +127,7 @@ def test_a_token_that_is_revoked_closes_what_it_opened_and_nothing_else(
 
 def test_a_session_that_is_signed_out_closes_its_websocket(impatient: Serving, logs: Logs) -> None:
     sync_id = logs.start()
-    with httpx2.Client(base_url=impatient.web.base_url) as browser:
+    with httpx2.Client(base_url=impatient.web.base_url, timeout=PATIENCE_S) as browser:
         assert browser.post("/sign-in", data={"token": ADMIN_TOKEN}).status_code == 303
         cookie = {"Cookie": f"{auth.COOKIE}={browser.cookies[auth.COOKIE]}"}
         with open_socket(impatient.web, sync_id, additional_headers=cookie) as socket:

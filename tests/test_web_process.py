@@ -16,7 +16,7 @@ from demo import valkey
 from jobs.connect import wait_until_ready
 from server.__main__ import main
 from tests.following import BEARER
-from tests.support import ROOT, Process, free_port, until
+from tests.support import PATIENCE_S, ROOT, Process, free_port, until
 
 
 def last_words(monkeypatch: pytest.MonkeyPatch, environ: dict[str, str]) -> str:
@@ -114,7 +114,7 @@ def test_without_redis_it_lives_says_so_and_comes_back(environ: dict[str, str], 
         own = {**environ, "REDIS_URL": server.url, "PORT": str(free_port())}
         with (
             Process("server", own, ready="Synctail listens") as process,
-            httpx2.Client(base_url=f"http://127.0.0.1:{own['PORT']}", timeout=15) as http,
+            httpx2.Client(base_url=f"http://127.0.0.1:{own['PORT']}", timeout=PATIENCE_S) as http,
         ):
             until(lambda: http.get("/readyz").status_code == 200, "it is ready")
             server.stop()
