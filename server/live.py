@@ -58,7 +58,7 @@ class Live:
     def _judge(self, asking: HTTPConnection) -> tuple[auth.Principal, int]:
         """Who it is, and the line to begin after. Raises an `ApiError`."""
         if asking.scope.get("redis_away"):
-            raise errors.RedisAway("Redis does not answer.")
+            raise errors.RedisAway
         who = auth.require(asking, auth.Role.VIEWER)
         self._auth.check_origin(asking)
         return who, params.whole_number(asking.query_params, "after", default=0)
