@@ -44,7 +44,7 @@ redis.call('PEXPIRE', KEYS[2], ARGV[4])
 """
 
 
-def patiently(within_s: float = 30) -> Retrying:
+def patiently(within_s: float = 120) -> Retrying:
     """For calls that may be repeated: a Redis that is away for less than that only slows them down."""
     return Retrying(
         retry=retry_if_exception_type(RedisError),

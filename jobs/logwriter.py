@@ -41,8 +41,9 @@ SPOOL_BYTES = 64 * 1024 * 1024
 QUEUE_ITEMS = 200_000
 """What the flusher has not taken yet, at most: it takes while it waits for Redis, so this is a burst."""
 BACKOFF_S = (0.05, 0.5)
-CLOSE_S = 30.0
-"""How long `close` waits for a Redis that is away before it leaves the ending to others."""
+CLOSE_S = 600.0
+"""How long `close` waits for a Redis that is away before it leaves the ending to others. Nobody but this writer has the
+last lines, or knows how the sync ended; and a worker without Redis has nothing else to do."""
 
 _log = logging.getLogger("synctail.logwriter")
 

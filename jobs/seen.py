@@ -53,7 +53,7 @@ def _whereto(service: Service) -> list[Any]:
 
 
 class Seen:
-    """Asks and remembers, page by page. A Redis that is away for less than 30 s only slows it down."""
+    """Asks and remembers, page by page. A Redis that is away for less than two minutes only slows it down."""
 
     def __init__(self, client: redis.Redis, service: Service) -> None:
         self._client = client

@@ -212,7 +212,7 @@ def require(connection: HTTPConnection, role: Role) -> Principal:
     """Raises `SignInNeeded` or `Forbidden`."""
     who = principal(connection)
     if who is None:
-        raise errors.SignInNeeded("Send 'Authorization: Bearer TOKEN', or sign in at /sign-in.")
+        raise errors.SignInNeeded(_how(connection.headers))
     if who.role < role:
         raise errors.Forbidden(
             f"This needs the role {role.name.lower()}; the token {who.name!r} is {who.role.name.lower()}."
@@ -270,7 +270,10 @@ def _refusal(scope: Scope) -> Response:
         target = scope["path"] + (f"?{scope['query_string'].decode('latin-1')}" if scope["query_string"] else "")
         return RedirectResponse(f"/sign-in?next={quote(target, safe='/')}", 303)
     needed = errors.SignInNeeded
-    detail = "Send 'Authorization: Bearer TOKEN', or sign in at /sign-in."
+    return errors.problem(needed.status, needed.title, _how(headers))
+
+
+def _how(headers: Headers) -> str:
     if "authorization" in headers:
-        detail = "The token that was sent is not known, or has expired. Send another: 'Authorization: Bearer TOKEN'."
-    return errors.problem(needed.status, needed.title, detail)
+        return "The token that was sent is not known, or has expired. Send another: 'Authorization: Bearer TOKEN'."
+    return "Send 'Authorization: Bearer TOKEN', or sign in at /sign-in."

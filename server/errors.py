@@ -100,6 +100,10 @@ class ServiceUnreadable(ApiError):
     status, close_code, title = 409, 4400, "The definition cannot be read"
 
 
+class Crowded(ApiError):
+    status, close_code, title = 503, 4429, "Too many connections"
+
+
 class Busy(ApiError):
     status, close_code, title = 503, 1012, "Too much at once"
 

@@ -333,10 +333,11 @@ class Hub:
         self._store = store
         self._tails: dict[str, Tail] = {}
         self._by_channel: dict[str, Tail] = {}
-        self._keepers: dict[str, asyncio.Task[None]] = {}
+        self._keepers: dict[Tail, asyncio.Task[None]] = {}
         self._pace = Pace()
         self._subscriber = Subscriber(store.pool, self)
         self._group: asyncio.TaskGroup | None = None
+        self._dismissed = False
 
     async def run(self) -> None:
         """Until cancelled. A task in here that dies takes the process down: one that is deaf must not look well."""
@@ -345,7 +346,8 @@ class Hub:
             group.create_task(self._subscriber.run(), name="subscriber")
 
     def dismiss(self) -> None:
-        """The process is about to stop: all who follow are told, and leave."""
+        """The process is about to stop: all who follow are told, and leave; nobody follows any more."""
+        self._dismissed = True
         for tail in list(self._tails.values()):
             tail.fail(errors.Restarting())
 
@@ -353,12 +355,16 @@ class Hub:
 
     @contextmanager
     def ride(self, sync_id: str, rider: Rider) -> Iterator[Tail]:
-        """The tail of a sync, kept while somebody rides."""
+        """The tail of a sync, kept while somebody rides. Raises `Restarting`."""
+        if self._dismissed:
+            raise errors.Restarting
         tail = self._tails.get(sync_id)
-        if tail is None:
+        # One that has failed is left to those who have not heard of it yet: a rider who takes nothing would keep all
+        # others from a Redis that is back.
+        if tail is None or tail.error:
             assert self._group, "the hub is not running"  # noqa: S101
             tail = self._tails[sync_id] = self._by_channel[keys.live(sync_id)] = Tail(sync_id, self._pace)
-            self._keepers[sync_id] = self._group.create_task(self._keep(tail), name=f"tail-{sync_id}")
+            self._keepers[tail] = self._group.create_task(self._keep(tail), name=f"tail-{sync_id}")
         tail.riders.add(rider)
         try:
             yield tail
@@ -419,9 +425,10 @@ class Hub:
 
     def _forget(self, tail: Tail) -> None:
         tail.close()
-        del self._tails[tail.sync_id], self._by_channel[keys.live(tail.sync_id)]
-        self._keepers.pop(tail.sync_id).cancel()
-        self._subscriber.drop(keys.live(tail.sync_id))
+        self._keepers.pop(tail).cancel()
+        if self._tails.get(tail.sync_id) is tail:
+            del self._tails[tail.sync_id], self._by_channel[keys.live(tail.sync_id)]
+            self._subscriber.drop(keys.live(tail.sync_id))
 
     # --- keeping a tail -----------------------------------------------------------------------------------------
 

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-from contextlib import aclosing, suppress
+import resource
+from contextlib import aclosing, contextmanager, suppress
 from typing import TYPE_CHECKING
 
 from starlette.requests import HTTPConnection
@@ -15,10 +16,20 @@ from server.hub import Rider
 from server.socket import LANE
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from starlette.routing import BaseRoute
     from starlette.types import Receive, Scope, Send
 
     from server.hub import Hub, Tail
+
+
+SPARE_FILES = 200
+"""So many of the files that the process may have open are for polls, pages and Redis."""
+
+
+def most_viewers() -> int:
+    return max(1, resource.getrlimit(resource.RLIMIT_NOFILE)[0] - SPARE_FILES)
 
 
 class _Left(Exception):
@@ -33,6 +44,7 @@ class Live:
     def __init__(self, hub: Hub, who: auth.Auth) -> None:
         self._hub = hub
         self._auth = who
+        self._viewers = 0
 
     def routes(self) -> list[BaseRoute]:
         # An ASGI application, not a function: what Starlette wraps around one would stay as long as the viewer.
@@ -47,7 +59,8 @@ class Live:
             who, after = self._judge(HTTPConnection(scope))
             # What the handshake said is not needed any more, and a viewer stays for hours.
             scope["headers"] = []
-            await self._serve(websocket, who, after)
+            with self._place():
+                await self._serve(websocket, who, after)
         except errors.ApiError as error:
             await _close(websocket, error.close_code, error.detail)
         except _Ended:
@@ -58,10 +71,21 @@ class Live:
     def _judge(self, asking: HTTPConnection) -> tuple[auth.Principal, int]:
         """Who it is, and the line to begin after. Raises an `ApiError`."""
         if asking.scope.get("redis_away"):
-            raise errors.RedisAway("Redis does not answer.")
+            raise errors.RedisAway
         who = auth.require(asking, auth.Role.VIEWER)
         self._auth.check_origin(asking)
         return who, params.whole_number(asking.query_params, "after", default=0)
+
+    @contextmanager
+    def _place(self) -> Iterator[None]:
+        most = most_viewers()
+        if self._viewers >= most:
+            raise errors.Crowded(f"This server has {most:,} viewers, as many as it may. Poll, or come back later.")
+        self._viewers += 1
+        try:
+            yield
+        finally:
+            self._viewers -= 1
 
     async def _serve(self, websocket: WebSocket, who: auth.Principal, after: int) -> None:
         """Until the end, which is always an exception: `_Ended`, `_Left`, or an error of ours.

@@ -1,4 +1,5 @@
-"""uvicorn's two protocols, with what they lack: a reader that stalls is let go, and ready frames have a lane.
+"""uvicorn's two protocols, with what they lack: a reader that stalls is let go, as is a client that asks nothing, or no
+end of it, and ready frames have a lane.
 
 `transport.close()` waits for a flush that never comes when the other side has stopped reading, so a stalled reader
 would hold its buffers, its task, and the shutdown of the process, for ever. Here it is aborted.
@@ -25,6 +26,10 @@ CUT = "synctail.cut"
 STALLED_S = 30.0
 """A reader that has not taken a byte for so long, while some wait for it, is aborted."""
 LOOK_EVERY_S = 5.0
+UNASKED_S = 30.0
+"""So long a connection may take for the head of a request, and be silent in the middle of a body."""
+HEAD_BYTES = 64 * 1024
+"""Of a request: tokens and cookies have room, and nobody fills the memory before it is known who asks."""
 FLUSH_S = 1.0
 """How long a connection that is being closed may take for what is still to be sent."""
 
@@ -91,6 +96,13 @@ class Socket(_LetsGo, WebSocketsSansIOProtocol):
         self.request.headers.clear()  # websockets' parser holds the request as well
         del self.request, self.response
 
+    def send_receive_event_to_app(self) -> None:
+        """What calls itself text and is none goes on as bytes: the application says what it thinks of messages, and
+        uvicorn would fill the process's log with a traceback for each."""
+        if self.curr_msg_data_type == "text" and not _is_text(b"".join(self.frames)):
+            self.curr_msg_data_type = "bytes"
+        super().send_receive_event_to_app()
+
     def keepalive_timeout(self) -> None:
         super().keepalive_timeout()
         self._abort_soon()
@@ -101,22 +113,88 @@ class Socket(_LetsGo, WebSocketsSansIOProtocol):
 
 
 class Http(_LetsGo, HttpToolsProtocol):
+    _unasked: asyncio.TimerHandle | None = None
+    _in_head = True
+    _head_bytes = 0
+
+    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
+        super().connection_made(transport)
+        self._wait_for_client()
+
+    def data_received(self, data: bytes) -> None:
+        in_head = self._in_head
+        super().data_received(data)
+        if in_head and self._in_head:
+            self._head_bytes += len(data)
+            if self._head_bytes > HEAD_BYTES and not self.transport.is_closing():
+                self._refuse(f"The head of a request may have {HEAD_BYTES // 1024} KiB. Send less.")
+
     def on_message_begin(self) -> None:
         super().on_message_begin()
         self.scope["extensions"] = {CUT: {"cut": self._cut}}
+        self._in_head, self._head_bytes = True, 0
+        self._wait_for_client()
+
+    def on_headers_complete(self) -> None:
+        self._in_head = False
+        super().on_headers_complete()
+        self._wait_for_client()
+
+    def on_body(self, body: bytes) -> None:
+        super().on_body(body)
+        self._wait_for_client()
+
+    def on_message_complete(self) -> None:
+        super().on_message_complete()
+        self._stop_waiting_for_client()
+
+    def handle_websocket_upgrade(self) -> None:
+        self._stop_waiting_for_client()
+        super().handle_websocket_upgrade()
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        self._stop_waiting_for_client()
+        super().connection_lost(exc)
 
     def send_400_response(self, msg: str) -> None:
         """What is no HTTP never reaches the application; it is answered in the same form all the same."""
+        self._refuse(f"{msg} Send HTTP/1.1.")
+
+    def _refuse(self, detail: str) -> None:
         bad = errors.BadRequest
-        answer = errors.problem(bad.status, bad.title, f"{msg} Send HTTP/1.1.")
+        answer = errors.problem(bad.status, bad.title, detail)
         answer.headers.update({**SECURITY, "Connection": "close"})
         self.transport.write(_as_sent(answer))
         self.transport.close()
+        self._abort_soon()
+
+    def _wait_for_client(self) -> None:
+        self._stop_waiting_for_client()
+        self._unasked = self.loop.call_later(UNASKED_S, self._give_up)
+
+    def _stop_waiting_for_client(self) -> None:
+        if self._unasked:
+            self._unasked.cancel()
+            self._unasked = None
+
+    def _give_up(self) -> None:
+        if self.flow.read_paused:  # it is us who do not read on
+            self._wait_for_client()
+        else:
+            self.transport.abort()
 
     def _cut(self) -> None:
         """An answer of unknown length that is closed without its last chunk was cut off, and every client can tell."""
         self.transport.close()
         self._abort_soon()
+
+
+def _is_text(message: bytes) -> bool:
+    try:
+        message.decode()
+    except UnicodeDecodeError:
+        return False
+    return True
 
 
 def _as_sent(answer: Response) -> bytes:

@@ -35,6 +35,11 @@ class Stream(StreamingResponse):
         self._last_words = last_words
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["method"] == "HEAD":
+            # Nobody reads a body here, and that of a log which is followed comes to no end.
+            await send({"type": "http.response.start", "status": self.status_code, "headers": self.raw_headers})
+            await send({"type": "http.response.body"})
+            return
         try:
             await super().__call__(scope, receive, send)
         except* (errors.ApiError, RedisError) as group:

@@ -182,6 +182,18 @@ def test_a_busy_log_is_written_in_chunks(story: Story) -> None:
     assert max(entry.last - entry.first + 1 for entry in entries) <= logwriter.CHUNK_LINES
 
 
+def test_a_log_that_talks_without_a_pause_is_written_fifty_times_a_second(make: Callable[..., Story], spy: Spy) -> None:
+    """However fast Redis answers, and however often there is a line more."""
+    story = make(appender=spy)
+    until(lambda: story.field("beat"), "it has written once")
+    began, before = time.monotonic(), len(spy.calls)
+    while time.monotonic() < began + 0.6:
+        story.writer.info("one more")
+        time.sleep(0.001)
+    windows = (time.monotonic() - began) / logwriter.WINDOW_S
+    assert len(spy.calls) - before <= windows + 2
+
+
 def test_a_chunk_of_large_lines_stays_small(story: Story) -> None:
     for _ in range(200):
         story.writer.info("x" * 10_000)
@@ -526,6 +538,36 @@ def test_an_ending_gives_up_on_a_redis_that_stays_away(
     assert not story.writer.close("info", "the end", **ENDED)
     assert time.monotonic() - began < 10
     assert "left to the clock" in caplog.text
+
+
+class SlowHours(Spy):
+    """Redis is away for eight tries, between each of which half a minute passes: it is the time as a module, too."""
+
+    time = staticmethod(time.time)
+
+    def monotonic(self) -> float:
+        return time.monotonic() + 30 * self.in_vain
+
+    def append(self, sync_id: str, **call: Any) -> Answer:
+        self.away = self.away and self.in_vain < 8
+        return super().append(sync_id, **call)
+
+
+@pytest.mark.usefixtures("brisk")
+def test_an_ending_waits_minutes_for_a_redis_that_is_away(
+    client: redis.Redis, make: Callable[..., Story], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The sync has done its work: nobody else knows that, or has its last lines."""
+    spy = SlowHours(client)
+    monkeypatch.setattr(logwriter, "time", spy)
+    story = make(appender=spy)
+    until(lambda: story.field("beat"), "it has written once")
+    spy.away = True
+    story.writer.info("said while Redis was away")
+    assert story.writer.close("info", "the end", **ENDED)
+    assert spy.in_vain == 8
+    assert story.texts() == ["said while Redis was away", "the end"]
+    assert story.field("status") == ENDED["status"]
 
 
 # --- a Redis that fails -------------------------------------------------------------------------------------------
