@@ -261,7 +261,7 @@ def test_phases_fold_into_one_row_and_a_jump_unfolds_them(log: Page) -> None:
     # All but the last one, which may get longer.
     log.wait_for_function("() => document.getElementById('log').parts.view.rows.length === 19 * 2 + 201")
     log.keyboard.press("Home")
-    expect(log.locator(".fold").first).to_have_text(re.compile(r"push · \d.*s.* · 199 lines"))
+    expect(log.locator(".fold").first).to_have_text(re.compile(r"push · \d+(\.\d)? m?s · 199 lines"))
     log.keyboard.press("l")
     log.locator("#jump-to").fill("2000")
     log.keyboard.press("Enter")
@@ -297,6 +297,41 @@ def test_what_is_shown_can_be_downloaded(log: Page) -> None:
         log.get_by_role("link", name="What is shown, as text").click()
     assert download.value.suggested_filename.endswith("-found.txt")
     assert len(download.value.path().read_text().splitlines()) == 4
+
+
+def test_on_a_phone_the_search_takes_two_rows_and_filters_are_behind_a_button(visits: Visits, sync: str) -> None:
+    page = visits.signed_in(viewport={"width": 360, "height": 740}, has_touch=True)
+    page.goto(sync)
+    ready(page)
+    page.locator("#more").tap()
+    page.locator("#find").tap()
+    expect(page.locator("#find-text")).to_be_focused()
+    # The log comes into view with it: the page's head is above.
+    expect(page.locator("#log")).to_be_in_viewport(ratio=0.95)
+    page.locator("#find-text").fill("so-20")
+    says(page, "109 matches")
+
+    def height() -> float:
+        return float(page.evaluate("() => document.getElementById('finder').getBoundingClientRect().height"))
+
+    assert height() <= 2 * 36 + 20
+    for button in ("#find-previous", "#find-next", "#find-more", "#find-close"):
+        box = page.locator(button).bounding_box()
+        assert box is not None
+        assert min(box["width"], box["height"]) >= 36
+    error = page.locator("#find-levels .chip[data-level=error]")
+    expect(error).to_be_hidden()
+    page.locator("#find-more").tap()
+    expect(page.locator("#find-more")).to_have_attribute("aria-expanded", "true")
+    error.tap()
+    expect(page.locator("#filtered-count")).to_have_text("4 of 4,001 lines")
+    shows(page, 1000, 2000, 3000, 4000)
+    page.locator("#find-more").tap()
+    expect(error).to_be_hidden()
+    assert height() <= 2 * 36 + 20
+    page.locator("#L2000 .in-context").tap()
+    expect(page.locator("#filtered")).to_be_hidden()
+    in_view(page, 2000)
 
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])
