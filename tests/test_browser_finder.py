@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 from typing import TYPE_CHECKING
 
@@ -9,11 +10,11 @@ import pytest
 from playwright.sync_api import expect
 
 from tests.browser import shows
-from tests.support import ROOT, service, store
+from tests.support import ROOT, service, store, until
 
 if TYPE_CHECKING:
     import redis
-    from playwright.sync_api import Locator, Page
+    from playwright.sync_api import Locator, Page, Route
 
     from tests.browser import OwnSync, Visits
     from tests.following import Logs
@@ -110,6 +111,28 @@ def test_next_and_previous_go_through_a_log_of_20_000_lines(page: Page, logs: Lo
     expect(log.locator("#finder")).to_be_hidden()
     expect(log.locator("#log-scroll")).to_be_focused()
     assert log.locator("mark").count() == 0
+
+
+def test_a_search_that_is_not_through_says_how_far_back_it_came(log: Page) -> None:
+    held: list[Route] = []
+    frames = (
+        {"type": "matches", "numbers": [4000]},
+        {"type": "progress", "first": 3001, "last": 4001, "time": "2026-01-31T10:04:00.000Z"},
+        {"type": "done", "total": 1, "first": 3001, "last": 4001, "more": 3001, "status": "completed"},
+    )
+    log.route(
+        re.compile(r"/log\?.*q="),
+        lambda route: (
+            held.append(route)
+            if "before=" in route.request.url
+            else route.fulfill(content_type="application/x-ndjson", body="\n".join(map(json.dumps, frames)) + "\n")
+        ),
+    )
+    find(log, "not pushed")
+    says(log, "1 so far, searched back to \\d\\d:04:00")
+    until(lambda: log.evaluate("() => true") and held, "the rest is asked for")
+    held[0].continue_()
+    says(log, "4 of 4|4 matches")
 
 
 def test_ctrl_f_opens_the_search_and_a_second_one_is_the_browsers(log: Page) -> None:

@@ -485,6 +485,15 @@ def test_a_failed_sync_shows_its_reason_and_its_first_error(page: Page, own_sync
     expect(page.locator("#L301")).to_be_in_viewport()
 
 
+def test_the_id_of_a_sync_is_copied(reader: Page, own_sync: OwnSync) -> None:
+    reader.goto(own_sync.path)
+    button = reader.get_by_role("button", name="Copy the sync's id")
+    button.click()
+    expect(button).to_have_text("Copied")
+    assert reader.evaluate("() => navigator.clipboard.readText()") == own_sync.id
+    expect(button).to_have_text("Copy")
+
+
 def test_how_old_the_last_line_is_goes_by_the_servers_clock(page: Page, own_sync: OwnSync) -> None:
     page.clock.install(time=0)  # a machine whose clock is wrong by decades
     own_sync.write(3)
