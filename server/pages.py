@@ -275,11 +275,14 @@ def thousands(number: int) -> str:
 
 
 def elapsed(summary: Summary, now: str) -> str:
-    """`1 m 12 s`: how long a sync took, or runs by now; empty before it started."""
+    """`1 m 12 s`, `850 ms`: how long a sync took, or, in whole seconds, runs by now; empty before it started."""
     if not summary.started_at:
         return ""
-    took = parse_rfc3339(summary.ended_at or now) - parse_rfc3339(summary.started_at)
-    seconds = max(0, int(took.total_seconds()))
+    took = max(timedelta(), parse_rfc3339(summary.ended_at or now) - parse_rfc3339(summary.started_at))
+    if summary.ended_at and took < timedelta(seconds=10):
+        ms = took // timedelta(milliseconds=1)
+        return f"{ms} ms" if ms < 1000 else f"{ms // 100 / 10:.1f} s"  # noqa: PLR2004
+    seconds = int(took.total_seconds())
     if seconds < 60:  # noqa: PLR2004
         return f"{seconds} s"
     if seconds < 3600:  # noqa: PLR2004
@@ -337,6 +340,14 @@ def words(value: str | None) -> str:
 
 
 TRIGGERS = {"manual": "by hand", "schedule": "by schedule", "inbound": "posted", "retry": "retry"}
+REASONS = {
+    "error": "with an error",
+    "timeout": "over its time limit",
+    "killed": "its process was killed",
+    "lost": "its worker was lost",
+    "stopped_by_user": "by a user",
+}
+"""Why a sync ended, after the word for its status."""
 
 FILTERS = {
     "kind": kind,
@@ -348,5 +359,5 @@ FILTERS = {
     "thousands": thousands,
     "elapsed": elapsed,
     "status_word": words,
-    "reason_word": lambda value: words(value).lower(),
+    "reason_word": lambda value: REASONS.get(value, words(value).lower()),
 }

@@ -1,5 +1,5 @@
 // Owns what stands for the filters on a page: chips for levels with their counts, phase and record, and the strip that
-// says what is left out and takes it back. It refuses to filter: it tells the finder.
+// says what is left out and takes it back; on a narrow screen the button that shows the former. It refuses to filter: it tells the finder.
 
 import { plural, thousands } from "./format.js";
 import { NO_PHASE, NOTHING, filters, shownValue } from "./query.js";
@@ -34,6 +34,8 @@ export class Filters {
       levels: get("find-levels"),
       phase: /** @type {HTMLSelectElement} */ (get("find-phase")),
       record: /** @type {HTMLInputElement} */ (get("find-record")),
+      more: get("find-more"),
+      row: get("find-filters"),
       strip: get("filtered"),
       count: get("filtered-count"),
       chips: get("filtered-chips"),
@@ -75,7 +77,8 @@ export class Filters {
   }
 
   #wire() {
-    const { phase, record, clear } = this.#parts;
+    const { phase, record, more, row, clear } = this.#parts;
+    more.addEventListener("click", () => more.setAttribute("aria-expanded", String(row.classList.toggle("open"))));
     phase.addEventListener("change", () => this.#finder.set({ phases: phase.value ? [phase.value] : [] }));
     record.addEventListener("change", () => this.#finder.set({ records: record.value ? [record.value] : [] }));
     clear.addEventListener("click", () => this.#finder.clearFilter());

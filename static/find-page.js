@@ -114,6 +114,7 @@ export function wireFinder({ sync, log, view, all, keys, tell, announce, shown, 
 
   const open = ({ focus = true } = {}) => {
     bar.open({ focus });
+    if (focus) log.scrollIntoView({ block: "nearest" }); // on a small screen the page's head is above it
     button.setAttribute("aria-expanded", "true");
   };
   bar.addEventListener("close", () => {

@@ -1,6 +1,6 @@
 // Owns which phases of a log are folded into one row, and what such a row says. It knows no element but its button.
 
-import { plural, span, thousands } from "./format.js";
+import { plural, thousands, took } from "./format.js";
 
 const FEWEST = 3; // lines: less is not worth a fold
 
@@ -86,9 +86,7 @@ const level = ({ errors, warnings }) => (errors ? "error" : warnings ? "warning"
 
 /** @param {Section} section @returns {string} "push · 12 s · 2 errors" */
 export function label({ phase, began, ended, errors, warnings }) {
-  const seconds = (Date.parse(ended) - Date.parse(began)) / 1000;
-  const took = seconds < 10 ? `${Math.max(0, seconds).toFixed(1)} s` : span(seconds);
-  const parts = [phase, took];
+  const parts = [phase, took(Date.parse(ended) - Date.parse(began))];
   if (errors) parts.push(plural(errors, "error"));
   if (warnings) parts.push(plural(warnings, "warning"));
   return parts.join(" · ");

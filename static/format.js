@@ -20,6 +20,13 @@ export function span(seconds) {
   return `${Math.floor(s / 3600)} h ${Math.floor((s % 3600) / 60)} m`;
 }
 
+/** What something took, as exact as somebody wants to know it. @param {number} ms 850 → "850 ms", 4250 → "4.2 s" */
+export function took(ms) {
+  const whole = Math.max(0, Math.floor(ms));
+  if (whole < 1000) return `${whole} ms`;
+  return whole < 10_000 ? `${(Math.floor(whole / 100) / 10).toFixed(1)} s` : span(whole / 1000);
+}
+
 /** How long ago, roughly. @param {number} seconds */
 export function ago(seconds) {
   if (seconds < 5) return "just now";

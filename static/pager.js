@@ -9,7 +9,7 @@
  */
 
 export const MOST_LINES = 5000; // of one answer
-const SPACED_MS = 40; // between two requests: a scrollbar that is dragged asks with every frame
+const SPACED_MS = 40; // after a request that was given up: a scrollbar that is dragged asks with every frame
 const WITHIN_MS = 20_000;
 const FIRST_WAIT_MS = 1000;
 const LONGEST_WAIT_MS = 15_000;
@@ -109,6 +109,7 @@ export class Pager extends EventTarget {
       if (this.#asking !== asking) return;
       if (frames.length === 0) throw new Refused(0); // not there yet, or the log went back
       this.#failures = 0;
+      this.#asked = -Infinity; // the rows of a filtered log lie far apart: each is a request, and none waits for nothing
       this.#asking = null;
       this.#wanted = this.#wanted.slice(1); // whoever wants more says so again
       for (const frame of frames) {

@@ -2,7 +2,7 @@
 // It knows neither the network nor the log; it is handed summaries, the first error and the server's time.
 // The words for statuses and reasons are the server's: the template brings them along.
 
-import { span, thousands } from "./format.js";
+import { span, thousands, took } from "./format.js";
 
 const ENDED = new Set(["completed", "completed_with_errors", "failed", "stopped"]);
 const COUNTS = /** @type {const} */ (["pulled", "pushed", "skipped", "filtered", "failed"]);
@@ -157,8 +157,8 @@ export class SyncHead {
   #tick() {
     const { started_at: started, ended_at: ended } = this.#summary;
     if (!started || this.#held) return;
-    const until = ended ? Date.parse(ended) : this.now;
-    this.#text("[data-duration]", span((until - Date.parse(started)) / 1000));
+    const began = Date.parse(started);
+    this.#text("[data-duration]", ended ? took(Date.parse(ended) - began) : span((this.now - began) / 1000));
   }
 
   /** @param {string} selector @param {string} text */

@@ -264,6 +264,7 @@ function wireMore() {
     const target = /** @type {Node} */ (event.target);
     if (!more.contains(target) && !tools.contains(target)) open(false);
   });
+  for (const id of ["find", "show-keys"]) get(id).addEventListener("click", () => open(false)); // they open what it would cover
   tools.addEventListener("keydown", (event) => {
     if (event.key !== "Escape") return;
     open(false);

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 from typing import TYPE_CHECKING
 
@@ -9,11 +10,11 @@ import pytest
 from playwright.sync_api import expect
 
 from tests.browser import shows
-from tests.support import ROOT, service, store
+from tests.support import ROOT, service, store, until
 
 if TYPE_CHECKING:
     import redis
-    from playwright.sync_api import Locator, Page
+    from playwright.sync_api import Locator, Page, Route
 
     from tests.browser import OwnSync, Visits
     from tests.following import Logs
@@ -110,6 +111,28 @@ def test_next_and_previous_go_through_a_log_of_20_000_lines(page: Page, logs: Lo
     expect(log.locator("#finder")).to_be_hidden()
     expect(log.locator("#log-scroll")).to_be_focused()
     assert log.locator("mark").count() == 0
+
+
+def test_a_search_that_is_not_through_says_how_far_back_it_came(log: Page) -> None:
+    held: list[Route] = []
+    frames = (
+        {"type": "matches", "numbers": [4000]},
+        {"type": "progress", "first": 3001, "last": 4001, "time": "2026-01-31T10:04:00.000Z"},
+        {"type": "done", "total": 1, "first": 3001, "last": 4001, "more": 3001, "status": "completed"},
+    )
+    log.route(
+        re.compile(r"/log\?.*q="),
+        lambda route: (
+            held.append(route)
+            if "before=" in route.request.url
+            else route.fulfill(content_type="application/x-ndjson", body="\n".join(map(json.dumps, frames)) + "\n")
+        ),
+    )
+    find(log, "not pushed")
+    says(log, "1 so far, searched back to \\d\\d:04:00")
+    until(lambda: log.evaluate("() => true") and held, "the rest is asked for")
+    held[0].continue_()
+    says(log, "4 of 4|4 matches")
 
 
 def test_ctrl_f_opens_the_search_and_a_second_one_is_the_browsers(log: Page) -> None:
@@ -262,7 +285,7 @@ def test_phases_fold_into_one_row_and_a_jump_unfolds_them(log: Page) -> None:
     # All but the last one, which may get longer.
     log.wait_for_function("() => document.getElementById('log').parts.view.rows.length === 19 * 2 + 201")
     log.keyboard.press("Home")
-    expect(log.locator(".fold").first).to_have_text(re.compile(r"push · \d.*s.* · 199 lines"))
+    expect(log.locator(".fold").first).to_have_text(re.compile(r"push · \d+(\.\d)? m?s · 199 lines"))
     log.keyboard.press("l")
     log.locator("#jump-to").fill("2000")
     log.keyboard.press("Enter")
@@ -298,6 +321,41 @@ def test_what_is_shown_can_be_downloaded(log: Page) -> None:
         log.get_by_role("link", name="What is shown, as text").click()
     assert download.value.suggested_filename.endswith("-found.txt")
     assert len(download.value.path().read_text().splitlines()) == 4
+
+
+def test_on_a_phone_the_search_takes_two_rows_and_filters_are_behind_a_button(visits: Visits, sync: str) -> None:
+    page = visits.signed_in(viewport={"width": 360, "height": 740}, has_touch=True)
+    page.goto(sync)
+    ready(page)
+    page.locator("#more").tap()
+    page.locator("#find").tap()
+    expect(page.locator("#find-text")).to_be_focused()
+    # The log comes into view with it: the page's head is above.
+    expect(page.locator("#log")).to_be_in_viewport(ratio=0.95)
+    page.locator("#find-text").fill("so-20")
+    says(page, "109 matches")
+
+    def height() -> float:
+        return float(page.evaluate("() => document.getElementById('finder').getBoundingClientRect().height"))
+
+    assert height() <= 2 * 36 + 20
+    for button in ("#find-previous", "#find-next", "#find-more", "#find-close"):
+        box = page.locator(button).bounding_box()
+        assert box is not None
+        assert min(box["width"], box["height"]) >= 36
+    error = page.locator("#find-levels .chip[data-level=error]")
+    expect(error).to_be_hidden()
+    page.locator("#find-more").tap()
+    expect(page.locator("#find-more")).to_have_attribute("aria-expanded", "true")
+    error.tap()
+    expect(page.locator("#filtered-count")).to_have_text("4 of 4,001 lines")
+    shows(page, 1000, 2000, 3000, 4000)
+    page.locator("#find-more").tap()
+    expect(error).to_be_hidden()
+    assert height() <= 2 * 36 + 20
+    page.locator("#L2000 .in-context").tap()
+    expect(page.locator("#filtered")).to_be_hidden()
+    in_view(page, 2000)
 
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])

@@ -477,10 +477,13 @@ def test_a_failed_sync_shows_its_reason_and_its_first_error(page: Page, own_sync
     own_sync.say("Again", level="error")
     page.goto(own_sync.path)
     expect(page.locator("#L602")).to_be_in_viewport()
+    top = the_log(page).bounding_box()
     own_sync.end(Status.FAILED, "Failed", Reason.ERROR)
     head = page.locator("#sync-head")
-    expect(head.locator("[data-reason]")).to_have_text("error")
+    expect(head.locator("[data-reason]")).to_have_text("with an error")
     link = head.get_by_role("link", name="Line 301: The shop answered 500")
+    expect(link).to_be_visible()
+    assert the_log(page).bounding_box() == top, "it came into room that was kept for it"
     link.click()
     expect(page.locator("#L301")).to_be_in_viewport()
     expect(page.locator("#L301")).to_have_class(re.compile("is-target"))
@@ -488,6 +491,15 @@ def test_a_failed_sync_shows_its_reason_and_its_first_error(page: Page, own_sync
     expect(page.locator("#L301")).not_to_be_in_viewport()
     link.click()
     expect(page.locator("#L301")).to_be_in_viewport()
+
+
+def test_the_id_of_a_sync_is_copied(reader: Page, own_sync: OwnSync) -> None:
+    reader.goto(own_sync.path)
+    button = reader.get_by_role("button", name="Copy the sync's id")
+    button.click()
+    expect(button).to_have_text("Copied")
+    assert reader.evaluate("() => navigator.clipboard.readText()") == own_sync.id
+    expect(button).to_have_text("Copy")
 
 
 def test_how_old_the_last_line_is_goes_by_the_servers_clock(page: Page, own_sync: OwnSync) -> None:

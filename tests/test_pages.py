@@ -22,11 +22,14 @@ from jobs.records import (
     Options,
     Schedule,
     SqlDestination,
+    Status,
+    Summary,
     Trigger,
+    rfc3339,
     utc_now,
 )
 from server.auth import token_hash
-from server.pages import Dues, lasting
+from server.pages import Dues, elapsed, lasting
 from tests.serving import serving
 from tests.support import ADMIN_TOKEN, service, store
 
@@ -229,6 +232,18 @@ def test_the_next_start_is_found_anew_once_it_has_passed() -> None:
     for minute, due in ((2, 15), (14, 15), (15, 30), (29, 30)):
         now = datetime(2026, 1, 31, 9, minute, tzinfo=UTC)
         assert dues.next(quarterly, now) == f"2026-01-31T09:{due}:00.000Z"
+
+
+@pytest.mark.parametrize(
+    ("ms", "words"),
+    [(0, "0 ms"), (850, "850 ms"), (4250, "4.2 s"), (9999, "9.9 s"), (10_000, "10 s"), (72_000, "1 m 12 s")],
+)
+def test_what_a_sync_took_is_as_exact_as_somebody_wants_it(ms: int, words: str) -> None:
+    began = datetime(2026, 1, 31, 9, 30, tzinfo=UTC)
+    start, now = rfc3339(began), rfc3339(began + timedelta(milliseconds=ms))
+    running = Summary(id="1", service="orders", status=Status.RUNNING, queued_at=start, started_at=start)
+    assert elapsed(msgspec.structs.replace(running, status=Status.COMPLETED, ended_at=now), now) == words
+    assert elapsed(running, now) == (words if ms >= 10_000 else f"{ms // 1000} s")
 
 
 def test_services_are_found_by_a_part_of_their_name(client: redis.Redis, browser: httpx2.Client) -> None:

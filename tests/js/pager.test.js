@@ -54,6 +54,16 @@ test("what is no longer wanted is aborted, and what is still wanted is left to c
   assert.deepEqual(got, []);
 });
 
+test("ranges that lie apart are fetched one after the other, without a pause; what was given up is not asked for at once", async () => {
+  const { server, pager } = started();
+  pager.want([[1, 1], [500, 500]]);
+  server.asked[0].resolve(answer([frame(1, 1)]));
+  await new Promise(setImmediate);
+  assert.deepEqual(server.asked.map(({ first }) => first), [1, 500]);
+  pager.want([[9000, 9000]]);
+  assert.equal(server.asked.length, 2);
+});
+
 test("an answer with a hole is not taken", async () => {
   const { server, pager, got } = started();
   pager.want([[1, 100]]);
