@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import resource
+import sys
 from contextlib import aclosing, contextmanager, suppress
 from typing import TYPE_CHECKING
 
@@ -29,7 +30,8 @@ SPARE_FILES = 200
 
 
 def most_viewers() -> int:
-    return max(1, resource.getrlimit(resource.RLIMIT_NOFILE)[0] - SPARE_FILES)
+    files, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
+    return sys.maxsize if files == resource.RLIM_INFINITY else max(1, files - SPARE_FILES)
 
 
 class _Left(Exception):
