@@ -60,6 +60,7 @@ def _part_faults(given: object, found: list[Fault]) -> Iterator[Fault]:
             return otherwise
         return msgspec.convert(given.get(name, otherwise), wanted)
 
+    yield from _name_faults(given.get("name"))
     yield from _end_faults(given, broken)
     yield from _filter_faults(_rows(given, broken, "filters", Filter, lambda _: Filter(field="@", op="exists")))
     text = part("script", ScriptText | None, None)
@@ -129,6 +130,7 @@ def shape_faults(given: object, wanted: type[Struct]) -> list[Fault]:
 
 def _meaning_faults(service: Service) -> Iterator[Fault]:
     """What its parts say of expressions, functions and tables."""
+    yield from _name_faults(service.name)
     for member, says in endpoints.source_faults(service.source):
         yield Fault(f"source.{member}", says)
     for member, says in endpoints.destination_faults(service.destination):
@@ -142,6 +144,11 @@ def _meaning_faults(service: Service) -> Iterator[Fault]:
         yield Fault("script.code", problem)
     for path, says in mapping.faults(service.mapping, service.lookups):
         yield Fault(f"mapping{path}", says)
+
+
+def _name_faults(name: object) -> Iterator[Fault]:
+    if isinstance(name, str) and not name.strip():  # nobody could find it in a list, or press it
+        yield Fault("name", "is missing")
 
 
 def _filter_faults(given: list[Filter]) -> Iterator[Fault]:

@@ -62,4 +62,6 @@ class BodyLimit:
 
 async def _too_large(most: int, scope: Scope, receive: Receive, send: Send) -> None:
     large = errors.TooLarge
-    await errors.problem(large.status, large.title, f"A body may have {most // 1024:,} KiB here.")(scope, receive, send)
+    parts = " Post the records in several parts." if most == RECORDS_BYTES else ""
+    says = f"A body may have {most // 1024:,} KiB here.{parts}"
+    await errors.problem(large.status, large.title, says)(scope, receive, send)

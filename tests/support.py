@@ -159,8 +159,10 @@ def unreconciled(client: redis.Redis, *, whole: bool) -> list[Summary]:
 
 
 def reconciles(one: Summary) -> bool:
-    """`pulled = pushed + skipped + filtered + failed + pending`, and none of them is less than nothing."""
-    return min(one.pulled, one.pushed, one.skipped, one.filtered, one.failed, one.pending) >= 0
+    """`pulled = pushed + skipped + filtered + failed + pending`, none of them is less than nothing, and what is written
+    is pending."""
+    counts = (one.pulled, one.pushed, one.skipped, one.filtered, one.failed, one.pending)
+    return min(counts) >= 0 and 0 <= one.written <= one.pending
 
 
 def service(

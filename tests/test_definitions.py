@@ -104,6 +104,12 @@ def test_an_inbound_source_has_no_schedule_and_an_expression_that_can_be_read() 
     assert read_service({**GOOD, "source": {"kind": "inbound"}, "trigger": {}}).source.key == "id"
 
 
+@pytest.mark.parametrize("name", ["", " \n"])
+def test_a_name_that_nobody_can_see_is_missing_also_where_more_is_wrong(name: str) -> None:
+    assert told(name=name) == {"name": "is missing"}
+    assert set(told(name=name, notes=7)) == {"name", "notes"}
+
+
 def test_a_script_that_cannot_run_is_told() -> None:
     assert "line 1" in told(script={"code": "def handle(records, log)"})["script.code"]
     assert "handle(records, log)" in told(script={"code": "x = 1"})["script.code"]
