@@ -142,6 +142,11 @@ class Sync:
             asked = time.monotonic()
 
     def _complete(self, destination: Destination) -> None:
+        if self._service.all_or_nothing and self.counts.failed and not self.counts.written:
+            # Nothing in the place of what was good yesterday is no copy of the source.
+            text = f"{counted(self.counts.failed)} failed and none could be written: the file is left as it was"
+            self._log.warning(text, phase=Phase.PUSH.value)
+            return
         # A file must not appear after somebody has ended this sync from outside, and said that it is not there.
         if self._service.all_or_nothing and not self._log.flush(LONGEST_FLUSH_S):
             raise LogLost("its log could not be written, and the file was not completed for that. Run it again")

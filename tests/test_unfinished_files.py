@@ -13,7 +13,7 @@ import pytest
 from jobs import keys
 from jobs.days import Days
 from jobs.enqueue import stored_summary
-from jobs.records import Options, Status, Summary, Trigger
+from jobs.records import MappedField, Options, Status, Summary, Trigger
 from tests.sources import paged
 from tests.support import Process, service, store, until
 from tests.test_run import ended, lines_of
@@ -102,3 +102,20 @@ def test_a_file_that_is_complete_counts_all_its_records_at_once_and_says_so(
     assert texts[-4:-2] == ["finished.ndjson is complete", "Pushed 250 records: all that was written is there"]
     assert sum(text.startswith("Wrote R-") for text in texts) == 250
     assert texts[-1] == "Completed: 250 pushed, 0 skipped"
+
+
+def test_a_file_is_left_as_it_was_when_every_record_failed(
+    client: redis.Redis, requests: Requests, worker: Process, files: Path
+) -> None:
+    del worker
+    files.mkdir(parents=True, exist_ok=True)
+    (files / "kept.ndjson").write_text(BEFORE)
+    with paged([{"id": f"R-{n}", "price": "none"} for n in range(3)]) as source:
+        price = MappedField(from_="price", to="price", with_=[["number"]])
+        one = service("kept", url=source.url, records="records", mapping=[price])
+        store(client, one)
+        summary = ended(client, requests.start(one, Trigger.MANUAL).id)
+    assert (summary.status, summary.failed, summary.pushed) == (Status.COMPLETED_WITH_ERRORS, 3, 0)
+    assert (files / "kept.ndjson").read_text() == BEFORE
+    texts = [line["text"] for line in lines_of(client, summary.id)]
+    assert "3 records failed and none could be written: the file is left as it was" in texts
