@@ -72,7 +72,7 @@ SESSION_KEY = Setting(
 ALLOWED_ORIGINS = Setting(
     "SYNCTAIL_ALLOWED_ORIGINS",
     "",
-    "Browser origins that may open websockets, besides the server's own.",
+    "Browser origins that may sign in and open websockets, besides the server's own.",
     "origins such as https://ops.example.com, separated by commas",
     _origins,
 )
