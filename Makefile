@@ -18,17 +18,20 @@ export UV_LINK_MODE ?= copy
 # Tests wait for processes and clocks more than for the processor: half as many again as there are cores.
 WORKERS ?= $(shell n=$$(nproc 2>/dev/null || sysctl -n hw.ncpu 2>/dev/null || echo 2); echo $$(((n * 3 + 1) / 2)))
 
-.PHONY: help run test check bench lock clean
+.PHONY: help install run test check bench lock clean
 
 help:
 	@echo 'make run     start Synctail with a demo shop, and print a sign-in link'
+	@echo 'make install install what Synctail needs, and the command'
 	@echo 'make test    run all checks and all tests'
 	@echo 'make check   formatter, linter, types of Python and JavaScript, import rules'
 	@echo 'make bench   measure, next to the peers that can be had'
 	@echo 'make lock    write the lock files from pyproject.toml'
 	@echo 'make clean   remove the environment and the caches; .data stays'
 
-run: .venv/.ready-to-run $(BIN)/synctail
+install: .venv/.ready-to-run $(BIN)/synctail
+
+run: install
 	@PATH="$(CURDIR)/$(BIN):$$PATH" exec $(BIN)/python -m demo
 
 test: check

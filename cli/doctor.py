@@ -30,6 +30,15 @@ class Finding(NamedTuple):
     says: str
 
 
+REDIS = {
+    "ok": Finding("good", "redis", "It answers."),
+    "full": Finding(
+        "bad", "redis", "It is full: nothing new can be stored. Raise its maxmemory, or wait until logs expire."
+    ),
+    "evicts": Finding(
+        "bad", "redis", "When it is full it forgets logs, services and tokens. Set its maxmemory-policy to noeviction."
+    ),
+}
 MARKS = {"good": ("✓", "completed"), "warn": ("!", "warning"), "bad": ("✕", "failed")}
 
 
@@ -61,11 +70,11 @@ def examine(client: Client) -> Iterator[Finding]:
         return
     yield Finding("good", "server", f"{client.target.url} answers.")
     yield from _clock(answer.headers.get("date", ""))
-    ready = client.probe("/readyz").status_code == 200  # noqa: PLR2004
-    if not ready:
+    ready = client.probe("/readyz")
+    if ready.status_code != 200:  # noqa: PLR2004
         yield Finding("bad", "redis", "It does not answer. Start it, or look at REDIS_URL of the web process.")
         return
-    yield Finding("good", "redis", "It answers.")
+    yield REDIS.get(ready.json()["status"], REDIS["ok"])
     try:
         own = client.get("/api/tokens/self")
     except Trouble as trouble:

@@ -29,7 +29,7 @@ def create(context: click.Context, name: str, role: str, expires: str | None) ->
 @click.option("--json", "as_array", is_flag=True, help="As the API has them.")
 @click.pass_context
 def listed(context: click.Context, *, as_array: bool) -> None:
-    """List tokens; what they are is not known any more."""
+    """List tokens: their names and roles. What they are, nobody can show again."""
     found = client(context).get("/api/tokens")
     if as_array:
         say(as_json(found))

@@ -2,12 +2,18 @@
 
 from __future__ import annotations
 
+import logging
 import time
 
 import redis
 from redis.backoff import ExponentialWithJitterBackoff, NoBackoff
 from redis.exceptions import RedisError
 from redis.retry import Retry
+
+SAY_AFTER_S = 3.0
+"""A Redis that is started together with us is there by then, mostly."""
+
+_log = logging.getLogger("synctail.redis")
 
 
 class RedisOutOfReach(Exception):
@@ -31,16 +37,21 @@ def connect(url: str, *, patient: bool = False) -> redis.Redis:
 
 def wait_until_ready(client: redis.Redis, url: str, *, seconds: float = 10) -> None:
     """Raises `RedisOutOfReach` when Redis has not answered within `seconds`; it may still be starting or loading."""
-    deadline = time.monotonic() + seconds
+    began = time.monotonic()
+    said = False
     while True:
         try:
             client.ping()
         except RedisError as error:
-            if time.monotonic() > deadline:
+            waited = time.monotonic() - began
+            if waited > seconds:
                 raise RedisOutOfReach(
                     f"Redis is out of reach at {without_password(url)}: {str(error).rstrip('.')}. "
                     "Start it, or set REDIS_URL to one that answers."
                 ) from None
+            if waited > SAY_AFTER_S and not said:
+                said = True
+                _log.warning("Waiting for Redis at %s, %.0f s at most", without_password(url), seconds)
             time.sleep(0.1)
         else:
             return

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, cast
 
 from rq import Queue, Worker
 from rq.command import parse_payload
+from rq.utils import now
 
 import jobs.checks
 import jobs.connectors.file
@@ -36,6 +37,7 @@ if TYPE_CHECKING:
 
 STOP_GRACE_S = 1.5
 """A sync that was asked to stop and has not by then is killed."""
+DRAIN = signal.SIGUSR2
 MONITOR_S = 5
 """How often RQ says that a job still runs; the clock believes it for three times as long."""
 
@@ -46,6 +48,7 @@ class SyncWorker(Worker):
     def main_work_horse(self, job: Job, queue: Queue) -> None:
         """In the sync's own process. It goes with its worker: nobody else would say that it still runs."""
         die_with_parent()
+        signal.signal(DRAIN, signal.SIG_IGN)  # a supervisor may signal all processes of a unit
         if os.getppid() != self.pid:  # it died in the meantime
             os._exit(1)
         super().main_work_horse(job, queue)
@@ -75,6 +78,11 @@ class SyncWorker(Worker):
 
     def handle_warm_shutdown_request(self) -> None:
         self.kill_horse(signal.SIGTERM)
+
+    def drain(self, *_: object) -> None:
+        """On a signal: take no sync any more, and leave when the running one has ended."""
+        self._shutdown_requested_date = now()
+        self._shutdown()  # type: ignore[no-untyped-call]
 
 
 class KilledHandler:
@@ -126,6 +134,7 @@ def main() -> None:
         work_horse_killed_handler=KilledHandler(settings, client),
     )
     hide_environment()
+    signal.signal(DRAIN, worker.drain)
     # A sync that was forked a moment ago has no handler yet: there, and here, the wish to stop must not kill.
     signal.signal(signal.SIGUSR1, signal.SIG_IGN)
     print("Worker ready", flush=True)  # noqa: T201

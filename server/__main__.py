@@ -36,7 +36,8 @@ def listen(host: str, port: int) -> socket.socket:
         family, _, _, _, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0]
         bound = socket.create_server(address[:2], family=family, backlog=2048, reuse_port=False)
     except (OSError, UnicodeError) as error:  # the latter: a name that no host can have
-        why = getattr(error, "strerror", None) or str(error)
+        # asyncio and socket add the address to the system's words; the line has it already
+        why = (getattr(error, "strerror", None) or str(error)).partition(" (while")[0]
         raise SettingsError(f"Port {port} on {host} cannot be had: {why}. Set PORT or HOST to another.") from None
     for name, value in KEEPALIVE.items():
         # On the socket that listens: the system gives it to each connection. macOS knows the first only.
@@ -58,6 +59,7 @@ def configure(settings: ServerSettings) -> uvicorn.Config:
         ws_ping_interval=PING_EVERY_S,
         timeout_graceful_shutdown=GRACE_S,
         access_log=False,
+        forwarded_allow_ips=list(settings.proxies),
         log_level="warning",
         lifespan="on",
         server_header=False,

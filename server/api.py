@@ -72,8 +72,7 @@ class Api:
         return JSONResponse({"status": "ok"})
 
     async def readyz(self, _request: Request) -> Response:
-        await self._store.ping()
-        return JSONResponse({"status": "ok"})
+        return JSONResponse({"status": await self._store.condition()})
 
     async def services(self, request: Request) -> Response:
         auth.require(request, auth.Role.VIEWER)

@@ -14,7 +14,7 @@ import jinja2
 from redis.asyncio import BlockingConnectionPool, Redis
 from redis.asyncio.retry import Retry
 from redis.backoff import NoBackoff
-from redis.exceptions import RedisError
+from redis.exceptions import OutOfMemoryError, RedisError
 from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
 from starlette.middleware import Middleware
@@ -188,7 +188,7 @@ def _answer(pages: Pages, request: Request, error: Exception) -> Response:
         case errors.ApiError():
             status, title, detail, extra = error.status, error.title, error.detail, error.extra
         case RedisError():
-            away = errors.RedisAway()
+            away = errors.RedisFull() if isinstance(error, OutOfMemoryError) else errors.RedisAway()
             status, title, detail = away.status, away.title, away.detail
         case HTTPException(status_code=404):
             status, title, detail = 404, "Not found", f"There is nothing at {request.url.path}."

@@ -191,7 +191,8 @@ class Auth:
             return
         if _host(origin) != connection.headers.get("host", "").lower():
             raise errors.Forbidden(
-                f"Pages of {origin[:200]} may not connect. SYNCTAIL_ALLOWED_ORIGINS names the ones that may."
+                f"Pages of {origin[:200]} may not connect. A proxy must pass on Host; else name them in "
+                "SYNCTAIL_ALLOWED_ORIGINS."
             )
 
 

@@ -115,6 +115,17 @@ class RedisAway(ApiError):
         super().__init__(detail, **extra)
 
 
+class RedisFull(ApiError):
+    """It answers, and takes nothing that is new."""
+
+    status, close_code, title = 503, 1012, "Redis is full"
+
+    def __init__(self) -> None:
+        super().__init__(
+            "Redis has reached its maxmemory, so nothing new can be stored. Give it more, or wait until logs expire."
+        )
+
+
 class Restarting(ApiError):
     status, close_code, title = 503, 1012, "The server is restarting"
 

@@ -6,6 +6,7 @@ import os
 import re
 import secrets
 from dataclasses import dataclass
+from ipaddress import ip_network
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
@@ -42,6 +43,14 @@ def _origins(text: str) -> tuple[str, ...]:
     return origins
 
 
+def _proxies(text: str) -> tuple[str, ...]:
+    proxies = tuple(part.strip() for part in text.split(",") if part.strip())
+    for proxy in proxies:
+        if proxy != "*":
+            ip_network(proxy)
+    return proxies
+
+
 HOST = Setting("HOST", "127.0.0.1", "Where the web process listens.", "an address or a host name", str)
 PORT = Setting("PORT", "8000", "The port it listens on.", "a number from 1 to 65535", parse_port)
 ADMIN_TOKEN = Setting(
@@ -63,12 +72,20 @@ SESSION_KEY = Setting(
 ALLOWED_ORIGINS = Setting(
     "SYNCTAIL_ALLOWED_ORIGINS",
     "",
-    "Browser origins that may open websockets, besides the server's own.",
+    "Browser origins that may sign in and open websockets, besides the server's own.",
     "origins such as https://ops.example.com, separated by commas",
     _origins,
 )
 
-SETTINGS = (HOST, PORT, ADMIN_TOKEN, SESSION_KEY, ALLOWED_ORIGINS)
+PROXIES = Setting(
+    "FORWARDED_ALLOW_IPS",
+    "127.0.0.1",
+    "Proxies whose `X-Forwarded-Proto` is believed: behind TLS it makes cookies that go over TLS only.",
+    "addresses or networks separated by commas, or *",
+    _proxies,
+)
+
+SETTINGS = (HOST, PORT, ADMIN_TOKEN, SESSION_KEY, ALLOWED_ORIGINS, PROXIES)
 
 
 @dataclass(frozen=True)
@@ -79,6 +96,7 @@ class ServerSettings:
     admin_token: str
     session_key: str
     allowed_origins: tuple[str, ...]
+    proxies: tuple[str, ...]
 
 
 def load(environ: Mapping[str, str]) -> ServerSettings:
@@ -91,6 +109,7 @@ def load(environ: Mapping[str, str]) -> ServerSettings:
         admin_token=ADMIN_TOKEN.read(environ),
         session_key=SESSION_KEY.read(environ) or _kept_key(common.data),
         allowed_origins=ALLOWED_ORIGINS.read(environ),
+        proxies=PROXIES.read(environ),
     )
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from datetime import timedelta
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, Any, Literal, cast
 
 import msgspec
 
@@ -31,6 +31,8 @@ if TYPE_CHECKING:
     from redis.asyncio import ConnectionPool, Redis
 
 _log = logging.getLogger("synctail.store")
+
+Condition = Literal["ok", "full", "evicts"]
 
 READ_BYTES = 1024 * 1024
 """One read takes entries until it has so many bytes: a reader far behind costs bounded memory."""
@@ -58,8 +60,19 @@ class Store:
         """Where a connection of one's own can be made."""
         return self._client.connection_pool
 
-    async def ping(self) -> None:
-        await cast("Any", self._client.ping())
+    async def condition(self) -> Condition:
+        """What an operator has to know of Redis: "full", it stores nothing that is new; "evicts", it would rather
+        forget logs, services and tokens than be full."""
+        async with self._client.pipeline(transaction=False) as pipe:
+            pipe.ping()  # refused while it loads its file, as INFO is not
+            pipe.info("memory")
+            _, memory = await pipe.execute()
+        limit = memory["maxmemory"]
+        if not limit:
+            return "ok"
+        if memory["maxmemory_policy"] != "noeviction":
+            return "evicts"
+        return "full" if memory["used_memory"] - memory["mem_not_counted_for_evict"] > limit else "ok"
 
     # --- services -----------------------------------------------------------------------------------------------
 

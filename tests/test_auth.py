@@ -152,6 +152,18 @@ def test_behind_tls_the_cookie_is_for_tls_only(browser: httpx2.Client) -> None:
     assert "secure" in answer.headers["set-cookie"].lower()
 
 
+def test_only_the_proxies_that_are_named_say_that_there_is_tls(environ: dict[str, str], client: redis.Redis) -> None:
+    del client
+    own = {**environ, "PORT": str(free_port()), "FORWARDED_ALLOW_IPS": "10.0.0.0/8, 192.0.2.1"}
+    with (
+        Process("server", own, ready="Synctail listens"),
+        httpx2.Client(base_url=f"http://127.0.0.1:{own['PORT']}") as browser,
+    ):
+        answer = browser.post("/sign-in", data={"token": ADMIN_TOKEN}, headers={"X-Forwarded-Proto": "https"})
+    assert answer.status_code == 303
+    assert "secure" not in answer.headers["set-cookie"].lower()
+
+
 def test_the_session_serves_websockets_too(browser: httpx2.Client, logs: Logs) -> None:
     sync_id = logs.written(2)
     sign_in(browser)

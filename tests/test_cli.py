@@ -333,6 +333,25 @@ def test_the_doctor_says_what_to_do(invoke: Callable[..., Result], client: redis
     assert "make run" in nowhere.output
 
 
+@pytest.mark.parametrize(
+    ("option", "value", "says"),
+    [("maxmemory", "100kb", "full"), ("maxmemory-policy", "allkeys-lru", "noeviction")],
+)
+def test_the_doctor_says_what_is_wrong_with_redis(
+    invoke: Callable[..., Result], client: redis.Redis, option: str, value: str, says: str
+) -> None:
+    client.config_set("maxmemory", "1gb")
+    client.config_set(option, value)
+    try:
+        answer = invoke("doctor")
+    finally:
+        client.config_set("maxmemory-policy", "noeviction")
+        client.config_set("maxmemory", 0)
+    assert answer.exit_code == 1
+    assert re.search(rf"✕ redis .*{says}", answer.output), answer.output
+    assert "✓ token" in answer.output, "what can still be seen is looked at"
+
+
 def test_what_the_api_refuses_is_one_sentence_and_exit_code_2(invoke: Callable[..., Result]) -> None:
     for arguments, says in (
         (("run", "ghost"), "There is no service 'ghost'"),

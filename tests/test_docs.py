@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import inspect
 import re
+from importlib.util import find_spec
 from typing import TYPE_CHECKING
 
+import click
 import msgspec
 import pytest
 from starlette.routing import BaseRoute, Mount, Route, WebSocketRoute
 
+from cli.__main__ import synctail
 from demo import settings as demo_settings
 from jobs import keys
 from jobs import settings as jobs_settings
@@ -120,6 +123,37 @@ def test_what_a_page_links_to_is_there(page: Path) -> None:
     for target in re.findall(r"(?:\]\(|src=\"|srcset=\")([^)#\"]+)", page.read_text()):
         if not target.startswith("http"):
             assert (page.parent / target).exists(), f"{page.name} links to {target}"
+
+
+def test_what_is_told_to_operators_is_there() -> None:
+    page = (ROOT / "docs" / "operations.md").read_text()
+    ours = {setting.name for setting in (*jobs_settings.SETTINGS, *server_settings.SETTINGS)} | {
+        "SYNCTAIL_URL",
+        "SYNCTAIL_TOKEN",
+    }
+    named = set(re.findall(r"\b(?:SYNCTAIL_[A-Z_]+|REDIS_URL|FORWARDED_ALLOW_IPS)\b", page))
+    assert {name for name in named if not name.startswith(jobs_settings.SECRET_PREFIX)} <= ours
+    assert "FORWARDED_ALLOW_IPS" in named
+    for module in re.findall(r"python -m ([a-z.]+)", page):
+        assert find_spec(module), module
+    commands = re.findall(r"^synctail ([a-z]+)(?: ([a-z]+))?", page, flags=re.MULTILINE)
+    assert len(commands) >= 4
+    for name, second in commands:
+        command = synctail.commands[name]
+        assert not isinstance(command, click.Group) or second in command.commands
+    targets = re.findall(r"^([a-z]+):", (ROOT / "Makefile").read_text(), flags=re.MULTILINE)
+    assert set(re.findall(r"\bmake ([a-z]+)", page)) <= set(targets)
+    for says in re.findall(
+        r"^\| (?:in a log: )?`([^`]+)` \| ", page.split("## When something is wrong")[1], flags=re.MULTILINE
+    ):
+        longest = max(re.split(r"…|`", says), key=len).strip(" .")
+        assert any(longest in source for source in sources()), f"nothing says {longest!r}"
+
+
+def sources() -> list[str]:
+    """Of our processes, with texts that go on in the next line joined."""
+    files = [path for folder in ("jobs", "server") for path in (ROOT / folder).rglob("*.py")]
+    return [re.sub(r'"\s*\n\s*f?"', "", path.read_text()) for path in files]
 
 
 def test_each_make_target_stands_in_the_reference() -> None:

@@ -72,6 +72,22 @@ def test_a_redis_that_hangs_is_a_503_within_seconds_and_all_is_well_after(
     until(lambda: web.get("/readyz").status_code == 200, "it is ready again")
 
 
+def test_a_redis_that_is_full_is_told_as_that_and_is_still_read(hung: tuple[httpx2.Client, valkey.Server]) -> None:
+    web, server = hung
+    with connect(server.url) as client:
+        store(client, service("orders"))
+        client.config_set("maxmemory", "100kb")  # less than an empty one takes
+        assert web.get("/readyz").json() == {"status": "full"}
+        assert [one["id"] for one in web.get("/api/services").json()] == ["orders"]
+        refused = web.post("/api/services/orders/syncs")
+        assert (refused.status_code, refused.json()["title"]) == (503, "Redis is full")
+        assert "maxmemory" in refused.json()["detail"]
+        client.config_set("maxmemory", "1gb")
+        assert web.get("/readyz").json() == {"status": "ok"}
+        client.config_set("maxmemory-policy", "allkeys-lru")
+        assert web.get("/readyz").json() == {"status": "evicts"}
+
+
 def test_a_definition_that_cannot_be_read_hides_no_other_service(web: httpx2.Client, client: redis.Redis) -> None:
     store(client, service("good"))
     client.hset(keys.SERVICES, "bad", b'{"nonsense": true}')

@@ -32,6 +32,7 @@ from jobs.records import (
     Trigger,
 )
 from jobs.tasks import FEW
+from jobs.worker import DRAIN
 from server import wire
 from tests.sources import paged
 from tests.support import PATIENCE_S, Process, in_time, service, store, until
@@ -70,6 +71,13 @@ def ended(client: redis.Redis, sync_id: str, *, seconds: float = 30) -> Summary:
 
 def running(client: redis.Redis, sync_id: str) -> None:
     until(lambda: client.hget(keys.summary(sync_id), "status") == b"running", "the sync runs")
+
+
+def only_worker(client: redis.Redis) -> dict[str, str]:
+    """What RQ keeps of the one worker there is; nothing while it registers."""
+    names = cast("set[bytes]", client.smembers("rq:workers"))
+    stored = cast("dict[bytes, bytes]", client.hgetall(names.pop())) if len(names) == 1 else {}
+    return {name.decode(): value.decode(errors="replace") for name, value in stored.items()}
 
 
 @pytest.fixture
@@ -407,6 +415,37 @@ def test_a_worker_that_is_shut_down_ends_its_sync_first(
     assert (summary.status, summary.reason) == (Status.FAILED, Reason.KILLED)
     assert "shut down" in lines_of(client, sync_id)[-1]["text"]
     until(lambda: own_worker.process.poll() is not None, "the worker has gone")
+
+
+def test_a_worker_that_is_drained_lets_its_sync_end_takes_no_other_and_leaves(
+    client: redis.Redis, requests: Requests, own_worker: Process
+) -> None:
+    drained = threading.Event()
+    with paged([{"id": 1}]) as source:
+        source.spoil = lambda _: None if drained.wait(60) else 500
+        orders = service(url=source.url, records="records")
+        other = service("other", url=source.url, records="records")
+        for one in (orders, other):
+            store(client, one)
+        running_one = requests.start(orders, Trigger.MANUAL).id
+        running(client, running_one)
+        waiting = requests.start(other, Trigger.MANUAL).id
+        [horse] = own_worker.children()
+        for pid in (own_worker.process.pid, horse):  # as a supervisor that signals all processes of a unit
+            os.kill(pid, DRAIN)
+        until(lambda: "shutdown_requested_date" in only_worker(client), "the worker has heard it")
+        drained.set()
+        assert ended(client, running_one).status is Status.COMPLETED
+        assert own_worker.ends() == 0
+    assert client.hget(keys.summary(waiting), "status") == b"queued"
+    requests.stop(waiting, "tests")
+
+
+def test_a_drained_worker_that_has_nothing_to_do_leaves_at_once(client: redis.Redis, own_worker: Process) -> None:
+    until(lambda: only_worker(client).get("state") == "idle", "the worker waits for a sync")
+    own_worker.process.send_signal(DRAIN)
+    assert own_worker.ends(seconds=20) == 0
+    assert "Traceback" not in own_worker.output
 
 
 def test_a_service_removed_before_its_sync_began_is_told(
