@@ -418,12 +418,27 @@ def test_a_selection_goes_on_where_its_rows_have_left_the_page(reader: Page, own
     assert [int(text.rpartition(" ")[2]) for text in copied] == list(range(500, top + 6))
 
 
+def test_a_selection_that_grows_while_rows_are_drawn_keeps_what_it_grew_by(reader: Page, own_sync: OwnSync) -> None:
+    own_sync.write(30)
+    reader.goto(own_sync.path)
+    expect(reader.locator("#L30")).to_be_in_viewport()
+    reader.evaluate("""async () => {
+      const { selection, view } = document.getElementById("log").parts;
+      const text = (n) => document.querySelector(`#L${n} .text`).firstChild;
+      document.getSelection().setBaseAndExtent(text(10), 0, text(12), 5);
+      while (!selection.rows) await new Promise(requestAnimationFrame);
+      document.getSelection().extend(text(20), 5);
+      view.setWrap(!view.wrap); // draws at once, before the browser tells that the selection changed
+    }""")
+    reader.keyboard.press("Control+c")
+    expect(reader.locator("#notice")).to_have_text("Copied 11 lines.")
+
+
 def test_a_click_and_one_with_shift_far_away_select_all_between(reader: Page, own_sync: OwnSync) -> None:
     own_sync.write(3_000)
     reader.goto(f"{own_sync.path}#L100")
     expect(reader.locator("#L100")).to_be_in_viewport()
     reader.locator("#L100 .text").click(position={"x": 1, "y": 5})
-    reader.evaluate("() => new Promise((done) => requestAnimationFrame(() => requestAnimationFrame(done)))")
     reader.keyboard.press("End")
     expect(reader.locator("#L3000")).to_be_in_viewport()
     assert reader.locator("#L100").count() == 0
