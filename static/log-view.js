@@ -29,7 +29,7 @@ const MARGIN = 200; // lines around the window that are wanted as well
 /**
  * Events: `change`, whenever `following`, `unseen`, `held`, `paused` or `count` changed · `want` {ranges}: lines that
  * it lacks, the most urgent first · `found` {n}: the line looked for is in view, or the gap in its place · `hidden` {n}:
- * the rows do not show the line looked for · `toprow` {n}: another row is at the top · `painted`.
+ * the rows do not show the line looked for · `toprow` {n}: another row is at the top · `painting` before rows come and go, `painted` after.
  */
 export class LogView extends EventTarget {
   #scroller;
@@ -361,6 +361,7 @@ export class LogView extends EventTarget {
   }
 
   #paint() {
+    this.dispatchEvent(new Event("painting"));
     if (this.#frame) cancelAnimationFrame(this.#frame);
     this.#frame = 0;
     this.#others = false;

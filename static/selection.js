@@ -56,6 +56,8 @@ export class LogSelection {
       this.#fromCaret = shiftKey && button === 0 && this.#caret !== null && !this.#model && !this.#isMounted(this.#caret);
     });
     document.addEventListener("copy", (event) => this.#copied(event));
+    // What somebody selected in the very moment in which rows are drawn: the browser tells of it later.
+    view.addEventListener("painting", () => this.#changed());
     view.addEventListener("painted", () => this.#show());
     scroller.addEventListener("keydown", (event) => {
       if (event.key !== "a" || event.altKey || event.shiftKey || !(event.ctrlKey || event.metaKey)) return;

@@ -41,9 +41,9 @@ hypothesis.settings.register_profile(
 hypothesis.settings.load_profile("steady")
 
 LONGEST = (
-    *("make_run", "browser_view", "browser_network", "browser_access", "chaos_redis", "run", "browser_log", "live"),
-    *("chaos_endings", "browser_lines", "browser_finder", "browser_lists", "script", "whole_way", "chaos_readers"),
-    *("faults", "cli"),
+    *("make_run", "browser_access", "browser_view", "run", "live", "browser_log", "browser_network", "chaos_redis"),
+    *("chaos_endings", "browser_finder", "browser_lines", "script", "chaos_readers", "browser_services", "faults"),
+    *("browser_lists", "whole_way", "cli"),
 )
 """Begun first, so that no file is left to one worker while the others have nothing to do any more."""
 

@@ -10,7 +10,7 @@ from playwright.sync_api import expect
 
 from jobs.payloads import JSON, PayloadLimit, Payloads
 from jobs.records import Stored
-from tests.support import until
+from tests.support import in_time, until
 
 if TYPE_CHECKING:
     import redis
@@ -171,10 +171,8 @@ def test_links_lead_to_the_web_and_tell_it_nothing(page: Page, own_sync: OwnSync
 def test_a_line_of_8_mb_is_a_row_soon_and_never_more_than_somebody_asked_for(page: Page, own_sync: OwnSync) -> None:
     page.goto(own_sync.path)
     for part in ("x", "50% \r", "\x1b[31mx\x1b[32m", "https://e.org/ "):
-        times = (8 << 20) // len(part)
-        # The machine may be busy: the better of two.
-        first = put(page, {"n": 1, "part": part, "times": times})
-        assert first < 1000 or put(page, {"n": 2, "part": part, "times": times}) < 1000, part
+        line = {"part": part, "times": (8 << 20) // len(part)}
+        in_time(1, lambda: put(page, line) / 1000)  # noqa: B023 - used at once
         assert page.locator("#own .text").evaluate("(one) => one.textContent.length") <= 2048
         more = page.locator("#own").get_by_role("button", name=re.compile(r"^Show .* more"))
         if more.count():
@@ -188,14 +186,14 @@ def test_a_screen_full_of_progress_bars_is_drawn_at_once(page: Page, own_sync: O
     own_sync.say(*[bar] * 200)
     page.goto(own_sync.path)
     has_line(page, 200)
-    took = page.evaluate("""async () => {
+    draw = """async () => {
       const { lineRow } = await import("/static/line.js");
       const { store } = document.getElementById("log").parts;
       const before = performance.now();
       for (let n = 1; n <= 200; n += 1) lineRow({ ...store.get(n) });
-      return performance.now() - before;
-    }""")
-    assert took < 2000
+      return (performance.now() - before) / 1000;
+    }"""
+    in_time(2, lambda: cast("float", page.evaluate(draw)))
 
 
 # --- what unfolds -------------------------------------------------------------------------------------------------

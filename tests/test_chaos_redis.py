@@ -63,13 +63,13 @@ def test_a_redis_that_is_stopped_and_killed_in_mid_sync_costs_no_record_and_no_l
     journeys.send(sync_id, [door], lambda one: one.wander(dice, 10_000))
     journeys.send(sync_id, [door], lambda one: one.download_on(dice))
     for begin, kill in ((500, False), (1800, True)):
-        until(lambda: watching.cursor > begin, "the sync is in the middle", seconds=30)  # noqa: B023 - used at once
+        until(lambda: watching.cursor > begin, "the sync is in the middle", seconds=60)  # noqa: B023 - used at once
         assert not watching.ended
         own.away(kill=kill)
         journeys.send(sync_id, [door])
         time.sleep(1)  # time for everybody to notice
         own.back()
-    journeys.reach(lambda one: one.ended, "the sync ends, and all are told", seconds=40)
+    journeys.reach(lambda one: one.ended, "the sync ends, and all are told", seconds=120)
 
     truth = Truth(sync_id, stored_texts(own.client, sync_id))
     journeys.arrive(truth)

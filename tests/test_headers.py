@@ -56,7 +56,7 @@ def test_a_fault_is_a_problem_document_or_a_page_and_shows_nothing_of_itself(bro
 def test_what_is_no_http_is_answered_in_the_same_form(broken: Serving) -> None:
     with socket.create_connection((broken.web.base_url.host, broken.web.base_url.port or 0)) as raw:
         raw.sendall(b"nonsense\r\n\r\n")
-        raw.settimeout(5)
+        raw.settimeout(20)
         answer = b"".join(iter(lambda: raw.recv(4096), b"")).decode()
     head, _, body = answer.partition("\r\n\r\n")
     assert head.startswith("HTTP/1.1 400 ")

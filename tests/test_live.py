@@ -738,8 +738,9 @@ def test_without_a_lane_beats_come_as_well(
     monkeypatch.setattr(hub, "BEAT_EVERY_S", 0.2)
     sync_id = logs.start()
     with serving(environ, "websockets-sansio") as one, open_socket(one.web, sync_id) as viewer:
-        heard = [json.loads(viewer.recv(timeout=PATIENCE_S))["type"] for _ in range(4)]
-    assert heard == ["summary", "beat", "beat", "beat"]
+        while json.loads(viewer.recv(timeout=PATIENCE_S))["type"] != "summary":
+            pass  # where the first look takes long, beats come before it
+        assert [json.loads(viewer.recv(timeout=PATIENCE_S))["type"] for _ in range(3)] == ["beat"] * 3
 
 
 # --- the hub, in this process ---------------------------------------------------------------------------------------
@@ -766,7 +767,9 @@ async def first_frames(one: Hub, sync_id: str, count: int) -> list[dict[str, Any
     following = one.follow(sync_id, Rider(0, woken.set), woken)
     async with asyncio.timeout(PATIENCE_S), aclosing(following):
         async for text in following:
-            frames.append(json.loads(text))
+            frame = json.loads(text)
+            if frames or frame["type"] != "beat":  # where the first look takes long, beats come before it
+                frames.append(frame)
             if len(frames) == count:
                 break
     return frames
@@ -801,6 +804,7 @@ def test_an_ending_in_the_moment_of_the_first_look_is_told_at_once(
         heard.set()
 
     monkeypatch.setattr(Hub, "received", hear)
+    monkeypatch.setattr(hub, "CONFIRM_S", 4 * PATIENCE_S)
     monkeypatch.setattr(hub, "CHECK_EVERY_S", 4 * PATIENCE_S)
     sync_id = logs.start()
     with logs.writing(sync_id) as story:

@@ -20,6 +20,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple, cast
 import pytest
 
 from jobs.script import NAMED, Limits, Outcome, Script, check
+from tests.support import PATIENCE_S
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -95,6 +96,15 @@ def handle(body: str) -> str:
     return "import os, sys\ndef handle(records, log):\n" + textwrap.indent(textwrap.dedent(body), "    ")
 
 
+def run_too_long(body: str) -> tuple[Outcome, Log]:
+    """A script has a second to say where it is, which a busy machine may not give it: one of three says so."""
+    for _ in range(3):
+        outcome, log = run(handle(body), timeout_s=0.4)
+        if "it was at" in (outcome.fault or ""):
+            break
+    return outcome, log
+
+
 # --- what is left behind -------------------------------------------------------------------------------------------
 
 
@@ -116,7 +126,7 @@ def descriptors() -> int:
     return len(os.listdir("/dev/fd"))  # noqa: PTH208
 
 
-def wait_for(what: Any, seconds: float = 10) -> None:
+def wait_for(what: Any, seconds: float = PATIENCE_S) -> None:
     until = time.monotonic() + seconds
     while not what():
         assert time.monotonic() < until, "it did not come to that"
@@ -366,7 +376,7 @@ def test_too_many_lines_are_counted_and_not_kept() -> None:
     "body", ["while True: print('x')", "while True: os.write(1, b'x\\n')", "while True: log.error('x' * 10 ** 6)"]
 )
 def test_printing_for_ever_ends_with_the_batch_s_time(body: str) -> None:
-    outcome, log = run(handle(body), timeout_s=0.4)
+    outcome, log = run_too_long(body)
     assert outcome.fault
     assert outcome.fault.startswith("it took longer than 0.4 s, its time for a batch; it was at line 3 of the script")
     assert len(log.lines) == SMALL.lines + 2
@@ -379,9 +389,9 @@ def test_printing_for_ever_ends_with_the_batch_s_time(body: str) -> None:
 @pytest.mark.parametrize("body", ["\nwhile True: pass", "\nsum(range(10 ** 12))", "\nimport time; time.sleep(100)"])
 def test_a_batch_that_takes_too_long_is_ended_and_where_it_was_is_told(body: str) -> None:
     began = time.monotonic()
-    outcome, log = run(handle(body), timeout_s=0.4)
+    outcome, log = run_too_long(body)
     assert outcome.fault == "it took longer than 0.4 s, its time for a batch; it was at line 4 of the script"
-    assert time.monotonic() - began < 8
+    assert time.monotonic() - began < PATIENCE_S
     assert len(log.lines) == 1
 
 
@@ -409,7 +419,7 @@ def test_a_script_that_holds_off_signals_is_ended_as_well() -> None:
 )
 def test_a_process_that_breaks_off_fails_its_batch_and_the_next_one_works(body: str, says: str) -> None:
     log = Log()
-    with script(handle(f"if records[0]['id'] != 1: return records\n{body}"), log, timeout_s=3) as one:
+    with script(handle(f"if records[0]['id'] != 1: return records\n{body}"), log) as one:
         broken, well = one.run(RECORDS), one.run(RECORDS[1:])
     assert broken.fault
     assert says in broken.fault

@@ -30,6 +30,8 @@ if TYPE_CHECKING:
     from jobs.settings import Settings
 
 OTHER = "st_of-somebody-else"
+END = b"0\r\n\r\n"
+"""What an answer of unknown length ends with, when it is whole."""
 
 
 @pytest.fixture
@@ -72,19 +74,23 @@ def test_one_who_stops_reading_a_log_is_let_go(impatient: Serving, logs: Logs, p
         with ask(impatient, f"/api/syncs/{sync_id}/{path}") as stalled:
             until(lambda: not impatient.connections(), "it is let go")
             rest = b"".join(iter(lambda: stalled.recv(1 << 20), b""))
-            assert not rest.endswith(b"0\r\n\r\n"), "what was cut off must not look whole"
+            assert not rest.endswith(END), "what was cut off must not look whole"
 
 
 def test_one_who_reads_slowly_is_not(impatient: Serving, logs: Logs) -> None:
     sync_id = logs.start()
     with logs.writing(sync_id) as story:
         noise(story, 10_000)
-    with ask(impatient, f"/api/syncs/{sync_id}/log.ndjson", buffer=1 << 16) as slow:
-        read, began = b"", time.monotonic()
-        while not read.endswith(b"0\r\n\r\n"):
-            time.sleep(0.004)
-            read = read[-10:] + slow.recv(1 << 16)
-        assert time.monotonic() > began + 1
+    for _ in range(3):  # a machine may be so busy that one reads nothing at all for too long
+        with ask(impatient, f"/api/syncs/{sync_id}/log.ndjson", buffer=1 << 16) as slow:
+            read, began = b"", time.monotonic()
+            while not read.endswith(END) and (piece := slow.recv(1 << 16)):
+                read = read[-10:] + piece
+                time.sleep(0.004)
+        if read.endswith(END):
+            break
+    assert read.endswith(END)
+    assert time.monotonic() > began + 1
 
 
 # --- those who may not ----------------------------------------------------------------------------------------------
