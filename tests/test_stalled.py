@@ -75,16 +75,20 @@ def test_one_who_stops_reading_a_log_is_let_go(impatient: Serving, logs: Logs, p
             assert not rest.endswith(b"0\r\n\r\n"), "what was cut off must not look whole"
 
 
-def test_one_who_reads_slowly_is_not(impatient: Serving, logs: Logs) -> None:
+def test_one_who_reads_slowly_is_not(impatient: Serving, logs: Logs, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(socket, "STALLED_S", 2.0)
     sync_id = logs.start()
     with logs.writing(sync_id) as story:
         noise(story, 10_000)
     with ask(impatient, f"/api/syncs/{sync_id}/log.ndjson", buffer=1 << 16) as slow:
+        slow.settimeout(20)
         read, began = b"", time.monotonic()
         while not read.endswith(b"0\r\n\r\n"):
-            time.sleep(0.004)
-            read = read[-10:] + slow.recv(1 << 16)
-        assert time.monotonic() > began + 1
+            time.sleep(0.01)
+            piece = slow.recv(1 << 16)
+            assert piece, "it was let go"
+            read = read[-10:] + piece
+        assert time.monotonic() > began + socket.STALLED_S
 
 
 # --- those who may not ----------------------------------------------------------------------------------------------
