@@ -43,6 +43,7 @@ DEEPEST = 100
 """How far lists and objects may stand within each other in what a script returns."""
 INT_LIMIT_BITS = 2048
 TEXT_LIMIT = 16 * 1024
+MARK_ROOM = 64
 BROKEN_PIPE = 3
 """Exit status of a cage that cannot speak with the worker any more."""
 
@@ -190,7 +191,7 @@ class Cage:
     def say(self, level: str, text: str, record: str | None = None) -> None:
         self._lines += 1
         if self._lines <= self._setup["lines"] + 1:  # one more than is kept says that there are more
-            self._send(["line", level, text[:TEXT_LIMIT], record])
+            self._send(["line", level, _cut(text), record])
 
     def _send(self, message: list[Any]) -> None:
         self._write(self._encode(message).encode())
@@ -371,6 +372,17 @@ class _Log:
     def _put(self, level: str, text: object, record: object) -> None:
         name = record.get(self._key) if isinstance(record, dict) else record
         self._say(level, str(text), None if name is None else str(name)[:TEXT_LIMIT])
+
+
+def _cut(text: str) -> str:
+    """As `lines.cut` shows that something is missing, and short enough not to be cut again."""
+    if len(text) * 4 <= TEXT_LIMIT:
+        return text
+    raw = text.encode("utf-8", "backslashreplace")
+    if len(raw) <= TEXT_LIMIT:
+        return text
+    kept = raw[: TEXT_LIMIT - MARK_ROOM].decode("utf-8", "ignore")
+    return f"{kept} … [cut: {len(raw) - len(kept.encode()):,} bytes more]"
 
 
 class _Printed(io.RawIOBase):

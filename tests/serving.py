@@ -30,11 +30,13 @@ class Serving(NamedTuple):
 
 
 @contextmanager
-def serving(environ: dict[str, str], protocol: Any = Socket) -> Iterator[Serving]:
-    """With the websocket protocol of the test's choice."""
+def serving(environ: dict[str, str], protocol: Any = Socket, *, buffer: int = 0) -> Iterator[Serving]:
+    """With the websocket protocol of the test's choice, and so much that the system holds of what is sent."""
     config = configure(settings.load(environ))
     config.ws = protocol
     bound = sockets.create_server(("127.0.0.1", 0))
+    if buffer:
+        bound.setsockopt(sockets.SOL_SOCKET, sockets.SO_SNDBUF, buffer)
     server = uvicorn.Server(config)
     thread = threading.Thread(target=server.run, kwargs={"sockets": [bound]})
     thread.start()

@@ -84,9 +84,11 @@ class Story:
 
 @pytest.fixture
 def brisk(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Writers that wait for nothing long: what they do is the same, and a test sees it sooner."""
+    """Writers that wait for nothing long: what they do is the same, and a test sees it sooner. What they keep, they
+    keep for longer than a slow machine takes for a test."""
     monkeypatch.setattr(logwriter, "BEAT_S", 0.1)
     monkeypatch.setattr(logwriter, "BACKOFF_S", (0.005, 0.05))
+    monkeypatch.setattr(logwriter, "KEPT_S", 120.0)
 
 
 @pytest.fixture

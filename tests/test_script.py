@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple, cast
 
 import pytest
 
+from jobs.lines import cut
 from jobs.script import NAMED, Limits, Outcome, Script, check
 from tests.support import PATIENCE_S
 
@@ -364,6 +365,17 @@ def test_what_is_written_past_python_is_a_line_too() -> None:
         handle("os.write(1, b'one\\n')\nos.write(2, b'\\xff two\\n')\nimport time\ntime.sleep(0.2)\nreturn records")
     )
     assert log.texts("warning") == ["one", "\\xff two"]
+
+
+@pytest.mark.parametrize("character", ["x", "é", "\\ud800"])
+def test_a_line_that_is_too_long_is_cut_once_and_says_by_how_much(character: str) -> None:
+    _, log = run(handle(f"log.info('{character}' * 100_000)\nreturn records"))
+    [text] = log.texts()
+    kept, mark, more = text.partition(" … [cut: ")
+    size = len(("\\ud800" if character.startswith("\\") else character).encode())
+    assert mark
+    assert len(kept.encode()) + int(more.removesuffix(" bytes more]").replace(",", "")) == 100_000 * size
+    assert cut(text) == text
 
 
 def test_too_many_lines_are_counted_and_not_kept() -> None:

@@ -7,7 +7,7 @@ import json
 import random
 import socket as sockets
 import time
-from contextlib import suppress
+from contextlib import ExitStack, suppress
 from typing import TYPE_CHECKING, Any, cast
 
 import httpx2
@@ -17,9 +17,11 @@ from websockets.exceptions import ConnectionClosed
 from jobs import keys
 from server import app, auth, errors, socket
 from server.auth import Auth, Principal, Role, token_hash
+from tests.chaos import Journeys, Producer, journeys
 from tests.following import BEARER, Logs, open_socket
 from tests.serving import Serving, serving
 from tests.support import ADMIN_TOKEN, PATIENCE_S, until
+from tests.test_live import shake_hands
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -28,6 +30,8 @@ if TYPE_CHECKING:
 
     from jobs.logwriter import LogWriter
     from jobs.settings import Settings
+
+__all__ = ["journeys"]  # a fixture of another file, used here
 
 OTHER = "st_of-somebody-else"
 END = b"0\r\n\r\n"
@@ -77,20 +81,40 @@ def test_one_who_stops_reading_a_log_is_let_go(impatient: Serving, logs: Logs, p
             assert not rest.endswith(END), "what was cut off must not look whole"
 
 
-def test_one_who_reads_slowly_is_not(impatient: Serving, logs: Logs) -> None:
+def test_one_who_reads_slowly_is_not(impatient: Serving, logs: Logs, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(socket, "STALLED_S", 2.0)
     sync_id = logs.start()
     with logs.writing(sync_id) as story:
         noise(story, 10_000)
     for _ in range(3):  # a machine may be so busy that one reads nothing at all for too long
         with ask(impatient, f"/api/syncs/{sync_id}/log.ndjson", buffer=1 << 16) as slow:
+            slow.settimeout(PATIENCE_S)
             read, began = b"", time.monotonic()
             while not read.endswith(END) and (piece := slow.recv(1 << 16)):
                 read = read[-10:] + piece
-                time.sleep(0.004)
+                time.sleep(0.01)
         if read.endswith(END):
             break
-    assert read.endswith(END)
-    assert time.monotonic() > began + 1
+    assert read.endswith(END), "it was let go"
+    assert time.monotonic() > began + socket.STALLED_S
+
+
+def test_a_tenth_of_two_hundred_viewers_stops_reading_and_the_others_miss_nothing(
+    environ: dict[str, str], logs: Logs, journeys: Journeys, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(socket, "STALLED_S", 2.0)
+    monkeypatch.setattr(socket, "LOOK_EVERY_S", 0.2)
+    with serving(environ, buffer=4096) as one, Producer(logs, rate=400) as producer, ExitStack() as stalled:
+        for _ in range(180):
+            journeys.send(producer.sync_id, [str(one.web.base_url)])
+        journeys.reach(lambda one: one.cursor > 0, "all of them follow", seconds=60)
+        for _ in range(20):
+            stalled.enter_context(shake_hands(one.web, producer.sync_id))
+        assert len(one.connections()) > 180
+        producer.talk_on(1500)
+        until(lambda: len(one.connections()) <= 180, "those who take nothing are let go", seconds=60)
+        truth = producer.finish()
+        journeys.arrive(truth, seconds=60)
 
 
 # --- those who may not ----------------------------------------------------------------------------------------------
