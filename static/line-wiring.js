@@ -69,13 +69,12 @@ export function wireLines({ log, view, head, line, last }) {
     if (step) view.seek(n);
   });
   const open = async () => {
-    const pointed = Number(/^#L(\d{1,9})/.exec(location.hash)?.[1] ?? 0);
-    const found = await line(pointed || view.top).catch(() => undefined);
+    const found = await line(view.marked || view.top).catch(() => undefined);
     if (found) pane.open(found, scroller);
   };
   keys.add("Enter", "All of the line that is pointed at, or of the first in view", open, {
     always: true,
-    where: ({ target }) => target === scroller,
+    where: ({ target }) => target === scroller || target === document.body,
   });
   setInterval(() => tellExpiry(list, options), TELL_MS);
 

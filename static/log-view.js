@@ -257,6 +257,11 @@ export class LogView extends EventTarget {
     this.#schedule();
   }
 
+  /** The first of the lines that are marked; 0: none are. */
+  get marked() {
+    return this.#marked.first;
+  }
+
   /** Mark lines without moving anything. @param {number} first 0 marks none @param {number} [last] */
   mark(first, last = first) {
     this.#marked = first ? { first, last } : { first: 0, last: -1 };

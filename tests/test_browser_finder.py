@@ -279,6 +279,20 @@ def test_jumps_lead_to_errors_lines_and_times(log: Page) -> None:
     in_view(log, 1)
 
 
+def test_enter_opens_the_line_that_a_jump_led_to(log: Page) -> None:
+    log.keyboard.press("Shift+E")
+    expect(log.locator("#L4000")).to_have_class(re.compile("is-target"))  # it was in view before
+    log.keyboard.press("Enter")
+    expect(log.get_by_role("complementary", name="Line 4,000")).to_be_visible()
+    log.keyboard.press("Escape")
+    expect(log.locator("#log-scroll")).to_be_focused()
+    find(log, "so-1999")
+    in_view(log, 1999)
+    log.keyboard.press("Escape")
+    log.keyboard.press("Enter")
+    expect(log.get_by_role("complementary", name="Line 1,999")).to_be_visible()
+
+
 def test_phases_fold_into_one_row_and_a_jump_unfolds_them(log: Page) -> None:
     log.locator("#log-scroll").focus()
     log.keyboard.press("Shift+Z")
