@@ -6,13 +6,14 @@ import os
 import re
 import signal
 import time
+from datetime import timedelta
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
 from jobs import keys
 from jobs.enqueue import stored_summary
-from jobs.records import Options, Reason, Service, Status, Trigger
+from jobs.records import Options, Reason, Service, Status, Trigger, parse_rfc3339, utc_now
 from server.auth import token_hash
 from tests.chaos import Journeys, Stack, Traveller, journeys, judge, own
 from tests.checker import Truth, stored_texts
@@ -20,6 +21,8 @@ from tests.support import ADMIN_TOKEN, PATIENCE_S, Process, in_time, service, st
 from tests.test_run import ended, hanging, running
 
 if TYPE_CHECKING:
+    from datetime import datetime
+
     import httpx2
     import redis
 
@@ -28,7 +31,7 @@ if TYPE_CHECKING:
 __all__ = ["hanging", "journeys", "own"]  # fixtures of other files, used here
 
 LOST_AFTER_S = 20
-LOST_WITHIN_S = 35
+LOST_WITHIN_S = 25
 STOPPED_WITHIN_S = 2
 
 
@@ -66,6 +69,13 @@ class Victim:
         assert wrote == [f"P-{n:05d}" for n in range(1, len(wrote) + 1)] != []
         return texts
 
+    def ended_at(self) -> datetime:
+        """As the ending has it, whenever it was read."""
+        summary = stored_summary(self._client, self.sync_id)
+        assert summary
+        assert summary.ended_at
+        return parse_rfc3339(summary.ended_at)
+
     def horse_is_gone(self) -> bool:
         return not Path(f"/proc/{self.horse}/exe").exists()
 
@@ -85,6 +95,7 @@ def test_whoever_is_killed_or_paused_in_mid_sync_the_ending_is_true_and_the_last
     own.process("jobs.clock", "Clock ready")
 
     at = time.monotonic()
+    killed_at = utc_now()
     horse.signal_horse(signal.SIGKILL)
     worker.signal_worker(signal.SIGKILL)
     both.signal_horse(signal.SIGSTOP)  # or it would hear that its worker is dead, and say so
@@ -97,8 +108,9 @@ def test_whoever_is_killed_or_paused_in_mid_sync_the_ending_is_true_and_the_last
     assert "killed by SIGKILL" in texts[horse.sync_id][-1]
     assert "its worker was shut down" in texts[worker.sync_id][-1]
     for victim in (both, paused):
-        texts[victim.sync_id] = victim.ends(Reason.LOST, seconds=LOST_WITHIN_S - (time.monotonic() - at))
+        texts[victim.sync_id] = victim.ends(Reason.LOST, seconds=LOST_WITHIN_S + PATIENCE_S)
         assert time.monotonic() - at > LOST_AFTER_S - 1
+        assert victim.ended_at() - killed_at < timedelta(seconds=LOST_WITHIN_S)
         assert "no worker has it" in texts[victim.sync_id][-1]
 
     paused.signal_horse(signal.SIGCONT)
