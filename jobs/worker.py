@@ -12,7 +12,9 @@ from typing import TYPE_CHECKING, Any, cast
 
 from rq import Queue, Worker
 from rq.command import parse_payload
+from rq.exceptions import StopRequested
 from rq.utils import now
+from rq.worker import WorkerStatus
 
 import jobs.checks
 import jobs.connectors.file
@@ -76,6 +78,14 @@ class SyncWorker(Worker):
         if self.horse_pid == pid:
             self.kill_horse()
 
+    def dequeue_job_and_maintain_ttl(self, timeout: int | None, max_idle_time: int | None = None) -> Any:  # noqa: ANN401
+        """RQ calls itself busy until it waits for the next job: who was told to go since it last looked would wait for
+        that, up to seven minutes. From here on a signal ends the waiting."""
+        self.set_state(WorkerStatus.IDLE)
+        if self._stop_requested:
+            raise StopRequested
+        return super().dequeue_job_and_maintain_ttl(timeout, max_idle_time)
+
     def handle_warm_shutdown_request(self) -> None:
         self.kill_horse(signal.SIGTERM)
 
@@ -137,8 +147,9 @@ def main() -> None:
     signal.signal(DRAIN, worker.drain)
     # A sync that was forked a moment ago has no handler yet: there, and here, the wish to stop must not kill.
     signal.signal(signal.SIGUSR1, signal.SIG_IGN)
-    print("Worker ready", flush=True)  # noqa: T201
-    worker.work(logging_level="WARNING")
+    with suppress(StopRequested):  # told to go before it could wait for anything
+        print("Worker ready", flush=True)  # noqa: T201
+        worker.work(logging_level="WARNING")
 
 
 if __name__ == "__main__":

@@ -15,9 +15,12 @@ from typing import TYPE_CHECKING, Any, cast
 import httpx2
 import msgspec
 import pytest
+from rq import Queue
+from rq.exceptions import StopRequested
+from rq.worker import WorkerStatus
 
 from jobs import keys
-from jobs.enqueue import stored_summary
+from jobs.enqueue import QUEUE, stored_summary
 from jobs.records import (
     FileDestination,
     Filter,
@@ -32,7 +35,7 @@ from jobs.records import (
     Trigger,
 )
 from jobs.tasks import FEW
-from jobs.worker import DRAIN
+from jobs.worker import DRAIN, SyncWorker
 from server import wire
 from tests.sources import paged
 from tests.support import PATIENCE_S, Process, in_time, service, store, until
@@ -446,6 +449,16 @@ def test_a_drained_worker_that_has_nothing_to_do_leaves_at_once(client: redis.Re
     own_worker.process.send_signal(DRAIN)
     assert own_worker.ends(seconds=20) == 0
     assert "Traceback" not in own_worker.output
+
+
+def test_a_worker_that_is_told_to_go_between_two_syncs_does_not_wait_for_the_next(client: redis.Redis) -> None:
+    between = SyncWorker([Queue(QUEUE, connection=client, serializer="json")], connection=client, serializer="json")
+    between.register_birth()  # type: ignore[no-untyped-call]
+    between.set_state(WorkerStatus.BUSY)
+    between.drain()  # its sync has ended, and it has not called itself idle yet
+    with pytest.raises(StopRequested):
+        between.dequeue_job_and_maintain_ttl(1, max_idle_time=1)
+    between.register_death()  # type: ignore[no-untyped-call]
 
 
 def test_a_service_removed_before_its_sync_began_is_told(
