@@ -10,6 +10,7 @@ from playwright.sync_api import expect
 
 from jobs.payloads import JSON, PayloadLimit, Payloads
 from jobs.records import Stored
+from tests.browser import shows
 from tests.support import in_time, until
 
 if TYPE_CHECKING:
@@ -338,6 +339,8 @@ def test_the_pane_shows_all_of_a_line_and_the_lines_beside_it(page: Page, own_sy
         {"name": "status", "value": 429, "of": "fields"},
         {"name": "record", "value": "1042", "of": "line"},
     ]
+    expect(page.locator("#filtered-count")).to_have_text("1 of 3 lines")
+    shows(page, 2)
     pane.get_by_role("button", name="Next line").click()
     expect(page.get_by_role("complementary", name="Line 3")).to_be_visible()
     expect(page.get_by_role("button", name="Previous line")).to_be_focused()
