@@ -44,7 +44,11 @@ redis.call('PEXPIRE', KEYS[2], ARGV[4])
 """
 
 
-def patiently(within_s: float = 120) -> Retrying:
+PATIENCE_S = 120.0
+"""So long a Redis that is away only slows a sync down."""
+
+
+def patiently(within_s: float = PATIENCE_S) -> Retrying:
     """For calls that may be repeated: a Redis that is away for less than that only slows them down."""
     return Retrying(
         retry=retry_if_exception_type(RedisError),

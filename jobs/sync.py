@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from jobs.connectors import Context, Destination, Page, Record, Source, open_destination, open_source, reference
 from jobs.filters import Filters
+from jobs.given import PATIENCE_S
 from jobs.mapping import Mapper, MappingFault
 from jobs.payloads import JSON, as_array
 from jobs.records import Phase, Service, counted, utc_now
@@ -34,10 +35,6 @@ class TooManyErrors(Exception):
 
 class LogLost(Exception):
     """What a sync does can no longer be told."""
-
-
-LONGEST_FLUSH_S = 30.0
-"""As long as Redis is waited for everywhere in a sync."""
 
 
 @dataclass
@@ -148,7 +145,7 @@ class Sync:
             self._log.warning(text, phase=Phase.PUSH.value)
             return
         # A file must not appear after somebody has ended this sync from outside, and said that it is not there.
-        if self._service.all_or_nothing and not self._log.flush(LONGEST_FLUSH_S):
+        if self._service.all_or_nothing and not self._log.flush(PATIENCE_S):
             raise LogLost("its log could not be written, and the file was not completed for that. Run it again")
         destination.complete()
         written, self.counts = self.counts.written, self.counts.arrived()

@@ -10,6 +10,7 @@ import threading
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any, cast
 
+from redis.exceptions import RedisError
 from rq import Queue, Worker
 from rq.command import parse_payload
 from rq.exceptions import StopRequested
@@ -35,6 +36,7 @@ from jobs.settings import Settings, SettingsError, load
 
 if TYPE_CHECKING:
     import redis
+    from rq.executions import Execution
     from rq.job import Job
 
 STOP_GRACE_S = 1.5
@@ -42,6 +44,8 @@ STOP_GRACE_S = 1.5
 DRAIN = signal.SIGUSR2
 MONITOR_S = 5
 """How often RQ says that a job still runs; the clock believes it for three times as long."""
+
+_log = logging.getLogger("synctail.worker")
 
 
 class SyncWorker(Worker):
@@ -85,6 +89,13 @@ class SyncWorker(Worker):
         if self._stop_requested:
             raise StopRequested
         return super().dequeue_job_and_maintain_ttl(timeout, max_idle_time)
+
+    def maintain_heartbeats(self, job: Job, execution: Execution) -> None:
+        """RQ's worker leaves when Redis does not take its heartbeat, and the sync would have to go with it."""
+        try:
+            super().maintain_heartbeats(job, execution)
+        except RedisError as error:
+            _log.warning("Redis is away (%s); sync %s goes on", error, job.id)
 
     def handle_warm_shutdown_request(self) -> None:
         self.kill_horse(signal.SIGTERM)

@@ -20,6 +20,7 @@ from rq.exceptions import StopRequested
 from rq.worker import WorkerStatus
 
 from jobs import keys
+from jobs.connect import connect
 from jobs.enqueue import QUEUE, stored_summary
 from jobs.records import (
     FileDestination,
@@ -459,6 +460,21 @@ def test_a_worker_that_is_told_to_go_between_two_syncs_does_not_wait_for_the_nex
     with pytest.raises(StopRequested):
         between.dequeue_job_and_maintain_ttl(1, max_idle_time=1)
     between.register_death()  # type: ignore[no-untyped-call]
+
+
+def test_a_worker_stays_with_its_sync_while_redis_takes_no_heartbeat(
+    client: redis.Redis, requests: Requests, caplog: pytest.LogCaptureFixture
+) -> None:
+    queue = Queue(QUEUE, connection=client, serializer="json")
+    at_work = SyncWorker([queue], connection=client, serializer="json")
+    sync_id = requests.start(service(), Trigger.MANUAL).id
+    job = queue.fetch_job(sync_id)
+    assert job
+    execution = at_work.prepare_execution(job)
+    at_work.connection = connect("redis://127.0.0.1:1")
+    at_work.maintain_heartbeats(job, execution)
+    assert f"sync {sync_id} goes on" in caplog.text
+    client.delete(at_work.key)
 
 
 def test_a_service_removed_before_its_sync_began_is_told(
