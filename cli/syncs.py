@@ -105,7 +105,7 @@ def _follow(connected: Client, sync_id: str, after: int, *, ndjson: bool) -> Non
 def _ending(summary: dict[str, Any]) -> str:
     status = str(summary["status"]).replace("_", " ")
     reason = f" ({str(summary['reason']).replace('_', ' ')})" if summary.get("reason") else ""
-    names = ["pulled", "pushed", "skipped", "filtered", "failed", *(["written"] if summary["written"] else [])]
+    names = ["pulled", "pushed", "skipped", "filtered", "failed", *(["written"] if summary.get("written") else [])]
     counts = ", ".join(f"{summary[one]:,} {one}" for one in names)
     return f"{coloured(status.capitalize(), summary['status'])}{safe(reason)}: {counts}. {summary['lines']:,} lines."
 

@@ -108,6 +108,7 @@ class Clock:
 
     def tell_missed(self, now: datetime) -> None:
         """Keep for people what was due while no clock looked, but for a start that `start_due` makes up for."""
+        services = list(self._services())  # before it is noted that somebody looked: should Redis fail here
         stored = self._client.set(keys.CLOCK_LOOKED, int(now.timestamp() * 1000), px=keys.MISSED_TTL, get=True)
         # A Redis that went back in time knows less than this clock. Only one of several clocks is told of a pause.
         before = max(_from_ms(cast("bytes", stored)) if stored else now, self._looked)
@@ -115,7 +116,7 @@ class Clock:
         if now - before <= PAUSE:
             return
         because = f"No clock ran, or none reached Redis, from {_seconds(before)} to {_seconds(now)} UTC."
-        for service in self._services():
+        for service in services:
             if service.active and not isinstance(service.source, InboundSource):
                 missed = _due_between(service.trigger, before, now)
                 if missed:

@@ -8,9 +8,11 @@ from __future__ import annotations
 
 import os
 import signal
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Literal
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
     from types import FrameType, TracebackType
 
 Why = Literal["timeout", "stop", "fenced", "shutdown"]
@@ -53,11 +55,22 @@ class Interrupts:
         self._armed = False
         signal.setitimer(signal.ITIMER_REAL, 0)
 
+    @contextmanager
+    def held(self) -> Iterator[None]:
+        """While inside, nothing is raised; what came meanwhile is raised at the end."""
+        armed, self._armed = self._armed, False
+        try:
+            yield
+        finally:
+            self._armed = armed
+        if self._armed and self._asked:
+            self._raise(self._asked)
+
     def _raise(self, why: Why) -> None:
         if self._armed:
             self._armed = False  # one is enough: the ending must not be interrupted
             raise Interrupted(why)
-        self._asked = self._asked or why  # before `with`: heard when it begins
+        self._asked = self._asked or why  # heard when `with` begins, or `held` ends
 
     def _on_ask(self, _signal: int, _frame: FrameType | None) -> None:
         self._raise(self._asked or "stop")

@@ -33,6 +33,15 @@ redis.call('HSET', KEYS[1], ARGV[1], ARGV[2])
 return 1
 """
 
+# All of them or none: each must be there, or not be there, as whoever hands them in has seen it.
+_PUT = """
+for i = 1, #ARGV, 3 do
+  if redis.call('HEXISTS', KEYS[1], ARGV[i]) ~= tonumber(ARGV[i + 1]) then return ARGV[i] end
+end
+for i = 1, #ARGV, 3 do redis.call('HSET', KEYS[1], ARGV[i], ARGV[i + 2]) end
+return false
+"""
+
 
 class Services:
     """Every method raises `RedisError` when Redis is away."""
@@ -40,6 +49,7 @@ class Services:
     def __init__(self, client: redis.Redis) -> None:
         self._client = client
         self._replace = client.register_script(_REPLACE)
+        self._put = client.register_script(_PUT)
 
     def read(self, service_id: str) -> Service:
         """Raises `ServiceNotFound` or `Unreadable`."""
@@ -58,10 +68,19 @@ class Services:
         if not self._replace(keys=[keys.SERVICES], args=[service.id, msgspec.json.encode(service)]):
             raise ServiceNotFound(service.id)
 
-    def put(self, services: Sequence[Service]) -> None:
-        """Create or replace all of them in one command: a Redis that goes away has all of them, or none."""
-        if services:
-            self._client.hset(keys.SERVICES, mapping={one.id: msgspec.json.encode(one) for one in services})
+    def put(self, created: Sequence[Service], replaced: Sequence[Service]) -> None:
+        """All of them in one step: a Redis that goes away has all, or none. Raises `ServiceExists` for one that is to
+        be created and is there by now, `ServiceNotFound` for one that is to be replaced and has gone."""
+        args: list[str | bytes | int] = []
+        for services, there in ((created, 0), (replaced, 1)):
+            for one in services:
+                args += [one.id, there, msgspec.json.encode(one)]
+        if not args:
+            return
+        other = cast("bytes | None", self._put(keys=[keys.SERVICES], args=args))
+        if other is not None:
+            found = other.decode()
+            raise ServiceExists(found) if any(one.id == found for one in created) else ServiceNotFound(found)
 
     def remove(self, service_id: str) -> None:
         """And what it remembers of records. Its syncs stay until their time is over. Raises `ServiceNotFound`."""

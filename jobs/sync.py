@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import time
 from collections import Counter
-from contextlib import ExitStack
+from contextlib import ExitStack, nullcontext, suppress
 from dataclasses import asdict, dataclass, replace
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -20,7 +20,8 @@ from jobs.records import Phase, Service, counted, utc_now
 from jobs.script import Script
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Callable, Iterable, Sequence
+    from contextlib import AbstractContextManager
 
     from jobs.given import Failures, Given
     from jobs.logwriter import LogWriter
@@ -35,6 +36,10 @@ class TooManyErrors(Exception):
 
 class LogLost(Exception):
     """What a sync does can no longer be told."""
+
+
+class _NothingWritten(Exception):
+    """Nothing for a file that would be there as a whole: it stays as it was, and so do the files that were read."""
 
 
 @dataclass
@@ -87,13 +92,16 @@ class Sync:
         failures: Failures,
         payloads: Payloads,
         given: Given | None = None,
+        undisturbed: Callable[[], AbstractContextManager[None]] = nullcontext,
     ) -> None:
+        """`undisturbed`: while inside, nothing interrupts."""
         self._service = service
         self._context = context
         self._seen = seen
         self._failures = failures
         self._payloads = payloads
         self._given = given
+        self._undisturbed = undisturbed
         self._log: LogWriter = context.log
         self._began = utc_now()
         self._filters = Filters(service.filters, self._began)
@@ -112,7 +120,7 @@ class Sync:
         began = time.monotonic()
         self._enter(Phase.PULL)
         try:
-            with ExitStack() as stack:
+            with suppress(_NothingWritten), ExitStack() as stack:
                 source = self._given or stack.enter_context(open_source(self._service, self._context))
                 destination = stack.enter_context(open_destination(self._service, self._context))
                 if self._service.script:
@@ -143,17 +151,19 @@ class Sync:
             # Nothing in the place of what was good yesterday is no copy of the source.
             text = f"{counted(self.counts.failed)} failed and none could be written: the file is left as it was"
             self._log.warning(text, phase=Phase.PUSH.value)
-            return
+            raise _NothingWritten
         # A file must not appear after somebody has ended this sync from outside, and said that it is not there.
         if self._service.all_or_nothing and not self._log.flush(PATIENCE_S):
             raise LogLost("its log could not be written, and the file was not completed for that. Run it again")
-        destination.complete()
-        written, self.counts = self.counts.written, self.counts.arrived()
-        if written:
-            self._log.set(**asdict(self.counts))
-            self._log.info(f"Pushed {counted(written)}: all that was written is there", phase=Phase.PUSH.value)
-        if self._service.skips_seen and self._service.all_or_nothing:
-            self._seen.add_held()
+        # Nor must it appear and not be counted: a server may have renamed it while its answer is on the way.
+        with self._undisturbed():
+            destination.complete()
+            written, self.counts = self.counts.written, self.counts.arrived()
+            if written:
+                self._log.set(**asdict(self.counts))
+                self._log.info(f"Pushed {counted(written)}: all that was written is there", phase=Phase.PUSH.value)
+            if self._service.skips_seen and self._service.all_or_nothing:
+                self._seen.add_held()
 
     def _one_page(self, number: int, page: Page, destination: Destination, pulled_in_s: float) -> None:
         before, began = replace(self.counts), time.monotonic()

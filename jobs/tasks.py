@@ -162,6 +162,7 @@ class _Run:
             Failures(self._client, sync_id, self._log, lives=lives),
             self._payloads(service.store),
             None if given is None else Given(self._client, sync_id, total=given, page_size=context.page_size),
+            undisturbed=self._interrupts.held,
         )
         counts = self._sync.run()
         if counts.pulled == 0 and given is None:

@@ -52,9 +52,14 @@ class Actions:
             raise _no_service(service_id) from None
         return service
 
-    async def put(self, services: Sequence[Service]) -> None:
-        """Create or replace all of them, or none. They are checked already."""
-        await run_in_threadpool(self._services.put, services)
+    async def put(self, created: Sequence[Service], replaced: Sequence[Service]) -> None:
+        """All of them, or none. They are checked already."""
+        try:
+            await run_in_threadpool(self._services.put, created, replaced)
+        except (ServiceExists, ServiceNotFound) as error:
+            raise errors.Conflict(
+                f"Somebody else has just created or removed the service {error}. Nothing was changed; apply it again."
+            ) from None
 
     async def remove(self, service_id: str) -> None:
         try:

@@ -90,7 +90,8 @@ class Bundles:
         return changes
 
     async def carry_out(self, changes: list[Change]) -> None:
-        await self._actions.put([one.after for one in changes if one.kind != "unchanged"])
+        created = [one.after for one in changes if one.before is None]
+        await self._actions.put(created, [one.after for one in changes if one.before and one.kind != "unchanged"])
 
 
 def answer(services: list[Service], *, file: str = "") -> Response:

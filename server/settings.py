@@ -45,8 +45,8 @@ def _origins(text: str) -> tuple[str, ...]:
 
 def _proxies(text: str) -> tuple[str, ...]:
     proxies = tuple(part.strip() for part in text.split(",") if part.strip())
-    for proxy in proxies:
-        if proxy != "*":
+    if proxies != ("*",):  # beside others it would be taken for a name
+        for proxy in proxies:
             ip_network(proxy)
     return proxies
 
@@ -81,7 +81,7 @@ PROXIES = Setting(
     "FORWARDED_ALLOW_IPS",
     "127.0.0.1",
     "Proxies whose `X-Forwarded-Proto` is believed: behind TLS it makes cookies that go over TLS only.",
-    "addresses or networks separated by commas, or *",
+    "addresses or networks separated by commas, or * alone",
     _proxies,
 )
 

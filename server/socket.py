@@ -116,6 +116,7 @@ class Http(_LetsGo, HttpToolsProtocol):
     _unasked: asyncio.TimerHandle | None = None
     _in_head = True
     _head_bytes = 0
+    _upgraded = False
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         super().connection_made(transport)
@@ -128,6 +129,9 @@ class Http(_LetsGo, HttpToolsProtocol):
             self._head_bytes += len(data)
             if self._head_bytes > HEAD_BYTES and not self.transport.is_closing():
                 self._refuse(f"The head of a request may have {HEAD_BYTES // 1024} KiB. Send less.")
+        if self._nobody_waits:
+            # An empty line ends uvicorn's own waiting for the next request, and begins none.
+            self._wait_for_client()
 
     def on_message_begin(self) -> None:
         super().on_message_begin()
@@ -150,6 +154,7 @@ class Http(_LetsGo, HttpToolsProtocol):
 
     def handle_websocket_upgrade(self) -> None:
         self._stop_waiting_for_client()
+        self._upgraded = True
         super().handle_websocket_upgrade()
 
     def connection_lost(self, exc: Exception | None) -> None:
@@ -167,6 +172,13 @@ class Http(_LetsGo, HttpToolsProtocol):
         self.transport.write(_as_sent(answer))
         self.transport.close()
         self._abort_soon()
+
+    @property
+    def _nobody_waits(self) -> bool:
+        """For the client, nor the client for an answer."""
+        answered = self.cycle is None or self.cycle.response_complete
+        timers = self._unasked or self.timeout_keep_alive_task
+        return answered and not timers and not self._upgraded and not self.transport.is_closing()
 
     def _wait_for_client(self) -> None:
         self._stop_waiting_for_client()

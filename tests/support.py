@@ -60,7 +60,9 @@ def in_time(seconds: float, attempt: Callable[[], float], *, times: int = 3) -> 
         took.append(attempt())
 
 
-_next_port = itertools.count(os.getpid() * 61 % len(PORTS))  # those who test beside us begin elsewhere
+_RUNNER = int(os.environ.get("PYTEST_XDIST_WORKER", "gw0").removeprefix("gw"))
+# Those who test beside us begin elsewhere, and reach our ports only after a thousand of their own.
+_next_port = itertools.count((os.getppid() * 61 + _RUNNER * 1000) % len(PORTS))
 
 
 def free_port() -> int:

@@ -55,13 +55,22 @@ POST = b"POST /sign-in HTTP/1.1\r\nHost: x\r\n" + FORM
 
 
 @pytest.mark.parametrize(
-    "says", [b"", b"GET /healthz HTT", POST, POST + b"token=st_"], ids=["no", "head", "none", "body"]
+    "says",
+    [b"", b"\r\n", b"GET /healthz HTT", POST, POST + b"token=st_"],
+    ids=["nothing", "an empty line", "half a head", "no body", "half a body"],
 )
 def test_one_who_does_not_end_what_it_asks_is_let_go(brisk: Serving, says: bytes) -> None:
     with connect(brisk.web, says) as silent:
         until(brisk.connections, "it is connected")
         until(lambda: not brisk.connections(), "it is let go", seconds=10)
         assert heard(silent) == b""
+
+
+def test_one_who_sends_an_empty_line_after_an_answer_is_let_go(brisk: Serving) -> None:
+    with connect(brisk.web, b"GET /healthz HTTP/1.1\r\nHost: x\r\n\r\n") as silent:
+        assert silent.recv(12) == b"HTTP/1.1 200"
+        silent.sendall(b"\r\n")
+        until(lambda: not brisk.connections(), "it is let go")
 
 
 def test_one_who_asks_slowly_or_waits_for_long_is_not(brisk: Serving, logs: Logs) -> None:

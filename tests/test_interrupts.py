@@ -100,3 +100,34 @@ def test_work_that_is_done_is_not_interrupted_any_more() -> None:
     for number in SIGNALS:
         send(number)
     work(0.6)
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGALRM, signal.SIGUSR1])
+def test_what_comes_while_interrupts_are_held_is_raised_at_their_end(number: signal.Signals) -> None:
+    interrupts, done = Interrupts(60), []
+
+    def hold() -> None:
+        with interrupts.held():
+            send(number)
+            work(0.01)  # a signal's handler runs between two steps
+            done.append("all of it")
+
+    with interrupts:
+        with pytest.raises(Interrupted):
+            hold()
+        work(0.01)  # once is enough
+    assert done
+
+
+def test_what_comes_after_interrupts_were_held_is_raised_at_once() -> None:
+    interrupts = Interrupts(60)
+
+    def hang() -> None:
+        send(signal.SIGTERM)
+        work()
+
+    with interrupts:
+        with interrupts.held():
+            work(0.01)
+        with pytest.raises(Interrupted):
+            hang()

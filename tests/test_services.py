@@ -147,3 +147,15 @@ def test_only_an_admin_may_change_services(web: httpx2.Client, client: redis.Red
     assert web.put("/api/services/orders", json=ORDERS, headers=headers).status_code == refused
     assert web.delete("/api/services/orders", headers=headers).status_code == refused
     assert [one["id"] for one in web.get("/api/services").json()] == ["orders"]
+
+
+def test_services_of_a_file_are_stored_all_at_once_or_none(client: redis.Redis, services: Services) -> None:
+    services.put([service("one")], [])
+    before = client.hgetall(keys.SERVICES)
+    with pytest.raises(ServiceExists, match="one"):  # made since somebody looked
+        services.put([service("two"), service("one", name="Other")], [])
+    with pytest.raises(ServiceNotFound, match="three"):  # removed since then
+        services.put([service("two")], [service("one", name="Other"), service("three")])
+    assert client.hgetall(keys.SERVICES) == before
+    services.put([service("two")], [service("one", name="Other")])
+    assert [services.read(name).name for name in ("one", "two")] == ["Other", "Two"]

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from jobs import sync as module
@@ -154,6 +154,7 @@ AT_ONCE, ALL_OR_NOTHING = FileDestination(path="x", mode="append"), FileDestinat
     st.none() | st.integers(0, 3),
     st.sampled_from([AT_ONCE, ALL_OR_NOTHING]),
 )
+@example([["refused", "unmappable"]], None, ALL_OR_NOTHING)
 def test_the_counts_add_up_with_every_word_and_each_record_has_one_fate(
     pages: list[list[str]], max_failed: int | None, destination: FileDestination
 ) -> None:
@@ -168,7 +169,9 @@ def test_the_counts_add_up_with_every_word_and_each_record_has_one_fate(
     assert len(named) == counts.failed
     told = [text.split()[0] for text in way.log.texts if re.match(r"(Wrote|Pushed) \d+$", text)]
     assert told == ["Pushed" if destination is AT_ONCE else "Wrote"] * (counts.pushed + counts.written)
-    assert way.completed == (not broke_off)
+    left = "the file is left as it was" in "\n".join(way.log.texts)
+    assert left == (destination is ALL_OR_NOTHING and not broke_off and counts.failed > 0 and counts.pushed == 0)
+    assert way.completed == (not broke_off and not left)
     assert (counts.written if way.completed or destination is AT_ONCE else counts.pushed) == 0
     if not broke_off:
         assert counts.pulled == counts.done == len(fates)

@@ -8,12 +8,13 @@ import threading
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
+import msgspec
 import pytest
 
 from jobs import keys
 from jobs.days import Days
 from jobs.enqueue import stored_summary
-from jobs.records import MappedField, Options, Status, Summary, Trigger
+from jobs.records import FileDestination, FileSource, MappedField, Options, Status, Summary, Trigger
 from tests.sources import paged
 from tests.support import Process, service, store, until
 from tests.test_run import ended, lines_of
@@ -63,7 +64,7 @@ def test_a_sync_that_breaks_off_pushed_nothing_and_says_what_is_not_there(
 
         def at_work() -> Summary | None:
             found = stored_summary(client, sync_id)
-            return found if found and found.written == 200 else None
+            return found if found and (found.written, found.progress) == (200, 0.5) else None
 
         running = until(at_work, "two pages are written")
         assert (running.pulled, running.pushed, running.pending, running.progress) == (200, 0, 200, 0.5)
@@ -104,18 +105,23 @@ def test_a_file_that_is_complete_counts_all_its_records_at_once_and_says_so(
     assert texts[-1] == "Completed: 250 pushed, 0 skipped"
 
 
-def test_a_file_is_left_as_it_was_when_every_record_failed(
-    client: redis.Redis, requests: Requests, worker: Process, files: Path
+@pytest.mark.parametrize("fault", ["none can be mapped", "the file takes none"])
+def test_a_file_is_left_as_it_was_when_every_record_failed_and_so_is_what_was_read(
+    client: redis.Redis, requests: Requests, worker: Process, files: Path, fault: str
 ) -> None:
     del worker
     files.mkdir(parents=True, exist_ok=True)
-    (files / "kept.ndjson").write_text(BEFORE)
-    with paged([{"id": f"R-{n}", "price": "none"} for n in range(3)]) as source:
-        price = MappedField(from_="price", to="price", with_=[["number"]])
-        one = service("kept", url=source.url, records="records", mapping=[price])
-        store(client, one)
-        summary = ended(client, requests.start(one, Trigger.MANUAL).id)
-    assert (summary.status, summary.failed, summary.pushed) == (Status.COMPLETED_WITH_ERRORS, 3, 0)
-    assert (files / "kept.ndjson").read_text() == BEFORE
-    texts = [line["text"] for line in lines_of(client, summary.id)]
-    assert "3 records failed and none could be written: the file is left as it was" in texts
+    (files / "kept.xml").write_text(BEFORE)
+    (files / "read.ndjson").write_text('{"id": "R-1", "price": "none"}\n')
+    price = MappedField(from_="price", to="price", with_=[["number"]])
+    no_name = MappedField(from_="price", to="not <a> name")
+    mapping = [price if fault == "none can be mapped" else no_name]
+    one = service("kept", destination=FileDestination(path="kept.xml"), mapping=mapping)
+    one = msgspec.structs.replace(one, source=FileSource(path="read.ndjson", after="delete"))
+    store(client, one)
+    summary = ended(client, requests.start(one, Trigger.MANUAL).id)
+    assert (summary.status, summary.failed, summary.pushed) == (Status.COMPLETED_WITH_ERRORS, 1, 0)
+    assert (files / "kept.xml").read_text() == BEFORE
+    assert (files / "read.ndjson").exists()
+    warnings = [line["text"] for line in lines_of(client, summary.id) if line["level"] == "warning"]
+    assert warnings[:-1] == ["1 record failed and none could be written: the file is left as it was"]

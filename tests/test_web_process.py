@@ -65,6 +65,7 @@ def test_a_port_in_use_is_said_in_one_line(environ: dict[str, str]) -> None:
         ("SYNCTAIL_ALLOWED_ORIGINS", "https://ops.example.com/path"),
         ("SYNCTAIL_DATA", "/proc/nowhere"),
         ("FORWARDED_ALLOW_IPS", "proxy.example.com"),
+        ("FORWARDED_ALLOW_IPS", "*, 10.0.0.1"),
     ],
 )
 def test_a_wrong_setting_is_said_in_one_line_that_names_it(

@@ -169,7 +169,7 @@ class FilesWriter:
     def push(self, records: Sequence[Record]) -> Iterator[Outcome]:
         data, refused = self._writer.encode(records)
         self._target.write(data)
-        self._written = True
+        self._written = self._written or None in refused
         for record, reason in zip(records, refused, strict=True):
             yield Outcome(record, reason)
 
