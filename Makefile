@@ -18,7 +18,7 @@ export UV_LINK_MODE ?= copy
 # Tests wait for processes and clocks more than for the processor: half as many again as there are cores.
 WORKERS ?= $(shell n=$$(nproc 2>/dev/null || sysctl -n hw.ncpu 2>/dev/null || echo 2); echo $$(((n * 3 + 1) / 2)))
 
-# Where CI runs ("CI" is set there) a test that failed is run once more, and the summary names it.
+# Where CI runs ("CI" is set there) a test that failed is run once more; both its traceback and the count of such tests are shown.
 
 .PHONY: help install run test check bench lock clean
 
@@ -40,7 +40,7 @@ test: check
 	@node --test --test-reporter=dot tests/js/*.test.js
 	@tests/install-browser.sh
 	@tests/install-systems.sh
-	@$(BIN)/pytest -n $(WORKERS) --dist loadfile --no-loadscope-reorder $(if $(CI),--reruns 1 -rR)
+	@$(BIN)/pytest -n $(WORKERS) --dist loadfile --no-loadscope-reorder $(if $(CI),--reruns 1 --rerun-show-tracebacks)
 
 check: .venv/.ready-to-test node_modules/.ready-to-test
 	@$(BIN)/ruff format --check
