@@ -108,7 +108,9 @@ class Clock:
 
     def tell_missed(self, now: datetime) -> None:
         """Keep for people what was due while no clock looked, but for a start that `start_due` makes up for."""
-        services = list(self._services())  # before it is noted that somebody looked: should Redis fail here
+        # Read before it is noted that somebody looked: should Redis fail here, the next tick tells it. Whoever looked a
+        # moment ago tells nothing, and reads nothing.
+        services = list(self._services()) if now - self._looked > PAUSE else []
         stored = self._client.set(keys.CLOCK_LOOKED, int(now.timestamp() * 1000), px=keys.MISSED_TTL, get=True)
         # A Redis that went back in time knows less than this clock. Only one of several clocks is told of a pause.
         before = max(_from_ms(cast("bytes", stored)) if stored else now, self._looked)
