@@ -55,9 +55,9 @@ bench: .venv/.ready-to-test
 	@$(BIN)/python -m bench $(if $(QUICK),--quick)
 
 lock: $(UV_STAMP)
-	@$(UV) pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-header pyproject.toml \
+	@$(UV) pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-header pyproject.toml --extra cli \
 		--group run -o requirements.lock
-	@$(UV) pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-header pyproject.toml \
+	@$(UV) pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-header pyproject.toml --extra cli \
 		--group dev -c requirements.lock -o requirements-dev.lock
 
 clean:
@@ -79,7 +79,7 @@ clean:
 # The command, which needs no installing: from any folder it finds the code here, and never what lies where it is called
 # (-P). Written anew where the environment is.
 $(BIN)/synctail: Makefile | $(BIN)/python
-	@printf '#!/bin/sh\nPYTHONPATH="%s" exec "%s/python" -P -m cli "$$@"\n' '$(CURDIR)' '$(CURDIR)/$(BIN)' > $@
+	@printf '#!/bin/sh\nPYTHONPATH="%s" exec "%s/python" -P -m synctail.cli "$$@"\n' '$(CURDIR)' '$(CURDIR)/$(BIN)' > $@
 	@chmod +x $@
 
 # Only for checks and tests: the pages need no package and no build. The lock file names versions and their hashes, and

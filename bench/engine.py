@@ -9,6 +9,7 @@ memory is the largest that its process ever had resident, what it shares with it
 
 from __future__ import annotations
 
+import argparse
 import asyncio
 import multiprocessing
 import re
@@ -18,23 +19,21 @@ import tempfile
 import time
 from contextlib import closing, suppress
 from pathlib import Path
-from typing import TYPE_CHECKING, NamedTuple, cast
+from subprocess import Popen
+from typing import NamedTuple, cast
 
 import msgspec
 
 from bench import processes, redis, report
-from jobs import keys
-from jobs.connect import connect
-from jobs.enqueue import Requests, stored_summary
-from jobs.records import HttpSource, Options, Service, SqlDestination, Status, Trigger, parse_rfc3339
-from jobs.settings import load
-
-if TYPE_CHECKING:
-    import argparse
-    from subprocess import Popen
-
-    from bench.report import Reading
-    from demo.valkey import Server
+from bench.report import Reading
+from demo.valkey import Server
+from jobs.queue.requests import Requests, stored_summary
+from jobs.services.model import HttpSource, Options, Service, SqlDestination
+from synctail.connect import connect
+from synctail.model import keys
+from synctail.model.ids import parse_rfc3339
+from synctail.model.sync import Status, Trigger
+from synctail.settings import load
 
 LOOK_S = 0.05
 LONGEST_S = 1800.0

@@ -11,20 +11,16 @@ core, as near 100% they are the limit, and the row does not count. Faults are li
 
 from __future__ import annotations
 
+import argparse
 import os
 import tempfile
 import time
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from bench import pace, peers, processes, report
 from bench.load import Load
-
-if TYPE_CHECKING:
-    import argparse
-
-    from bench.pace import Mode
-    from bench.report import Reading
+from bench.pace import Mode
+from bench.report import Reading
 
 LATE_S = 10.0
 """How long a server that falls behind may take after the last line was published."""

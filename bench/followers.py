@@ -15,15 +15,12 @@ import re
 import statistics
 import sys
 import time
+from collections.abc import Callable
 from contextlib import suppress
-from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
 import uvloop
 from picows import WSCloseCode, WSError, WSFrame, WSListener, WSMsgType, WSTransport, ws_connect
-
-if TYPE_CHECKING:
-    from collections.abc import Callable
 
 # The constants of follower.js, in seconds.
 BACKOFF_FIRST_S, BACKOFF_MOST_S = 0.5, 15.0

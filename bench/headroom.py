@@ -8,12 +8,8 @@ at some 100,000 messages a second for viewers and broadcaster alike: there the r
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 from bench import fanout, processes, report
-
-if TYPE_CHECKING:
-    from bench.pace import Mode
+from bench.pace import Mode
 
 CASES: list[tuple[Mode, int, float]] = [
     ("10 ms", 10_000, 1),

@@ -9,20 +9,16 @@ and went. The servers idle at the same time: each one's own CPU is counted. Then
 
 from __future__ import annotations
 
+import argparse
 import tempfile
 import time
 from contextlib import ExitStack
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from bench import pace, peers, processes, report
 from bench.load import Load
-
-if TYPE_CHECKING:
-    import argparse
-
-    from bench.peers import Peer
-    from bench.report import Reading
+from bench.peers import Peer
+from bench.report import Reading
 
 DEFAULT = "synctail,centrifuge,broadcast,nchan,nats,socketio"
 LINES = 20

@@ -12,18 +12,15 @@ import socket
 import subprocess
 import sys
 import time
-from typing import TYPE_CHECKING, Any, Self
+from collections.abc import Sequence
+from typing import Any, Self
 
 import uvloop
 from picows import WSListener, ws_connect
 
 from bench import processes
+from bench.peers import Watch
 from bench.viewer import Crowd, Viewer
-
-if TYPE_CHECKING:
-    from collections.abc import Sequence
-
-    from bench.peers import Watch
 
 CONNECTING_AT_ONCE = 20
 SMALL_BUFFER_BYTES = 8 * 1024
@@ -153,7 +150,7 @@ def summary(crowd: Crowd, readers: list[Viewer]) -> dict[str, float]:
     }
 
 
-async def _until(condition: Any, seconds: float) -> bool:  # noqa: ANN401
+async def _until(condition: Any, seconds: float) -> bool:
     deadline = time.monotonic() + seconds
     while not condition():
         if time.monotonic() > deadline:

@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import time
-from typing import TYPE_CHECKING, Literal
+from typing import Literal
 
-if TYPE_CHECKING:
-    from bench.peers import Peer
+from bench.peers import Peer
 
 Mode = Literal["by line", "10 ms", "as it is"]
 """A message for each line, as most users of the peers send; the lines of 10 ms in one; Synctail's own way."""

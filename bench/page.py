@@ -14,21 +14,19 @@ import tempfile
 import threading
 import time
 from pathlib import Path
-from typing import TYPE_CHECKING, cast
+from typing import cast
 
 import msgspec
-from playwright.sync_api import sync_playwright
+from playwright.sync_api import Browser, Page, sync_playwright
 
 from bench import realistic, report
 from bench.peers.synctail import TOKEN, Synctail, bench_service
 from bench.replay import write
-from jobs import keys
-from jobs.logwriter import LogWriter
-from jobs.records import Trigger, rfc3339, utc_now
-from tests.browser import launch
-
-if TYPE_CHECKING:
-    from playwright.sync_api import Browser, Page
+from synctail.log.writer import LogWriter
+from synctail.model import keys
+from synctail.model.ids import rfc3339, utc_now
+from synctail.model.sync import Trigger
+from tests.kit.browser import launch
 
 SEEKS = 20
 TICK_S = 0.01
@@ -83,7 +81,7 @@ class Visit:
         self._context = context
         self.page: Page = context.new_page()
         answer = context.request.post("/sign-in", form={"token": TOKEN}, max_redirects=0)
-        if answer.status != 303:  # noqa: PLR2004
+        if answer.status != 303:
             raise ConnectionError(f"signing in answered {answer.status}")
 
     def open(self, sync_id: str, last: int) -> float:

@@ -6,12 +6,9 @@ import os
 import socket
 import subprocess
 import time
+from collections.abc import Iterable
 from contextlib import suppress
 from pathlib import Path
-from typing import TYPE_CHECKING
-
-if TYPE_CHECKING:
-    from collections.abc import Iterable
 
 ROOT = Path(__file__).parent.parent
 INSTALLED = ROOT / ".bench"

@@ -8,21 +8,17 @@ quiet log's lines come one by one; of every viewer each line is looked at.
 
 from __future__ import annotations
 
+import argparse
 import random
 import tempfile
 import time
 from contextlib import ExitStack
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from bench import pace, peers, processes, report
 from bench.load import Load
-
-if TYPE_CHECKING:
-    import argparse
-
-    from bench.peers import Peer
-    from bench.report import Reading
+from bench.peers import Peer
+from bench.report import Reading
 
 BASE = "centrifuge"
 """What the others are compared with."""

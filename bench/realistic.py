@@ -5,12 +5,10 @@ phases, phrases, the shape of a reference. Numbers, names, amounts and durations
 from __future__ import annotations
 
 import random
-from typing import TYPE_CHECKING, Any, NamedTuple
+from collections.abc import Iterator
+from typing import Any, NamedTuple
 
-if TYPE_CHECKING:
-    from collections.abc import Iterator
-
-    from jobs.logwriter import LogWriter
+from synctail.log.writer import LogWriter
 
 
 def _words(text: str) -> list[str]:
@@ -79,21 +77,21 @@ def _record(pick: random.Random) -> Iterator[Line]:
     name = f"{pick.choice(FIRST)} {pick.choice(LAST)}"
     amount = f"{pick.lognormvariate(4, 1):.2f} {pick.choice(CURRENCIES)}"
     chance = pick.random()
-    if chance < 0.12:  # noqa: PLR2004 - these are shares of all records
+    if chance < 0.12:
         yield Line("info", f"Skipped {reference}: unchanged since {_moment(pick)}", "push", reference)
-    elif chance < 0.16:  # noqa: PLR2004
+    elif chance < 0.16:
         wait = pick.choice(WAITS)
         yield Line("warning", f"{reference}: {wait}; trying again in {pick.uniform(0.2, 8):.1f} s", "push", reference)
-    elif chance < 0.18:  # noqa: PLR2004
+    elif chance < 0.18:
         answer = {"status": pick.choice((400, 409, 422)), "request": f"{pick.getrandbits(64):016x}"}
         yield Line("error", f"{reference} was refused: {pick.choice(REFUSALS)}", "push", reference, answer)
-    elif chance < 0.4:  # noqa: PLR2004
+    elif chance < 0.4:
         goods = ", ".join(f"{pick.randrange(1, 9)}x {pick.choice(SKUS)}-{pick.randrange(10, 99)}" for _ in range(2))
         yield Line("info", f"Mapped {reference} of {name}, {pick.choice(TOWNS)}: {goods}", "map", reference)
     else:
         took = pick.lognormvariate(3.5, 0.6)
         text = f"Pushed {reference}, {name}, {amount} in {took:.0f} ms"
-        detail = {"id": pick.randrange(1, 2**31), "ms": round(took, 1)} if pick.random() < 0.3 else None  # noqa: PLR2004
+        detail = {"id": pick.randrange(1, 2**31), "ms": round(took, 1)} if pick.random() < 0.3 else None
         yield Line("info", text, "push", reference, detail)
 
 

@@ -2,13 +2,10 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from pathlib import Path
 
 from bench import processes
 from demo import valkey
-
-if TYPE_CHECKING:
-    from pathlib import Path
 
 
 def start(folder: Path) -> valkey.Server:

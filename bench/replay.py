@@ -14,19 +14,16 @@ import json
 import tempfile
 import threading
 import time
+from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING, Self
+from typing import Self
 
 from websockets.sync.client import connect
 
 from bench import processes, realistic, report
 from bench.peers.synctail import TOKEN, Synctail
-
-if TYPE_CHECKING:
-    from collections.abc import Callable
-
-    from bench.report import Reading
-    from jobs.logwriter import LogWriter
+from bench.report import Reading
+from synctail.log.writer import LogWriter
 
 SCREEN = 500
 """Lines of the page's first view."""

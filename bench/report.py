@@ -9,11 +9,9 @@ import statistics
 import sys
 import time
 from collections import Counter
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, TypeVar
-
-if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Sequence
+from typing import TypeVar
 
 FULL = 0.9
 """A viewers' core that is busier is the limit, and its row does not count."""

@@ -9,20 +9,16 @@ the first round the run goes on until the server has let the stalled go (30 s wi
 
 from __future__ import annotations
 
+import argparse
 import os
 import tempfile
 import time
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from bench import pace, processes, report
 from bench.load import Load
 from bench.peers.synctail import Synctail
-
-if TYPE_CHECKING:
-    import argparse
-
-    from bench.report import Reading
+from bench.report import Reading
 
 LATE_S = 20.0
 ABORTED_WITHIN_S = 60.0

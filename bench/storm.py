@@ -10,6 +10,7 @@ doubled by the writer would show as well.
 
 from __future__ import annotations
 
+import argparse
 import json
 import subprocess
 import sys
@@ -17,15 +18,11 @@ import tempfile
 import threading
 import time
 from pathlib import Path
-from typing import TYPE_CHECKING, Self
+from typing import Self
 
 from bench import processes, redis, report
 from bench.peers.synctail import TOKEN, Synctail
-
-if TYPE_CHECKING:
-    import argparse
-
-    from bench.report import Reading
+from bench.report import Reading
 
 RESTARTED, KILLED = "web process restarted", "web process killed"
 REDIS_AWAY_S = {"Redis killed, for 3 s": 3.0, "Redis killed, for 8 s": 8.0}

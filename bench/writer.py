@@ -10,33 +10,29 @@ matter of chance.
 
 from __future__ import annotations
 
+import argparse
 import logging
 import os
 import tempfile
 import threading
 import time
 from pathlib import Path
-from typing import TYPE_CHECKING, cast
+from typing import cast
 
 import msgspec
+from redis import Redis
 
 from bench import processes, realistic, redis, report
 from bench.peers.synctail import bench_service
-from jobs import keys
-from jobs.appender import Appender
-from jobs.connect import connect
-from jobs.enqueue import Requests
-from jobs.logwriter import LogWriter
-from jobs.records import Trigger
-from jobs.settings import load
-
-if TYPE_CHECKING:
-    import argparse
-
-    from redis import Redis
-
-    from bench.report import Reading
-    from demo.valkey import Server
+from bench.report import Reading
+from demo.valkey import Server
+from jobs.queue.requests import Requests
+from synctail.connect import connect
+from synctail.log.appender import Appender
+from synctail.log.writer import LogWriter
+from synctail.model import keys
+from synctail.model.sync import Trigger
+from synctail.settings import load
 
 TEXT = "Pushed SO-%d, one of the records of a sync that is worth watching"
 BURST = 1000

@@ -14,24 +14,21 @@ import signal
 import socket
 import sys
 import time
+from collections.abc import Callable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from types import FrameType
 
 from demo import valkey, warehouse
 from demo.processes import Processes
 from demo.services import demo_services, readdress, store_if_none
 from demo.settings import SHOP_LATENCY_MS, SHOP_PORT, SHOP_TOKEN_VARIABLE
 from demo.valkey import ValkeyFailed
-from jobs.connect import RedisOutOfReach, connect, wait_until_ready
-from jobs.settings import DATA, FILES, REDIS_URL, SettingsError, load
 from server.settings import ADMIN_TOKEN, HIGHEST_PORT, HOST, PORT
 from server.settings import SETTINGS as SERVER_SETTINGS
-
-if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
-    from types import FrameType
+from synctail.connect import RedisOutOfReach, connect, wait_until_ready
+from synctail.settings import DATA, FILES, REDIS_URL, SettingsError, load
 
 PROCFILE = Path(__file__).resolve().parent.parent / "Procfile.dev"
 REDIS_CHECK_SECONDS = 3.0

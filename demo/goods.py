@@ -7,14 +7,11 @@ are wrong on purpose, so that a destination refuses them. Knows nothing of HTTP.
 from __future__ import annotations
 
 import random
+from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import TYPE_CHECKING
 
-from jobs.records import rfc3339
-
-if TYPE_CHECKING:
-    from collections.abc import Callable
+from synctail.model.ids import rfc3339
 
 ORDERS_AT_BIRTH = 240
 ORDERS_LISTED = 5_000
@@ -133,7 +130,7 @@ def customer(number: int, born_at: datetime) -> Record:
         **_person(rng),
         "country": rng.choice(_COUNTRIES),
         "created_at": rfc3339(born_at - timedelta(minutes=rng.randrange(60, 2 * 365 * 24 * 60))),
-        "marketing": rng.random() < 0.4,  # noqa: PLR2004
+        "marketing": rng.random() < 0.4,
     }
 
 

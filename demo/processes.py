@@ -13,15 +13,13 @@ import signal
 import subprocess
 import sys
 import threading
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
-from typing import IO, TYPE_CHECKING, NamedTuple
+from pathlib import Path
+from typing import IO, NamedTuple
 
 from demo.leash import adopt_orphans, die_with_parent, end_children
 from demo.runner import COLOUR_VARIABLE
-
-if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
-    from pathlib import Path
 
 STARTED_SECONDS = 3.0
 HONCHO_ENDS_SECONDS = 6.5

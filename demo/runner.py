@@ -11,18 +11,13 @@ from __future__ import annotations
 
 import os
 import sys
+from collections.abc import Sequence
 from contextlib import suppress
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from honcho.environ import parse_procfile
 from honcho.manager import Manager
-from honcho.printer import Printer
-
-if TYPE_CHECKING:
-    from collections.abc import Sequence
-
-    from honcho.printer import Message
+from honcho.printer import Message, Printer
 
 COLOUR_VARIABLE = "SYNCTAIL_DEMO_COLOUR"
 """Set by the launcher when it writes to a terminal: the output here is always a pipe."""

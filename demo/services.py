@@ -5,31 +5,26 @@ from __future__ import annotations
 
 import re
 from contextlib import suppress
-from typing import TYPE_CHECKING, cast
+from pathlib import Path
+from typing import cast
 
 import msgspec
+import redis
 
 from demo.settings import SHOP_TOKEN
-from jobs import keys
-from jobs.records import (
+from jobs.services.model import (
     BearerAuth,
     FileDestination,
-    Filter,
     HttpSource,
     InboundSource,
-    MappedField,
     Options,
     Schedule,
-    ScriptText,
     Secret,
     Service,
     SqlDestination,
 )
-
-if TYPE_CHECKING:
-    from pathlib import Path
-
-    import redis
+from jobs.transform.model import Filter, MappedField, ScriptText
+from synctail.model import keys
 
 INVOICES = """\
 def handle(records, log):

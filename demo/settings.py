@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from datetime import timedelta
 
-from jobs.settings import SECRET_PREFIX, Setting
 from server.settings import parse_port
+from synctail.settings import SECRET_PREFIX, Setting
 
 SHOP_TOKEN = "SHOP_TOKEN"  # noqa: S105 - a secret's name
 SHOP_TOKEN_VARIABLE = SECRET_PREFIX + SHOP_TOKEN

@@ -13,26 +13,22 @@ import os
 import re
 import socket
 import sys
+from collections.abc import Awaitable, Callable, Mapping
 from contextlib import suppress
-from typing import TYPE_CHECKING
+from datetime import datetime, timedelta
+from pathlib import Path
 
 import msgspec
 import uvicorn
 from starlette.applications import Starlette
+from starlette.requests import Request
 from starlette.responses import PlainTextResponse, Response
 from starlette.routing import Route
 
 from demo.goods import Goods, all_goods
 from demo.settings import SHOP_LATENCY_MS, SHOP_PORT, SHOP_TOKEN, SHOP_TOKEN_VARIABLE
-from jobs.records import parse_rfc3339, rfc3339, utc_now
-from jobs.settings import Settings, SettingsError, load
-
-if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable, Mapping
-    from datetime import datetime, timedelta
-    from pathlib import Path
-
-    from starlette.requests import Request
+from synctail.model.ids import parse_rfc3339, rfc3339, utc_now
+from synctail.settings import Settings, SettingsError, load
 
 HOST = "127.0.0.1"
 DEFAULT_LIMIT = 100

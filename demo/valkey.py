@@ -15,21 +15,18 @@ import subprocess
 import sys
 import tempfile
 import time
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from types import FrameType
 from urllib.parse import quote
 
 from redis.exceptions import RedisError
 
 from demo.leash import die_with_parent
-from jobs.connect import connect
-from jobs.settings import SettingsError, load
-
-if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
-    from types import FrameType
+from synctail.connect import connect
+from synctail.settings import SettingsError, load
 
 SOCKET_PATH_LIMIT_BYTES = 100
 """Linux takes 107 bytes, macOS 103."""

@@ -14,18 +14,14 @@ import re
 import sys
 from datetime import timedelta
 from pathlib import Path
-from typing import TYPE_CHECKING
 
-from playwright.sync_api import expect, sync_playwright
+import redis
+from playwright.sync_api import Browser, Page, expect, sync_playwright
 
-from jobs import keys
-from jobs.connect import connect
-from jobs.records import utc_now
-from tests.browser import launch
-
-if TYPE_CHECKING:
-    import redis
-    from playwright.sync_api import Browser, Page
+from synctail.connect import connect
+from synctail.model import keys
+from synctail.model.ids import utc_now
+from tests.kit.browser import launch
 
 IMAGES = Path(__file__).parent / "images"
 OWN_REDIS = "unix://.data/valkey.sock"
@@ -45,7 +41,7 @@ def remember_two_weeks(client: redis.Redis) -> None:
     for ago in range(1, 14):
         day = utc_now().date() - timedelta(days=ago)
         key = keys.service_day(BUSY, day.isoformat())
-        pulled = chance.randrange(2600, 3400) if day.weekday() < 5 else chance.randrange(900, 1300)  # noqa: PLR2004
+        pulled = chance.randrange(2600, 3400) if day.weekday() < 5 else chance.randrange(900, 1300)
         failed, skipped = pulled // chance.randrange(60, 90), pulled // chance.randrange(8, 12)
         sums = {"syncs": 1440, "pulled": pulled, "pushed": pulled - failed - skipped, "failed": failed}
         if not client.exists(key):

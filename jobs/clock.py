@@ -14,37 +14,24 @@ import sys
 import threading
 from contextlib import suppress
 from datetime import UTC, datetime, timedelta
-from typing import TYPE_CHECKING, cast
+from typing import cast
 
 import msgspec
+import redis
 from redis.exceptions import RedisError
 from rq.exceptions import NoSuchJobError
 from rq.job import Job, JobStatus
 
-from jobs import keys
-from jobs.appender import Appender
-from jobs.connect import RedisOutOfReach, connect, wait_until_ready
-from jobs.days import Days
-from jobs.endings import end_sync
-from jobs.enqueue import AlreadyRunning, Requests, expire_with, stored_summary
-from jobs.records import (
-    InboundSource,
-    Missed,
-    Reason,
-    Schedule,
-    Service,
-    Status,
-    Trigger,
-    Unreadable,
-    decode_service,
-    rfc3339,
-)
-from jobs.settings import Settings, SettingsError, load
-
-if TYPE_CHECKING:
-    import redis
-
-    from jobs.records import Summary
+from jobs.queue.requests import AlreadyRunning, Requests, expire_with, stored_summary
+from jobs.services.model import InboundSource, Missed, Schedule, Service, Unreadable, decode_service
+from synctail.connect import RedisOutOfReach, connect, wait_until_ready
+from synctail.log.appender import Appender
+from synctail.log.day_totals import Days
+from synctail.log.endings import end_sync
+from synctail.model import keys
+from synctail.model.ids import rfc3339
+from synctail.model.sync import Reason, Status, Summary, Trigger
+from synctail.settings import Settings, SettingsError, load
 
 TICK_S = 1.0
 REAP_EVERY = timedelta(seconds=4)

@@ -8,36 +8,33 @@ import signal
 import sys
 import threading
 from contextlib import suppress
-from typing import TYPE_CHECKING, Any, cast
+from typing import Any, cast
 
+import redis
 from redis.exceptions import RedisError
 from rq import Queue, Worker
 from rq.command import parse_payload
 from rq.exceptions import StopRequested
+from rq.executions import Execution
+from rq.job import Job
 from rq.utils import now
 from rq.worker import WorkerStatus
 
-import jobs.checks
 import jobs.connectors.file
 import jobs.connectors.http
 import jobs.connectors.http_post
 import jobs.connectors.sql
 import jobs.connectors.sql_source
 import jobs.tasks  # noqa: F401 - loaded before the fork, so that a sync starts in milliseconds (but SFTP: half of it all)
-from jobs import keys
-from jobs.appender import Appender
-from jobs.connect import RedisOutOfReach, connect, wait_until_ready
-from jobs.endings import end_sync
-from jobs.enqueue import QUEUE
 from jobs.leash import die_with_parent
-from jobs.records import Reason, Status
-from jobs.script import hide_environment
-from jobs.settings import Settings, SettingsError, load
-
-if TYPE_CHECKING:
-    import redis
-    from rq.executions import Execution
-    from rq.job import Job
+from jobs.queue.requests import QUEUE
+from jobs.transform.script import hide_environment
+from synctail.connect import RedisOutOfReach, connect, wait_until_ready
+from synctail.log.appender import Appender
+from synctail.log.endings import end_sync
+from synctail.model import keys
+from synctail.model.sync import Reason, Status
+from synctail.settings import Settings, SettingsError, load
 
 STOP_GRACE_S = 1.5
 """A sync that was asked to stop and has not by then is killed."""
@@ -82,7 +79,7 @@ class SyncWorker(Worker):
         if self.horse_pid == pid:
             self.kill_horse()
 
-    def dequeue_job_and_maintain_ttl(self, timeout: int | None, max_idle_time: int | None = None) -> Any:  # noqa: ANN401
+    def dequeue_job_and_maintain_ttl(self, timeout: int | None, max_idle_time: int | None = None) -> Any:
         """RQ calls itself busy until it waits for the next job: who was told to go since it last looked would wait for
         that, up to seven minutes. From here on a signal ends the waiting."""
         self.set_state(WorkerStatus.IDLE)
@@ -114,7 +111,7 @@ class KilledHandler:
         self._retention = settings.retention
         self._appender = Appender(client, live_ttl_ms=settings.retention_ms)
 
-    def __call__(self, job: Job, _pid: int, status: int, usage: Any) -> None:  # noqa: ANN401 - resource.struct_rusage
+    def __call__(self, job: Job, _pid: int, status: int, usage: Any) -> None:
         who = cast("bytes | None", self._client.hget(keys.summary(job.id), "stop"))
         how = _how_it_died(status, usage)
         if who:
@@ -125,7 +122,7 @@ class KilledHandler:
         end_sync(self._appender, job.id, status=ending, reason=reason, text=text, retention=self._retention)
 
 
-def _how_it_died(status: int, usage: Any) -> str:  # noqa: ANN401
+def _how_it_died(status: int, usage: Any) -> str:
     peak = f"; it used {usage.ru_maxrss // 1024:,} MiB at most" if usage and sys.platform == "linux" else ""
     if status is not None and os.WIFSIGNALED(status):
         number = os.WTERMSIG(status)

@@ -7,19 +7,16 @@ import os
 import resource
 import socket
 import sys
+from collections.abc import Callable
 from contextlib import suppress
-from typing import TYPE_CHECKING
 
 import uvicorn
 
-from jobs.connect import RedisOutOfReach, connect, wait_until_ready
-from jobs.settings import SettingsError
 from server.app import create_app
 from server.settings import ServerSettings, load
-from server.socket import Http, Socket
-
-if TYPE_CHECKING:
-    from collections.abc import Callable
+from server.web.protocols import Http, Socket
+from synctail.connect import RedisOutOfReach, connect, wait_until_ready
+from synctail.settings import SettingsError
 
 CLIENT_MESSAGE_BYTES = 16 * 1024
 PING_EVERY_S = 60.0

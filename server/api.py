@@ -3,27 +3,24 @@
 from __future__ import annotations
 
 import hashlib
-from typing import TYPE_CHECKING, Any, NamedTuple
+from collections.abc import AsyncIterator
+from typing import Any, NamedTuple
 
 import msgspec
+from starlette.datastructures import QueryParams
+from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
-from starlette.routing import Route
+from starlette.routing import BaseRoute, Route
 
-from jobs.enqueue import Only  # noqa: TC001 - msgspec reads the annotation
-from server import auth, errors, params, query, wire
-from server.actions import checked_run
-
-if TYPE_CHECKING:
-    from collections.abc import AsyncIterator
-
-    from starlette.datastructures import QueryParams
-    from starlette.requests import Request
-    from starlette.routing import BaseRoute
-
-    from jobs.records import Service, Summary
-    from server.actions import Actions
-    from server.search import Search
-    from server.store import Store
+from jobs.queue.requests import Only
+from jobs.services.model import Service
+from server.access import auth
+from server.log import query, wire
+from server.log.search import Search
+from server.log.store import Store
+from server.services.actions import Actions, checked_run
+from server.web import errors, params
+from synctail.model.sync import Summary
 
 LISTED = 50
 LISTED_AT_MOST = 500
@@ -206,14 +203,14 @@ def _asked(query: QueryParams) -> Asked:
     return Asked(first - 1, POLLED_AT_MOST, params.whole_number(query, "last", default=first, least=first))
 
 
-def _decoded(body: bytes, instead: str = "Send a service's definition.") -> Any:  # noqa: ANN401 - JSON
+def _decoded(body: bytes, instead: str = "Send a service's definition.") -> Any:
     try:
         return msgspec.json.decode(body)
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
         raise errors.BadRequest(f"The body is not JSON: {error}. {instead}") from None
 
 
-def _optional(request: Request, who: auth.Principal, body: bytes, instead: str) -> Any:  # noqa: ANN401 - JSON
+def _optional(request: Request, who: auth.Principal, body: bytes, instead: str) -> Any:
     """What the body says; without one, or with that of a browser's form, an empty object. Of a program it is JSON,
     whatever it calls it: curl calls all it sends a form."""
     form = bool(who.csrf) and request.headers.get("content-type", "").startswith("application/x-www-form")
@@ -228,5 +225,5 @@ def _with_last(service: Service, last: Summary | None) -> dict[str, Any]:
     return {**msgspec.to_builtins(service), "last_sync": msgspec.to_builtins(last)}
 
 
-def _json(value: Any, status: int = 200, headers: dict[str, str] | None = None) -> Response:  # noqa: ANN401
+def _json(value: Any, status: int = 200, headers: dict[str, str] | None = None) -> Response:
     return Response(msgspec.json.encode(value), status, headers, media_type="application/json")

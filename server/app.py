@@ -6,9 +6,9 @@ import asyncio
 import http
 import logging
 import signal
+from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import jinja2
 from redis.asyncio import BlockingConnectionPool, Redis
@@ -18,44 +18,39 @@ from redis.exceptions import OutOfMemoryError, RedisError
 from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
 from starlette.middleware import Middleware
-from starlette.requests import ClientDisconnect
+from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response
 from starlette.templating import Jinja2Templates
+from starlette.types import ASGIApp
 
-from jobs.check_requests import CheckRequests
-from jobs.connect import connect
-from jobs.enqueue import Requests
-from jobs.services import Services
-from server import errors, schedules
-from server.actions import Actions
+from jobs.queue.check_requests import CheckRequests
+from jobs.queue.requests import Requests
+from jobs.services.store import Services
+from server.access.auth import Auth, AuthMiddleware
+from server.access.tokens import Tokens
 from server.api import Api
-from server.assets import Assets
-from server.auth import Auth, AuthMiddleware
-from server.bundles import Bundles
-from server.check_pages import CheckPages
-from server.checks import Checks
-from server.downloads import Downloads
-from server.forms import Forms
-from server.headers import SecurityHeaders
-from server.hub import Hub
-from server.inbound import Inbound
-from server.limits import BodyLimit
-from server.live import Live
-from server.outline import Outlines
-from server.pages import FILTERS, Pages
-from server.payloads import Payloads
-from server.search import Search
-from server.store import Store
-from server.tokens import Tokens
-from server.trial import Trials
-
-if TYPE_CHECKING:
-    from collections.abc import AsyncIterator
-
-    from starlette.requests import Request
-    from starlette.types import ASGIApp
-
-    from server.settings import ServerSettings
+from server.log.downloads import Downloads
+from server.log.hub import Hub
+from server.log.live import Live
+from server.log.outline import Outlines
+from server.log.payload_files import Payloads
+from server.log.search import Search
+from server.log.store import Store
+from server.pages.overview import FILTERS, Pages
+from server.services import schedules
+from server.services.actions import Actions
+from server.services.check_pages import CheckPages
+from server.services.checks import Checks
+from server.services.forms import Forms
+from server.services.inbound import Inbound
+from server.services.toml_files import Bundles
+from server.services.trial import Trials
+from server.settings import ServerSettings
+from server.web import errors
+from server.web.assets import Assets
+from server.web.headers import SecurityHeaders
+from server.web.limits import BodyLimit
+from synctail.connect import connect
 
 ROOT = Path(__file__).parent.parent
 

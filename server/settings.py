@@ -1,22 +1,18 @@
-"""The web process's own part of the environment; the rest is `jobs.settings`."""
+"""The web process's own part of the environment; the rest is `synctail.settings`."""
 
 from __future__ import annotations
 
 import os
 import re
 import secrets
+from collections.abc import Mapping
 from dataclasses import dataclass
 from ipaddress import ip_network
-from typing import TYPE_CHECKING
+from pathlib import Path
 from urllib.parse import urlsplit
 
-from jobs import settings as jobs_settings
-from jobs.settings import Setting, SettingsError
-
-if TYPE_CHECKING:
-    from collections.abc import Mapping
-    from pathlib import Path
-
+from synctail import settings as jobs_settings
+from synctail.settings import Setting, SettingsError
 
 HIGHEST_PORT = 65_535
 
@@ -29,7 +25,7 @@ def parse_port(text: str) -> int:
 
 
 def _token(text: str) -> str:
-    if text and (len(text) < 16 or not text.isascii() or any(c.isspace() for c in text)):  # noqa: PLR2004
+    if text and (len(text) < 16 or not text.isascii() or any(c.isspace() for c in text)):
         raise ValueError
     return text
 

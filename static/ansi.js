@@ -1,6 +1,6 @@
 // Owns what a text that was meant for a terminal looks like: styled segments of plain text, as they would stand there.
 // It refuses to run a terminal: colours, styles, links, and overwriting within a row; every other escape is dropped. What
-// comes out holds no control character, and nothing takes more than linear time. server/shown.py says the same text.
+// comes out holds no control character, and nothing takes more than linear time. server/log/terminal_text.py says the same text.
 
 import { webAddress } from "./links.js";
 

@@ -1,5 +1,5 @@
 // Owns what a log holds in short: how many lines of each level and phase, and its sections, which are runs of a phase.
-// The server says it for what there is; what arrives afterwards is added here, by the same rules (server/outline.py).
+// The server says it for what there is; what arrives afterwards is added here, by the same rules (server/log/outline.py).
 // It knows no DOM.
 
 const AGAIN_MS = 2_000;

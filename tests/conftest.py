@@ -3,32 +3,29 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Iterator
 from datetime import timedelta
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import httpx2
 import hypothesis
 import pytest
-from playwright.sync_api import sync_playwright
+import redis
+from playwright.sync_api import Browser, Page, sync_playwright
 
 from demo import valkey
-from jobs import keys, settings
-from jobs.appender import Appender
-from jobs.connect import connect
-from jobs.enqueue import Requests
-from jobs.records import BearerAuth, Secret, utc_now
-from server.auth import token_hash
-from tests.browser import OwnSync, Visits, launch
-from tests.following import Logs
-from tests.support import ADMIN_TOKEN, PATIENCE_S, Process, free_port, immortal_keys, service, store, unreconciled
-from tests.systems import postgres, postgres_session, sftp, sftp_session
-
-if TYPE_CHECKING:
-    from collections.abc import Iterator
-
-    import redis
-    from playwright.sync_api import Browser, Page
+from jobs.queue.requests import Requests
+from jobs.services.model import BearerAuth, Secret
+from server.access.auth import token_hash
+from synctail import settings
+from synctail.connect import connect
+from synctail.log.appender import Appender
+from synctail.model import keys
+from synctail.model.ids import utc_now
+from tests.kit.browser import OwnSync, Visits, launch
+from tests.kit.following import Logs
+from tests.kit.support import ADMIN_TOKEN, PATIENCE_S, Process, free_port, immortal_keys, service, store, unreconciled
+from tests.kit.systems import postgres, postgres_session, sftp, sftp_session
 
 __all__ = ["postgres", "postgres_session", "sftp", "sftp_session"]  # fixtures of another file
 

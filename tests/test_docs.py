@@ -4,27 +4,26 @@ from __future__ import annotations
 
 import inspect
 import re
+from collections.abc import Iterable
 from importlib.util import find_spec
-from typing import TYPE_CHECKING
+from pathlib import Path
 
 import click
 import msgspec
 import pytest
 from starlette.routing import BaseRoute, Mount, Route, WebSocketRoute
 
-from cli.__main__ import synctail
 from demo import settings as demo_settings
-from jobs import keys
-from jobs import settings as jobs_settings
-from jobs.records import Level, Line, Phase, Reason, Service, Status, Summary, Trigger
-from server import errors, wire
+from jobs.services.model import Service
 from server import settings as server_settings
 from server.app import create_app
-from tests.support import ROOT
-
-if TYPE_CHECKING:
-    from collections.abc import Iterable
-    from pathlib import Path
+from server.log import wire
+from server.web import errors
+from synctail import settings as jobs_settings
+from synctail.cli.__main__ import synctail
+from synctail.model import keys
+from synctail.model.sync import Level, Line, Phase, Reason, Status, Summary, Trigger
+from tests.kit.support import ROOT
 
 REFERENCE = (ROOT / "docs" / "reference.md").read_text()
 
@@ -96,7 +95,7 @@ def test_each_close_code_stands_in_the_reference() -> None:
 
 
 def made_keys() -> set[str]:
-    """What the functions of `jobs.keys` make of the placeholders that its table is drawn with."""
+    """What the functions of `synctail.model.keys` make of the placeholders that its table is drawn with."""
     placeholders = {"sync_id": "ID", "service_id": "ID", "due_epoch_s": "S", "sha256_hex": "HASH", "session_id": "ID"}
     placeholders |= {"number": "N", "day": "D"}
     functions = [each for _, each in inspect.getmembers(keys, inspect.isfunction) if each.__module__ == keys.__name__]

@@ -6,11 +6,9 @@ one), so that one log with many viewers and many logs with few are the same to w
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, NamedTuple, Protocol
-
-if TYPE_CHECKING:
-    from collections.abc import Sequence
-    from pathlib import Path
+from collections.abc import Sequence
+from pathlib import Path
+from typing import NamedTuple, Protocol
 
 
 class Watch(NamedTuple):

@@ -6,13 +6,12 @@ What Redis and the web process get is the same: a chunk for each line, as a log 
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, cast
+from typing import Any, cast
 
-from jobs.appender import Appender
+import redis
+from redis.client import Pipeline
 
-if TYPE_CHECKING:
-    import redis
-    from redis.client import Pipeline
+from synctail.log.appender import Appender
 
 
 class _Script:

@@ -5,14 +5,11 @@ from __future__ import annotations
 import shutil
 import socket
 import subprocess
-from typing import TYPE_CHECKING
+from collections.abc import Sequence
+from pathlib import Path
 
 from bench import processes
 from bench.peers import Watch
-
-if TYPE_CHECKING:
-    from collections.abc import Sequence
-    from pathlib import Path
 
 CONNECT = 'CONNECT {"verbose":false,"pedantic":false}\r\n'
 

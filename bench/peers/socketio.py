@@ -7,15 +7,12 @@ from __future__ import annotations
 
 import os
 import shutil
-from typing import TYPE_CHECKING
+from collections.abc import Sequence
+from pathlib import Path
 
 from bench import processes, redis
 from bench.peers import Watch
-from jobs.connect import connect
-
-if TYPE_CHECKING:
-    from collections.abc import Sequence
-    from pathlib import Path
+from synctail.connect import connect
 
 MODULES = processes.INSTALLED / "socketio" / "node_modules"
 BROADCAST = "3"

@@ -7,21 +7,19 @@ from __future__ import annotations
 
 import subprocess
 import sys
-from typing import TYPE_CHECKING
+from collections.abc import Sequence
+from pathlib import Path
 
 from bench import processes, redis
 from bench.peers import Watch
 from bench.peers.many_jobs import ManyJobs
-from jobs.appender import Appender
-from jobs.connect import connect
-from jobs.enqueue import Requests
-from jobs.logwriter import LogWriter
-from jobs.records import FileDestination, HttpSource, Options, Service, Trigger
-from jobs.settings import load
-
-if TYPE_CHECKING:
-    from collections.abc import Sequence
-    from pathlib import Path
+from jobs.queue.requests import Requests
+from jobs.services.model import FileDestination, HttpSource, Options, Service
+from synctail.connect import connect
+from synctail.log.appender import Appender
+from synctail.log.writer import LogWriter
+from synctail.model.sync import Trigger
+from synctail.settings import load
 
 SELF_WRITTEN = 20
 """Up to so many logs are written by a `LogWriter` each."""

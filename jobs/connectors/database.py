@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import re
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
+from typing import Any, Literal
 
-from sqlalchemy import create_engine, inspect, make_url
+from sqlalchemy import URL, Engine, create_engine, inspect, make_url
+from sqlalchemy.engine.interfaces import ReflectedColumn
 from sqlalchemy.exc import (
     ArgumentError,
     DBAPIError,
@@ -16,14 +17,10 @@ from sqlalchemy.exc import (
     SQLAlchemyError,
 )
 
-from jobs.connectors import ConnectorError, Context, NotSignedIn, Unreachable
+from jobs.connectors.base import ConnectorError, Context, NotSignedIn, Unreachable
 from jobs.connectors.retries import Retries, Transient
-
-if TYPE_CHECKING:
-    from sqlalchemy import URL, Engine
-    from sqlalchemy.engine.interfaces import ReflectedColumn
-
-    from jobs.records import Phase, SqlDestination, SqlSource
+from jobs.services.model import SqlDestination, SqlSource
+from synctail.model.sync import Phase
 
 CONNECT_S = 10
 

@@ -2,16 +2,11 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
-from jobs.connectors import ConnectorError, Context
+from jobs.connectors.base import ConnectorError, Context
 from jobs.connectors.files import FilesReader, FilesWriter, Target
-from jobs.connectors.folder import Folder
+from jobs.connectors.folder import AppendedFile, Folder
 from jobs.connectors.formats import Broken, Writer, columns_of
-
-if TYPE_CHECKING:
-    from jobs.connectors.folder import AppendedFile
-    from jobs.records import FileDestination, FileSource
+from jobs.services.model import FileDestination, FileSource
 
 
 class FileReader(FilesReader):

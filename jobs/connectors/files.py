@@ -6,18 +6,17 @@ formats, pages, and when a file that was read may go.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, NamedTuple, Protocol, Self
+import io
+from collections.abc import Iterator, Sequence
+from contextlib import AbstractContextManager
+from typing import NamedTuple, Protocol, Self
 
-from jobs.connectors import ConnectorError, Context, Outcome, Page, Record
+from jobs.connectors.base import ConnectorError, Context, Outcome, Page
 from jobs.connectors.formats import MEDIA_TYPES, Broken, Writer, read
-from jobs.records import Phase, counted, utc_now
-
-if TYPE_CHECKING:
-    import io
-    from collections.abc import Iterator, Sequence
-    from contextlib import AbstractContextManager
-
-    from jobs.records import FileDestination, FileSource, SftpDestination, SftpSource
+from jobs.services.model import FileDestination, FileSource, SftpDestination, SftpSource
+from synctail.model.ids import utc_now
+from synctail.model.json_text import Record, counted
+from synctail.model.sync import Phase
 
 MOST_FILES = 10_000
 """What one pattern may find."""

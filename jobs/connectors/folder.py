@@ -8,25 +8,21 @@ down, name by name, where a link is refused: by then there can be none but one t
 from __future__ import annotations
 
 import fcntl
+import io
 import os
 import re
 import secrets
 import stat
 import time
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from itertools import islice
 from pathlib import Path
-from typing import TYPE_CHECKING
 
-from jobs.connectors import ConnectorError
+from jobs.connectors.base import ConnectorError
 from jobs.connectors.files import MOST_FILES, WILD, Found, free_name
-from jobs.records import Phase
-
-if TYPE_CHECKING:
-    import io
-    from collections.abc import Iterator, Sequence
-
-    from jobs.logwriter import LogWriter
+from synctail.log.writer import LogWriter
+from synctail.model.sync import Phase
 
 _FOLDER = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
 # A pipe would make the open wait for somebody at its other end.

@@ -10,20 +10,17 @@ import csv
 import io
 import json
 import re
+from collections.abc import Iterator, Sequence
 from contextlib import suppress
-from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
+from typing import Any, NamedTuple, Protocol
+from xml.etree.ElementTree import Element
 from xml.sax.saxutils import escape, quoteattr
 
 from defusedxml.common import DefusedXmlException
 from defusedxml.ElementTree import DefusedXMLParser, ParseError, iterparse, tostring
 
-from jobs.connectors import Record, as_json
-
-if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
-    from xml.etree.ElementTree import Element
-
-    from jobs.records import FileFormat, Layout
+from jobs.services.model import FileFormat, Layout
+from synctail.model.json_text import Record, as_json
 
 RECORD_BYTES = 16 * 1024 * 1024
 """The largest record, and what may stand between two of them."""
@@ -152,7 +149,7 @@ class _Text:
         self.line += chunk.count("\n")
         return chunk
 
-    def _read(self, how: Any, size: int = RECORD_BYTES + 1) -> str:  # noqa: ANN401 - a method of the file
+    def _read(self, how: Any, size: int = RECORD_BYTES + 1) -> str:
         try:
             text: str = how(size)
         except UnicodeError:  # an encoding whose broken parts cannot be let through
@@ -347,7 +344,7 @@ class _Json:
             if not self._fill():
                 return ""
 
-    def _value(self) -> Any:  # noqa: ANN401 - JSON
+    def _value(self) -> Any:
         self._peek()
         while True:
             try:
@@ -394,13 +391,13 @@ _NOT_SPACE = re.compile(r"[^ \t\r\n]")
 _LONGEST_TOKEN = 16
 
 
-def _object(value: Any, line: int) -> Record:  # noqa: ANN401 - JSON
+def _object(value: Any, line: int) -> Record:
     if not isinstance(value, dict):
         raise Broken(f"line {line}: a record is an object, and this is {_kind(value)}")
     return value
 
 
-def _kind(value: Any) -> str:  # noqa: ANN401 - JSON
+def _kind(value: Any) -> str:
     names = {list: "a list", str: "a text", bool: "a boolean", type(None): "null"}
     return names.get(type(value), "a number")
 
@@ -481,7 +478,7 @@ def _record(element: Element) -> Record:
     return {"#text": value} if value else {}
 
 
-def _xml_value(element: Element) -> Any:  # noqa: ANN401 - text, or members
+def _xml_value(element: Element) -> Any:
     members: dict[str, Any] = {f"@{_local(name)}": value for name, value in element.attrib.items()}
     seen: dict[str, list[Any]] = {}
     for child in element:
@@ -497,7 +494,7 @@ def _xml_value(element: Element) -> Any:  # noqa: ANN401 - text, or members
     return members
 
 
-def _local(tag: Any) -> str:  # noqa: ANN401 - a comment's tag is a function
+def _local(tag: Any) -> str:
     return tag.rpartition("}")[2] if isinstance(tag, str) else ""
 
 
@@ -644,7 +641,7 @@ class _CsvBody:
         return self._line.getvalue()
 
 
-def _csv_value(value: Any) -> str:  # noqa: ANN401 - a record's value
+def _csv_value(value: Any) -> str:
     match value:
         case None:
             return ""
@@ -673,7 +670,7 @@ class _XmlBody:
         return "  " + _xml(self._element, record) + "\n"
 
 
-def _xml(name: str, value: Any) -> str:  # noqa: ANN401 - a record's value
+def _xml(name: str, value: Any) -> str:
     if not is_xml_name(name):
         raise _Refused(f"{name!r} cannot be the name of an element in XML")
     match value:
@@ -689,13 +686,13 @@ def _xml(name: str, value: Any) -> str:  # noqa: ANN401 - a record's value
             return f"<{name}>{_xml_text(value)}</{name}>"
 
 
-def _xml_member(name: str, value: Any) -> str:  # noqa: ANN401
+def _xml_member(name: str, value: Any) -> str:
     if value is None:
         return ""
     return "".join(_xml(name, one) for one in value) if isinstance(value, list) else _xml(name, value)
 
 
-def _attribute(name: str, value: Any) -> str:  # noqa: ANN401
+def _attribute(name: str, value: Any) -> str:
     if not is_xml_name(name):
         raise _Refused(f"{name!r} cannot be the name of an attribute in XML")
     if value is None:
@@ -703,11 +700,11 @@ def _attribute(name: str, value: Any) -> str:  # noqa: ANN401
     return f" {name}={quoteattr(_scalar(value), {_CR: '&#13;'})}"
 
 
-def _xml_text(value: Any) -> str:  # noqa: ANN401
+def _xml_text(value: Any) -> str:
     return escape(_scalar(value), {_CR: "&#13;"})
 
 
-def _scalar(value: Any) -> str:  # noqa: ANN401
+def _scalar(value: Any) -> str:
     text = value if isinstance(value, str) else as_json(value).decode() if value is not None else ""
     found = _NOT_XML.search(text)
     if found:

@@ -5,20 +5,20 @@ from __future__ import annotations
 import hashlib
 import json
 import re
-from typing import TYPE_CHECKING, Any, NamedTuple, Self
+from collections.abc import Iterator
+from typing import Any, NamedTuple, Self
 
 import httpx2
 import jmespath
 from jmespath.exceptions import JMESPathError
 
-from jobs.connectors import ConnectorError, Context, Page, Record, Unreachable, as_json
+from jobs.connectors.base import ConnectorError, Context, Page, Unreachable
 from jobs.connectors.http_client import Answer, HttpClient, origin, shown, shown_origin, whole_number
 from jobs.connectors.pace import Pace
 from jobs.connectors.retries import Retries, Transient
-from jobs.records import HttpSource, Phase, counted
-
-if TYPE_CHECKING:
-    from collections.abc import Iterator
+from jobs.services.model import HttpSource
+from synctail.model.json_text import Record, as_json, counted
+from synctail.model.sync import Phase
 
 EMPTY_PAGES = 100
 """So many pages without a record, one after the other, are taken for paging that never ends."""
@@ -144,7 +144,7 @@ class HttpReader:
         self._pace.turn()
         return self._client.ask("GET", url, whole=True)
 
-    def _content(self, answer: Answer) -> Any:  # noqa: ANN401 - JSON
+    def _content(self, answer: Answer) -> Any:
         if answer.status == httpx2.codes.NO_CONTENT:
             return None
         try:
@@ -153,7 +153,7 @@ class HttpReader:
             start = answer.body[:200].decode("utf-8", "replace")
             raise ConnectorError(f"{shown(answer.url)} did not answer with JSON, but: {start!r}") from None
 
-    def _records(self, answer: Answer, content: Any) -> list[Record]:  # noqa: ANN401 - JSON
+    def _records(self, answer: Answer, content: Any) -> list[Record]:
         if answer.status == httpx2.codes.NO_CONTENT:
             return []
         wanted = self._source.records
@@ -213,7 +213,7 @@ def _digest(content: bytes) -> bytes:
     return hashlib.blake2b(content, digest_size=16).digest()
 
 
-def _search(expression: str, content: Any) -> Any:  # noqa: ANN401 - JSON
+def _search(expression: str, content: Any) -> Any:
     try:
         return jmespath.search(expression, content)
     except JMESPathError:  # a function that does not take what the answer holds there, or a name that is no expression

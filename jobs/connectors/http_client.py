@@ -8,24 +8,20 @@ from __future__ import annotations
 import base64
 import math
 import re
+import ssl
 import time
 import zlib
+from collections.abc import Iterator, Mapping
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 from functools import cache
-from typing import TYPE_CHECKING, NamedTuple
+from typing import NamedTuple
 
 import httpx2
 
-from jobs.connectors import ConnectorError, Context, NotSignedIn
+from jobs.connectors.base import ConnectorError, Context, NotSignedIn
 from jobs.connectors.retries import Transient
-from jobs.records import BasicAuth, BearerAuth, HeaderAuth
-
-if TYPE_CHECKING:
-    import ssl
-    from collections.abc import Iterator, Mapping
-
-    from jobs.records import HttpAuth
+from jobs.services.model import BasicAuth, BearerAuth, HeaderAuth, HttpAuth
 
 ANSWER_BYTES = 32 * 1024 * 1024
 """The largest answer that is read."""
@@ -48,7 +44,7 @@ class Answer(NamedTuple):
 
     @property
     def ok(self) -> bool:
-        return 200 <= self.status < 300  # noqa: PLR2004
+        return 200 <= self.status < 300
 
     @property
     def status_line(self) -> str:
@@ -124,7 +120,7 @@ class HttpClient:
             if time.monotonic() > until:
                 raise Transient(f"the answer took longer than {self._longest_s:g} s")
         found = Answer(answer.url, answer.status_code, answer.reason_phrase, answer.headers, bytes(body))
-        if found.status in (408, 425, 429) or found.status >= 500:  # noqa: PLR2004
+        if found.status in (408, 425, 429) or found.status >= 500:
             raise Transient(found.status_line, _retry_after(answer.headers), answered=True)
         if found.status in (401, 403):
             raise NotSignedIn(

@@ -10,24 +10,22 @@ import hashlib
 import re
 import threading
 from collections import deque
+from collections.abc import Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
-from typing import TYPE_CHECKING, Any, Self
+from typing import Any, Self
 from urllib.parse import quote
 
 import httpx2
 import jmespath
 from jmespath.exceptions import JMESPathError
 
-from jobs.connectors import ConnectorError, Context, Outcome, Record, Unreachable, as_json
+from jobs.connectors.base import ConnectorError, Context, Outcome, Unreachable
 from jobs.connectors.http_client import Answer, HttpClient, origin, shown
 from jobs.connectors.pace import Pace
 from jobs.connectors.retries import Retries, Transient
-from jobs.records import Phase
-
-if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
-
-    from jobs.records import HttpDestination
+from jobs.services.model import HttpDestination
+from synctail.model.json_text import Record, as_json
+from synctail.model.sync import Phase
 
 FAILING = 10
 """So many records that the server failed at, one after the other, are taken for a server that is broken."""

@@ -4,12 +4,9 @@ from __future__ import annotations
 
 import threading
 import time
-from typing import TYPE_CHECKING
+from collections.abc import Callable
 
 from jobs.connectors.retries import LONGEST_WAIT_S
-
-if TYPE_CHECKING:
-    from collections.abc import Callable
 
 
 class Pace:

@@ -4,15 +4,13 @@ from __future__ import annotations
 
 import random
 import time
-from typing import TYPE_CHECKING, TypeVar
+from collections.abc import Callable
+from typing import TypeVar
 
 from tenacity import RetryCallState, Retrying, retry_if_exception_type, stop_after_attempt
 
-if TYPE_CHECKING:
-    from collections.abc import Callable
-
-    from jobs.connectors import Context
-    from jobs.records import Phase
+from jobs.connectors.base import Context
+from synctail.model.sync import Phase
 
 T = TypeVar("T")
 

@@ -10,22 +10,19 @@ import io
 import posixpath
 import secrets
 import stat
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from itertools import islice
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-from jobs.connectors import ConnectorError, Context
+from paramiko import SFTPAttributes, SFTPClient, SFTPFile
+
+from jobs.connectors.base import ConnectorError, Context
 from jobs.connectors.files import MOST_FILES, WILD, FilesReader, FilesWriter, Found, Target, free_name
 from jobs.connectors.formats import Writer
 from jobs.connectors.ssh import Server
-from jobs.records import Phase
-
-if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
-
-    from paramiko import SFTPAttributes, SFTPClient, SFTPFile
-
-    from jobs.records import SftpDestination, SftpSource
+from jobs.services.model import SftpDestination, SftpSource
+from synctail.model.sync import Phase
 
 REQUEST_BYTES = 32 * 1024
 """What every server takes in one request."""

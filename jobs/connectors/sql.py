@@ -2,25 +2,21 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Sequence
 from itertools import groupby
-from typing import TYPE_CHECKING, Any, Self
+from typing import Any, Self
 
-from sqlalchemy import ARRAY, column, table, text
+from sqlalchemy import ARRAY, Executable, TableClause, column, table, text
 from sqlalchemy.dialects import postgresql, sqlite
+from sqlalchemy.engine.interfaces import ReflectedColumn
 from sqlalchemy.exc import DBAPIError
 
-from jobs.connectors import ConnectorError, Context, Outcome, Record, Unreachable, as_json
+from jobs.connectors.base import ConnectorError, Context, Outcome, Unreachable
 from jobs.connectors.database import columns_of, failure, meaning, open_engine, reason, retries
 from jobs.connectors.retries import Transient
-from jobs.records import Phase
-
-if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
-
-    from sqlalchemy import Executable, TableClause
-    from sqlalchemy.engine.interfaces import ReflectedColumn
-
-    from jobs.records import SqlDestination
+from jobs.services.model import SqlDestination
+from synctail.model.json_text import Record, as_json
+from synctail.model.sync import Phase
 
 _INSERT = {"sqlite": sqlite.insert, "postgresql": postgresql.insert}
 
@@ -88,7 +84,7 @@ class SqlWriter:
             if name in record or not _fills_itself(found)
         }
 
-    def _value(self, name: str, value: Any) -> Any:  # noqa: ANN401 - a record's value
+    def _value(self, name: str, value: Any) -> Any:
         if isinstance(value, dict) or (isinstance(value, list) and name not in self._lists):
             return as_json(value).decode()
         return value

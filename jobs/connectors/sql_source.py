@@ -4,26 +4,22 @@ from __future__ import annotations
 
 import base64
 import math
+from collections.abc import Iterator
 from contextlib import closing
 from datetime import date, datetime, time, timedelta
 from decimal import Decimal
-from typing import TYPE_CHECKING, Any, Self
+from typing import Any, Self
 from uuid import UUID
 
-from sqlalchemy import column, func, select, table, text
+from sqlalchemy import Connection, CursorResult, Executable, TableClause, column, func, select, table, text
 from sqlalchemy.exc import DBAPIError, SQLAlchemyError
 
-from jobs.connectors import ConnectorError, Context, Page, Record, Unreachable
+from jobs.connectors.base import ConnectorError, Context, Page, Unreachable
 from jobs.connectors.database import columns_of, failure, meaning, open_engine, reason, retries
 from jobs.connectors.retries import Transient
-from jobs.records import Phase
-
-if TYPE_CHECKING:
-    from collections.abc import Iterator
-
-    from sqlalchemy import Connection, CursorResult, Executable, TableClause
-
-    from jobs.records import SqlSource
+from jobs.services.model import SqlSource
+from synctail.model.json_text import Record
+from synctail.model.sync import Phase
 
 
 class SqlReader:
@@ -153,11 +149,11 @@ def _failed(error: DBAPIError, read: int) -> ConnectorError:
     return failure(error)
 
 
-def _record(names: list[str], row: Any) -> Record:  # noqa: ANN401 - a row of SQLAlchemy's
+def _record(names: list[str], row: Any) -> Record:
     return {name: as_json_value(value) for name, value in zip(names, row, strict=True)}
 
 
-def as_json_value(value: Any) -> Any:  # noqa: ANN401, PLR0911 - whatever a driver brings
+def as_json_value(value: Any) -> Any:  # noqa: PLR0911 - whatever a driver brings
     """As JSON can carry it: times as ISO 8601, decimals as text with all their digits, bytes as base64."""
     match value:
         case None | bool() | int() | str():

@@ -9,20 +9,18 @@ import hashlib
 import hmac
 import io
 import logging
-from typing import TYPE_CHECKING, NoReturn, TypeVar
+from collections.abc import Callable
+from typing import NoReturn, TypeVar
 
 import paramiko
 from paramiko import ECDSAKey, Ed25519Key, PKey, RSAKey, SFTPClient, SSHClient, SSHException
 from paramiko.pkey import PublicBlob
 from paramiko.ssh_exception import AuthenticationException, BadHostKeyException, PasswordRequiredException
 
-from jobs.connectors import ConnectorError, Context, NotSignedIn, Unreachable
+from jobs.connectors.base import ConnectorError, Context, NotSignedIn, Unreachable
 from jobs.connectors.retries import Retries, Transient
-
-if TYPE_CHECKING:
-    from collections.abc import Callable
-
-    from jobs.records import Phase, Sftp
+from jobs.services.model import Sftp
+from synctail.model.sync import Phase
 
 T = TypeVar("T")
 

@@ -1,4 +1,4 @@
-// What a text for a terminal looks like: known cases, which server/shown.py is held to as well; then anything at all.
+// What a text for a terminal looks like: known cases, which server/log/terminal_text.py is held to as well; then anything at all.
 
 import assert from "node:assert/strict";
 import { readFileSync } from "node:fs";

@@ -266,7 +266,7 @@ test("an outline goes on with the lines that arrive, as the server's would", asy
   assert.deepEqual(asked, ["/log/outline"]);
 });
 
-// The server's outline is tried with the same: tests/test_search.py.
+// The server's outline is tried with the same: tests/server/log/test_search.py.
 for (const { says, lines, sections, loose, later, end } of JSON.parse(readFileSync(new URL("outline.json", import.meta.url), "utf8"))) {
   const lined = (all) => all.map(([n, phase, level]) => line(n, "x", { level, ...(phase && { phase }) }));
   const sectioned = (one) => one && { first: one[0], last: one[1], phase: one[2], errors: one[3], warnings: one[4], began: "", ended: "" };

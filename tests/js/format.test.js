@@ -1,4 +1,4 @@
-// How numbers, spans and moments read. What a sync took is said by the server too: tests/test_pages.py.
+// How numbers, spans and moments read. What a sync took is said by the server too: tests/server/pages/test_pages.py.
 
 import assert from "node:assert/strict";
 import { test } from "node:test";

@@ -1,0 +1,215 @@
+"""One attempt at one sync, from claim to ending. Whatever happens, the last line says how it ended and why."""
+
+from __future__ import annotations
+
+import logging
+from datetime import timedelta
+from typing import NamedTuple
+
+import redis
+from redis.exceptions import RedisError
+
+from jobs.connectors.base import ConnectorError, Context
+from jobs.queue.requests import Requests, completed_before, expire_with, given_count, stored_run
+from jobs.run.interrupts import Interrupted, Interrupts, Why
+from jobs.run.kept_records import Failures, Given
+from jobs.run.opening import headlines
+from jobs.run.pushed_before import Seen
+from jobs.run.sync import LogLost, Sync, TooManyErrors
+from jobs.services.ends import passwords
+from jobs.services.model import Run, Service
+from synctail.connect import patiently
+from synctail.log.appender import Appender, Claim
+from synctail.log.cap import LogLimit
+from synctail.log.capture import captured
+from synctail.log.day_totals import Days
+from synctail.log.endings import ending_fields, last_line
+from synctail.log.payload_files import PayloadLimit, Payloads
+from synctail.log.writer import LogWriter
+from synctail.model import keys
+from synctail.model.ids import rfc3339, utc_now
+from synctail.model.sync import Level, Phase, Reason, Status, Stored, Summary
+from synctail.settings import Settings
+
+FEW = 3
+"""Fewer earlier syncs say nothing of what is usual."""
+
+_logger = logging.getLogger("synctail")
+
+
+class Ending(NamedTuple):
+    status: Status
+    reason: Reason | None
+    text: str
+
+    @property
+    def level(self) -> Level:
+        if self.status is Status.FAILED:
+            return Level.ERROR
+        return Level.INFO if self.status is Status.COMPLETED else Level.WARNING
+
+
+class _Run:
+    def __init__(
+        self,
+        settings: Settings,
+        client: redis.Redis,
+        appender: Appender,
+        claim: Claim,
+        summary: Summary,
+        service: Service | None,
+        why_not: str,
+    ) -> None:
+        """Without a service, `why_not` says why there is none."""
+        self._settings = settings
+        self._client = client
+        self._summary = summary
+        self._service = service
+        self._why_not = why_not
+        self._attempt = claim.attempt
+        self._sync: Sync | None = None
+        self._secrets = [*settings.secrets.values(), *passwords(service)]
+        self._interrupts = Interrupts(service.options.timeout_s if service else 60)
+        self._log = LogWriter(
+            appender,
+            summary.id,
+            claim,
+            secrets=self._secrets,
+            limit=LogLimit(settings.log_lines, settings.log_bytes),
+            interrupt=self._interrupts.ask,
+        )
+
+    def run(self) -> None:
+        ending: Ending | None = None
+        try:
+            with captured(self._log):
+                ending = self._outcome()
+        finally:
+            # Also for what nobody thought of: a sync without an ending would look as if it still ran.
+            ending = ending or Ending(Status.FAILED, Reason.ERROR, "Failed: the sync's process broke off")
+            written = self._log.close(
+                ending.level.value,
+                last_line(ending.text, self._sync.counts.written if self._sync else 0),
+                **ending_fields(ending.status, ending.reason, self._settings.retention),
+            )
+            if written:
+                Days(self._client, self._settings.retention).count(self._summary.id)
+            self._leave(ending)
+
+    def _outcome(self) -> Ending:
+        try:
+            with self._interrupts:
+                return self._work()
+        except Interrupted as interrupted:
+            return self._interrupted(interrupted.why)
+        except TooManyErrors as error:
+            return Ending(Status.FAILED, Reason.TOO_MANY_ERRORS, f"Failed: {error}")
+        except (ConnectorError, LogLost) as error:
+            return Ending(Status.FAILED, Reason.ERROR, f"Failed: {error}")
+        except RedisError as error:
+            return Ending(Status.FAILED, Reason.ERROR, f"Failed: Redis did not answer for too long: {error}")
+        except Exception as error:  # whatever it was, the log says it, with the traceback
+            _logger.exception("Unexpected: a fault in Synctail or one of its libraries")
+            return Ending(Status.FAILED, Reason.ERROR, f"Failed: {type(error).__name__}: {error}")
+
+    def _work(self) -> Ending:
+        self._log.set(status=Status.RUNNING.value, started_at=rfc3339(utc_now()))
+        if self._service is None:
+            return Ending(Status.FAILED, Reason.ERROR, f"Failed: {self._why_not}")
+        run, given = self._asked()
+        for text in headlines(self._service, run, self._summary, given):
+            self._log.info(text)
+        service = run.applied_to(self._service)
+        context = Context(
+            log=self._log,
+            secrets=self._settings.secrets,
+            files=self._settings.files,
+            page_size=service.options.page_size,
+            max_attempts=service.options.max_attempts,
+            sync_id=self._summary.id,
+            keep_raw=service.store.pull,
+        )
+        sync_id, lives = self._summary.id, self._settings.retention + timedelta(seconds=service.options.timeout_s)
+        self._sync = Sync(
+            service,
+            context,
+            Seen(self._client, service),
+            Failures(self._client, sync_id, self._log, lives=lives),
+            self._payloads(service.store),
+            None if given is None else Given(self._client, sync_id, total=given, page_size=context.page_size),
+            undisturbed=self._interrupts.held,
+        )
+        counts = self._sync.run()
+        if counts.pulled == 0 and given is None:
+            self._warn_if_unusual()
+        if counts.failed:
+            text = f"Completed with errors: {counts.failed:,} of {counts.pulled:,} records were not pushed"
+            return Ending(Status.COMPLETED_WITH_ERRORS, None, text)
+        return Ending(Status.COMPLETED, None, f"Completed: {counts.pushed:,} pushed, {counts.skipped:,} skipped")
+
+    def _asked(self) -> tuple[Run, int | None]:
+        """What this sync does otherwise, and how many records it was given: kept at least as long as it may run."""
+        assert self._service is not None  # noqa: S101 - for the type checker
+        sync_id = self._summary.id
+        lives = self._settings.retention + timedelta(seconds=self._service.options.timeout_s)
+        for attempt in patiently():
+            with attempt:
+                run, given = stored_run(self._client, sync_id), given_count(self._client, sync_id)
+                expire_with(self._client, sync_id, lives)
+        return run, given
+
+    def _payloads(self, wanted: Stored) -> Payloads:
+        settings = self._settings
+        return Payloads(
+            self._client,
+            self._summary.id,
+            self._attempt,
+            self._log,
+            wanted,
+            limit=PayloadLimit(settings.payload_bytes, settings.payload_total),
+            ttl_ms=settings.retention_ms,
+            secrets=self._secrets,
+        )
+
+    def _warn_if_unusual(self) -> None:
+        """Nothing came where there was always something: the source may have changed, or the way to it."""
+        before = [one.pulled for one in completed_before(self._client, self._summary)]
+        if len(before) >= FEW and all(before):
+            usual = f"{min(before):,}" + (f" to {max(before):,}" if max(before) > min(before) else "")
+            self._log.warning(
+                f"Nothing was pulled, and the last {len(before)} syncs of this service pulled {usual} each. "
+                "Is the source what it was?",
+                phase=Phase.PULL.value,
+            )
+
+    def _leave(self, ending: Ending) -> None:
+        """What the sync kept lives as long as its log from here on; and who waits for its place may begin."""
+        try:
+            if ending.status is Status.COMPLETED:
+                self._client.delete(keys.given(self._summary.id))
+            expire_with(self._client, self._summary.id, self._settings.retention)
+            if self._service is not None:
+                Requests(self._settings, self._client).start_waiting(self._service)
+        except RedisError as error:  # all of it has an expiry, and the clock starts what waits
+            _logger.warning("Sync %s has ended, but not all was put away: %s", self._summary.id, error)
+
+    def _interrupted(self, why: Why) -> Ending:
+        match why:
+            case "timeout":
+                limit = self._service.options.timeout_s if self._service else 0
+                text = f"Failed: it took longer than {limit:,} s, the service's time limit"
+                return Ending(Status.FAILED, Reason.TIMEOUT, text)
+            case "shutdown":
+                text = "Failed: its worker was shut down. Run it again"
+                return Ending(Status.FAILED, Reason.KILLED, text)
+            case "stop":
+                return Ending(Status.STOPPED, Reason.STOPPED_BY_USER, f"Stopped by {self._stop_asked_by()}")
+            case "fenced":  # there is an ending already, and the fence will not let this one in
+                return Ending(Status.FAILED, Reason.LOST, "Failed: it was ended from outside")
+
+    def _stop_asked_by(self) -> str:
+        try:
+            who = self._client.hget(keys.summary(self._summary.id), "stop")
+        except RedisError:
+            who = None
+        return who.decode() if isinstance(who, bytes) else "a user"

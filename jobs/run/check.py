@@ -1,0 +1,104 @@
+"""What RQ calls to see whether a service's connections would work: nothing is written, and none waits for long."""
+
+from __future__ import annotations
+
+import logging
+import os
+import threading
+import time
+from collections.abc import Callable
+from typing import Any, cast
+
+import msgspec
+
+from jobs.connectors.base import ConnectorError, Context, Destination, Source
+from jobs.connectors.open import open_destination, open_source
+from jobs.services.ends import passwords
+from jobs.services.model import Checked, Service, ServiceCheck
+from jobs.services.store import ServiceNotFound, Services
+from synctail.connect import connect
+from synctail.log.masks import masker
+from synctail.model import keys
+from synctail.model.ids import rfc3339, utc_now
+from synctail.settings import Settings, load
+
+PATIENCE_S = 6.0
+LONGEST_S = 10.0
+REASON = 500
+"""Characters of a reason that are kept."""
+
+_logger = logging.getLogger("synctail")
+
+
+def check_service(service_id: str, asked_at: str) -> None:
+    """Keeps what it found for an hour."""
+    settings = load(os.environ)
+    client = connect(settings.redis_url)
+    try:
+        service = Services(client).read(service_id)
+    except ServiceNotFound:
+        return
+    source, destination = check(service, settings)
+    found = ServiceCheck(
+        service=service_id, asked_at=asked_at, checked_at=rfc3339(utc_now()), source=source, destination=destination
+    )
+    with client.pipeline() as pipe:
+        pipe.set(keys.service_check(service_id), msgspec.json.encode(found), px=keys.CHECK_TTL)
+        pipe.delete(keys.service_check_asked(service_id))
+        pipe.execute()
+
+
+def check(service: Service, settings: Settings) -> tuple[Checked, Checked]:
+    """Source and destination, at the same time; within `LONGEST_S`."""
+    context = Context(
+        log=cast("Any", _Unheard()),
+        secrets=settings.secrets,
+        files=settings.files,
+        page_size=1,
+        max_attempts=1,
+        patience_s=PATIENCE_S,
+    )
+    mask = masker([*settings.secrets.values(), *passwords(service)])
+    until = time.monotonic() + LONGEST_S
+    ends = [
+        _End(lambda: cast("Source", open_source(service, context)).check()),
+        _End(lambda: cast("Destination", open_destination(service, context)).check()),
+    ]
+    source, destination = (end.found(until) for end in ends)
+    return _masked(source, mask), _masked(destination, mask)
+
+
+def _masked(found: Checked, mask: Callable[[str], str]) -> Checked:
+    text = mask(found.reason)
+    return Checked(found.state, text if len(text) <= REASON else f"{text[:REASON]}…")
+
+
+class _End:
+    """A check in a thread of its own, which is left behind when it takes too long: the process ends soon after."""
+
+    def __init__(self, act: Callable[[], str]) -> None:
+        self._act = act
+        self._found: Checked | None = None
+        self._thread = threading.Thread(target=self._run, name="synctail-check", daemon=True)
+        self._thread.start()
+
+    def found(self, until: float) -> Checked:
+        self._thread.join(max(0.0, until - time.monotonic()))
+        return self._found or Checked("unreachable", f"no answer within {LONGEST_S:.0f} s")
+
+    def _run(self) -> None:
+        try:
+            self._found = Checked("operational", self._act())
+        except ConnectorError as error:
+            self._found = Checked(error.state, str(error))
+        except Exception as error:
+            _logger.exception("Unexpected: a fault in Synctail or one of its libraries")
+            self._found = Checked("misconfigured", f"{type(error).__name__}: {error}")
+
+
+class _Unheard:
+    """A log for what nobody reads: a check says all in its reason."""
+
+    def debug(self, *_: object, **__: object) -> None: ...
+
+    info = warning = error = debug

@@ -1,0 +1,80 @@
+"""How a running sync is interrupted: by its time limit, by a wish to stop, by the end of its worker.
+
+Each is a signal that raises `Interrupted` in the job's main thread, in whatever it is doing: a sync that hangs in a
+read stops as promptly as one that logs.
+"""
+
+from __future__ import annotations
+
+import os
+import signal
+from collections.abc import Iterator
+from contextlib import contextmanager
+from types import FrameType, TracebackType
+from typing import Literal
+
+Why = Literal["timeout", "stop", "fenced", "shutdown"]
+
+
+class Interrupted(BaseException):
+    """Not an `Exception`: code that survives anything must not survive this."""
+
+    def __init__(self, why: Why) -> None:
+        super().__init__(why)
+        self.why: Why = why
+
+
+class Interrupts:
+    """While inside, interrupts are raised; outside they are ignored. Belongs to the main thread of a job's process."""
+
+    def __init__(self, timeout_s: float) -> None:
+        self._timeout_s = timeout_s
+        self._armed = False
+        self._asked: Why | None = None
+        # From the start, not from `with` on: a signal without a handler would end the process without an ending.
+        signal.signal(signal.SIGUSR1, self._on_ask)
+        signal.signal(signal.SIGTERM, self._on_shutdown)
+        signal.signal(signal.SIGALRM, self._on_time_out)
+
+    def ask(self, why: Why) -> None:
+        """Interrupt from any thread."""
+        self._asked = why
+        os.kill(os.getpid(), signal.SIGUSR1)
+
+    def __enter__(self) -> None:
+        signal.setitimer(signal.ITIMER_REAL, self._timeout_s)
+        self._armed = True
+        if self._asked:
+            self._raise(self._asked)
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._armed = False
+        signal.setitimer(signal.ITIMER_REAL, 0)
+
+    @contextmanager
+    def held(self) -> Iterator[None]:
+        """While inside, nothing is raised; what came meanwhile is raised at the end."""
+        armed, self._armed = self._armed, False
+        try:
+            yield
+        finally:
+            self._armed = armed
+        if self._armed and self._asked:
+            self._raise(self._asked)
+
+    def _raise(self, why: Why) -> None:
+        if self._armed:
+            self._armed = False  # one is enough: the ending must not be interrupted
+            raise Interrupted(why)
+        self._asked = self._asked or why  # heard when `with` begins, or `held` ends
+
+    def _on_ask(self, _signal: int, _frame: FrameType | None) -> None:
+        self._raise(self._asked or "stop")
+
+    def _on_shutdown(self, _signal: int, _frame: FrameType | None) -> None:
+        self._raise("shutdown")
+
+    def _on_time_out(self, _signal: int, _frame: FrameType | None) -> None:
+        self._raise("timeout")

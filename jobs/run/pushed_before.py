@@ -1,0 +1,133 @@
+"""What each record looked like when an earlier sync of the service pushed it: its newest fingerprint, for 30 days.
+
+Only the newest: a record that changes and changes back is pushed again. The fingerprint covers the destination too, so
+that a service with another table, or another file, begins anew.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import time
+from collections.abc import Sequence
+from typing import Any, NamedTuple, cast
+
+import msgspec
+import redis
+
+from jobs.services.model import Service
+from synctail.connect import patiently
+from synctail.model import keys
+
+_encode = msgspec.json.Encoder(order="deterministic", enc_hook=str).encode
+
+
+ADDED_AT_ONCE = 1000
+
+
+class _Print(NamedTuple):
+    key: bytes
+    content: bytes
+
+
+def _digest(value: Any, salt: bytes) -> bytes:
+    """The same for the same content, whatever the order of its members."""
+    try:
+        content = _encode(value)
+    except UnicodeEncodeError:  # half a surrogate pair, which JSON can name and UTF-8 cannot
+        content = json.dumps(value, sort_keys=True, default=str).encode()
+    return hashlib.blake2b(content, digest_size=12, key=salt).digest()
+
+
+_WHERETO = ("url", "schema", "table", "host", "port", "path", "key")
+"""What makes a destination another one. How fast and how often it is written to does not."""
+
+
+def _whereto(service: Service) -> list[Any]:
+    end = service.destination
+    return [end.__struct_config__.tag, *(getattr(end, name, None) for name in _WHERETO)]
+
+
+class Seen:
+    """Asks and remembers, page by page. A Redis that is away for less than two minutes only slows it down."""
+
+    def __init__(self, client: redis.Redis, service: Service) -> None:
+        self._client = client
+        self._prints_key = keys.service_seen(service.id)
+        self._times_key = keys.service_seen_times(service.id)
+        self._key = service.source.key
+        self._salt = hashlib.blake2b(_encode(_whereto(service)), digest_size=16).digest()
+        self._asked: dict[int, tuple[dict[str, Any], _Print]] = {}
+        self._held: dict[bytes, bytes] = {}
+
+    def known(self, records: Sequence[dict[str, Any]]) -> list[bool]:
+        """For each record, in order, whether it was pushed before and is as it was then."""
+        self._asked = {}
+        prints = self._prints(records)
+        if not prints:
+            return []
+        # Most of them are pushed next and then remembered: by identity, so that none is fingerprinted twice.
+        self._asked = {id(record): (record, one) for record, one in zip(records, prints, strict=True)}
+        for attempt in patiently():
+            with attempt:
+                names = cast("list[str]", [one.key for one in prints])
+                stored = cast("list[bytes | None]", self._client.hmget(self._prints_key, names))
+        return [one.content == self._held.get(one.key, content) for one, content in zip(prints, stored, strict=True)]
+
+    def overtaken(self, records: Sequence[dict[str, Any]], pulled_at_ms: int, until_ms: int) -> list[bool]:
+        """For each record, whether one with its key was pushed between the two times: after this one was pulled."""
+        names = [one.key for one in self._prints(records)]
+        if not names:
+            return []
+        for attempt in patiently():
+            with attempt:
+                times = self._client.zmscore(self._times_key, cast("list[str]", names))
+        return [at is not None and pulled_at_ms < at < until_ms for at in times]
+
+    def hold(self, records: Sequence[dict[str, Any]]) -> None:
+        """What was pushed and is not there yet: only this sync knows it, until `add_held`."""
+        self._held.update(self._prints(records))
+        while len(self._held) > keys.SEEN_CAP:
+            del self._held[next(iter(self._held))]
+
+    def add_held(self) -> None:
+        prints = [_Print(*one) for one in self._held.items()]
+        for start in range(0, len(prints), ADDED_AT_ONCE):
+            self._add(prints[start : start + ADDED_AT_ONCE])
+
+    def add(self, records: Sequence[dict[str, Any]]) -> None:
+        """Remember what was pushed, and forget what is too old or too much."""
+        self._add(self._prints(records))
+
+    def _add(self, prints: Sequence[_Print]) -> None:
+        if not prints:
+            return
+        now_ms = int(time.time() * 1000)
+        too_old = now_ms - int(keys.SEEN_TTL.total_seconds() * 1000)
+        for attempt in patiently():
+            with attempt:
+                with self._client.pipeline() as pipe:
+                    pipe.hset(self._prints_key, mapping=cast("Any", dict(prints)))
+                    pipe.zadd(self._times_key, {cast("str", one.key): now_ms for one in prints})
+                    pipe.pexpire(self._prints_key, keys.SEEN_TTL)
+                    pipe.pexpire(self._times_key, keys.SEEN_TTL)
+                    pipe.zrangebyscore(self._times_key, "-inf", too_old)
+                    pipe.zrange(self._times_key, 0, -keys.SEEN_CAP - 1)
+                    *_, old, beyond = pipe.execute()
+                if forgotten := {*old, *beyond}:
+                    with self._client.pipeline() as pipe:
+                        pipe.hdel(self._prints_key, *forgotten)
+                        pipe.zrem(self._times_key, *forgotten)
+                        pipe.execute()
+
+    def _prints(self, records: Sequence[dict[str, Any]]) -> list[_Print]:
+        found = []
+        for record in records:
+            asked = self._asked.get(id(record))
+            if asked is not None and asked[0] is record:
+                found.append(asked[1])
+                continue
+            content = _digest(record, self._salt)
+            key = record.get(self._key)
+            found.append(_Print(content if key is None else _digest(key, b""), content))
+        return found

@@ -1,0 +1,316 @@
+"""One sync's way: pull a page, filter it, skip what an earlier sync pushed; script, map and push the rest; count.
+
+Knows no RQ and no endings.
+"""
+
+from __future__ import annotations
+
+import time
+from collections import Counter
+from collections.abc import Callable, Iterable, Sequence
+from contextlib import AbstractContextManager, ExitStack, nullcontext, suppress
+from dataclasses import asdict, dataclass, replace
+from typing import NamedTuple
+
+from jobs.connectors.base import Context, Destination, Page, Source
+from jobs.connectors.open import open_destination, open_source
+from jobs.run.kept_records import Failures, Given
+from jobs.run.pushed_before import Seen
+from jobs.services.model import Service
+from jobs.transform.filters import Filters
+from jobs.transform.mapping import Mapper, MappingFault
+from jobs.transform.script import Script
+from synctail.connect import PATIENCE_S
+from synctail.log.payload_files import JSON, Payloads, as_array
+from synctail.log.writer import LogWriter
+from synctail.model.ids import utc_now
+from synctail.model.json_text import Record, counted, reference
+from synctail.model.sync import PayloadKind, Phase
+
+
+class TooManyErrors(Exception):
+    """More records failed than the service allows."""
+
+
+class LogLost(Exception):
+    """What a sync does can no longer be told."""
+
+
+class _NothingWritten(Exception):
+    """Nothing for a file that would be there as a whole: it stays as it was, and so do the files that were read."""
+
+
+@dataclass
+class Counts:
+    """`pulled = pushed + skipped + filtered + failed + pending`, at every moment they are written."""
+
+    pulled: int = 0
+    pushed: int = 0
+    skipped: int = 0
+    filtered: int = 0
+    failed: int = 0
+    written: int = 0
+    """Of the pending ones: in a file that is there only once it is complete."""
+
+    @property
+    def done(self) -> int:
+        """All that nothing is left to do with but to complete a file."""
+        return self.pushed + self.skipped + self.filtered + self.failed + self.written
+
+    def arrived(self) -> Counts:
+        """What was written is there, all at once."""
+        return replace(self, pushed=self.pushed + self.written, written=0)
+
+    def since(self, before: Counts) -> str:
+        """What became of the records since then: `80 pushed, 20 skipped`."""
+        then = asdict(before)
+        changes = {name: count - then[name] for name, count in asdict(self).items() if name != "pulled"}
+        return ", ".join(f"{count:,} {name}" for name, count in changes.items() if count) or "nothing to do"
+
+    def __str__(self) -> str:
+        return ", ".join(f"{count:,} {name}" for name, count in asdict(self).items() if count or name != "written")
+
+
+class Pair(NamedTuple):
+    """A record as it was pulled, and what the script made of it."""
+
+    pulled: Record
+    made: Record
+
+
+class Sync:
+    """`given`: works on these records in place of the source's. They have passed the filters of their service as it
+    was, or are the posted ones: whoever hands them in hands in the filters too, with the service."""
+
+    def __init__(
+        self,
+        service: Service,
+        context: Context,
+        seen: Seen,
+        failures: Failures,
+        payloads: Payloads,
+        given: Given | None = None,
+        undisturbed: Callable[[], AbstractContextManager[None]] = nullcontext,
+    ) -> None:
+        """`undisturbed`: while inside, nothing interrupts."""
+        self._service = service
+        self._context = context
+        self._seen = seen
+        self._failures = failures
+        self._payloads = payloads
+        self._given = given
+        self._undisturbed = undisturbed
+        self._log: LogWriter = context.log
+        self._began = utc_now()
+        self._filters = Filters(service.filters, self._began)
+        self._mapper = Mapper(service.mapping, service.lookups)
+        self._script: Script | None = None
+        self._key = service.source.key
+        self._page = ""
+        """How the page at hand is called, in the names of its payloads and of its records without a key."""
+        self._pulled: list[Record] = []
+        self._places: dict[int, int] = {}
+        """Where each of those stands in the page, by identity; empty until somebody asks."""
+        self.counts = Counts()
+
+    def run(self) -> Counts:
+        """Raises `ConnectorError` when a system fails, `TooManyErrors` when too many records do, `LogLost`."""
+        began = time.monotonic()
+        self._enter(Phase.PULL)
+        try:
+            with suppress(_NothingWritten), ExitStack() as stack:
+                source = self._given or stack.enter_context(open_source(self._service, self._context))
+                destination = stack.enter_context(open_destination(self._service, self._context))
+                if self._service.script:
+                    script = Script(self._service.script, self._log, key=self._key, name=self._name)
+                    self._script = stack.enter_context(script)
+                self._all_pages(source, destination)
+                self._complete(destination)
+        finally:
+            # Also when it breaks off, in the middle of a page: what was counted is what the ending says.
+            self._log.set(**asdict(self.counts))
+            self._failures.say_what_is_not_kept()
+        took_s = time.monotonic() - began
+        self._log.info(
+            f"Everything is accounted for: {self.counts}; "
+            f"{took_s:.1f} s, {self.counts.pulled / max(took_s, 0.001):,.0f} records per second"
+        )
+        return self.counts
+
+    def _all_pages(self, source: Given | Source, destination: Destination) -> None:
+        asked = time.monotonic()
+        for number, page in enumerate(source.pages(), 1):
+            self._one_page(number, page, destination, time.monotonic() - asked)
+            self._enter(Phase.PULL)
+            asked = time.monotonic()
+
+    def _complete(self, destination: Destination) -> None:
+        if self._service.all_or_nothing and self.counts.failed and not self.counts.written:
+            # Nothing in the place of what was good yesterday is no copy of the source.
+            text = f"{counted(self.counts.failed)} failed and none could be written: the file is left as it was"
+            self._log.warning(text, phase=Phase.PUSH.value)
+            raise _NothingWritten
+        # A file must not appear after somebody has ended this sync from outside, and said that it is not there.
+        if self._service.all_or_nothing and not self._log.flush(PATIENCE_S):
+            raise LogLost("its log could not be written, and the file was not completed for that. Run it again")
+        # Nor must it appear and not be counted: a server may have renamed it while its answer is on the way.
+        with self._undisturbed():
+            destination.complete()
+            written, self.counts = self.counts.written, self.counts.arrived()
+            if written:
+                self._log.set(**asdict(self.counts))
+                self._log.info(f"Pushed {counted(written)}: all that was written is there", phase=Phase.PUSH.value)
+            if self._service.skips_seen and self._service.all_or_nothing:
+                self._seen.add_held()
+
+    def _one_page(self, number: int, page: Page, destination: Destination, pulled_in_s: float) -> None:
+        before, began = replace(self.counts), time.monotonic()
+        self.counts.pulled += len(page.records)
+        self._write_counts(page.total, Phase.FILTER)
+        of = f" of {page.total:,}" if page.total is not None else ""
+        self._log.info(
+            f"Page {number}: {counted(len(page.records))} pulled in {_took(pulled_in_s)}, "
+            f"{self.counts.pulled:,}{of} so far",
+            phase=Phase.PULL.value,
+        )
+        self._page, self._pulled, self._places = f"page {number}", page.records, {}
+        if page.raw is None:
+            self._keep("pull", Phase.PULL, page.records)
+        else:  # as it came over the wire
+            self._payloads.keep("pull", self._page, page.type, page.raw, phase=Phase.PULL.value)
+        try:
+            fresh = self._unseen(self._wanted(page.records), page.pulled_at_ms)
+            if fresh:
+                self._push(self._scripted(fresh), destination)
+        finally:
+            self._failures.keep(page.pulled_at_ms)
+        self._write_counts(page.total)
+        self._log.info(f"Page {number} done in {_took(time.monotonic() - began)}: {self.counts.since(before)}")
+        limit = self._service.options.max_failed
+        if limit is not None and self.counts.failed > limit:
+            raise TooManyErrors(f"{counted(self.counts.failed)} failed; the service allows {limit:,}")
+
+    def _keep(self, kind: PayloadKind, phase: Phase, records: Iterable[Record]) -> None:
+        if self._payloads.wants(kind):
+            self._payloads.keep(kind, self._page, JSON, as_array(records), phase=phase.value)
+
+    def _wanted(self, records: list[Record]) -> list[Record]:
+        """Those that pass the filters."""
+        if not self._service.filters:
+            return records
+        wanted: list[Record] = []
+        stopped: Counter[str] = Counter()
+        for record in records:
+            by = self._filters.stopped_by(record)
+            if by is None:
+                wanted.append(record)
+            else:
+                stopped[by] += 1
+        if stopped:
+            self.counts.filtered += stopped.total()
+            why = "; ".join(f"{count:,} not {words}" for words, count in stopped.most_common())
+            self._log.info(f"{counted(stopped.total())} filtered: {why}", phase=Phase.FILTER.value)
+        return wanted
+
+    def _unseen(self, records: list[Record], pulled_at_ms: int) -> list[Record]:
+        if not self._service.skips_seen or not records:
+            return records
+        fresh = self._left(records, self._seen.known(records), "pushed by an earlier sync")
+        if pulled_at_ms:
+            # An older form must not replace a newer one that came by while it lay here.
+            began_ms = int(self._began.timestamp() * 1000)
+            overtaken = self._seen.overtaken(fresh, pulled_at_ms, began_ms)
+            fresh = self._left(fresh, overtaken, "a later sync pushed a newer form")
+        return fresh
+
+    def _left(self, records: list[Record], skip: Sequence[bool], why: str) -> list[Record]:
+        left = [record for record, skipped in zip(records, skip, strict=True) if not skipped]
+        if count := len(records) - len(left):
+            self.counts.skipped += count
+            self._log.info(f"{counted(count)} skipped: {why}", phase=Phase.FILTER.value)
+        return left
+
+    def _scripted(self, records: list[Record]) -> list[Pair]:
+        """What the script made of them: what it dropped is filtered, and where it broke all have failed."""
+        if self._script is None:
+            return [Pair(record, record) for record in records]
+        self._enter(Phase.SCRIPT)
+        outcome = self._script.run(records)
+        if outcome.fault:
+            self.counts.failed += len(records)
+            for record in records:
+                self._failures.add(record)
+        self.counts.filtered += len(outcome.dropped)
+        if not outcome.fault:
+            self._keep("script", Phase.SCRIPT, (made for _, made in outcome.kept))
+        return [Pair(pulled, made) for pulled, made in outcome.kept]
+
+    def _push(self, records: list[Pair], destination: Destination) -> None:
+        pulled, mapped = self._mapped(records)
+        if not mapped:
+            return
+        self._enter(Phase.PUSH)
+        self._keep("push", Phase.PUSH, mapped)
+        pushed: list[Record] = []
+        info, phase = self._log.info, Phase.PUSH.value
+        waits = self._service.all_or_nothing
+        try:
+            for record, (_, refused) in zip(pulled, destination.push(mapped), strict=True):
+                if refused is None:
+                    name = self._name(record)
+                    pushed.append(record)
+                    if waits:
+                        self.counts.written += 1
+                        info(f"Wrote {name}", phase, name)
+                    else:
+                        self.counts.pushed += 1
+                        info(f"Pushed {name}", phase, name)
+                else:
+                    self._fail(record, "Not pushed", refused, Phase.PUSH)
+        finally:
+            # Also when it is interrupted in between: what a line says was pushed is counted, and is not pushed again.
+            self._log.set(**asdict(self.counts))
+            if self._service.skips_seen:
+                (self._seen.hold if waits else self._seen.add)(pushed)
+
+    def _mapped(self, records: list[Pair]) -> tuple[list[Record], list[Record]]:
+        """Records as they were pulled and, side by side, as they are pushed; those that cannot be mapped fail."""
+        if self._service.mapping and records:
+            self._enter(Phase.MAP)
+        pulled: list[Record] = []
+        mapped: list[Record] = []
+        for record, made in records:
+            try:
+                mapped.append(self._mapper.map(made))
+                pulled.append(record)
+            except MappingFault as fault:
+                self._fail(record, "Not mapped", fault, Phase.MAP)
+        return pulled, mapped
+
+    def _fail(self, record: Record, what: str, why: object, phase: Phase) -> None:
+        """One record, by itself: named, counted, and kept for a retry."""
+        name = self._name(record)
+        self.counts.failed += 1
+        self._failures.add(record)
+        self._log.error(f"{what} {name}: {why}", phase=phase.value, record=name)
+
+    def _name(self, record: Record) -> str:
+        """Its key; or its place among those that were pulled, which the payload of the page has in the same order."""
+        name = reference(record, self._key)
+        if name:
+            return name
+        if not self._places:
+            self._places = {id(one): place for place, one in enumerate(self._pulled, 1)}
+        return f"{self._page}, record {self._places[id(record)]:,} (no {self._key})"
+
+    def _enter(self, phase: Phase) -> None:
+        self._log.set(phase=phase.value)
+
+    def _write_counts(self, total: int | None, phase: Phase | None = None) -> None:
+        progress = round(min(1.0, self.counts.done / total), 4) if total else None
+        now = {"phase": phase.value} if phase else {}
+        self._log.set(**asdict(self.counts), progress=progress, **now)
+
+
+def _took(seconds: float) -> str:
+    return f"{seconds * 1000:,.0f} ms" if seconds < 10 else f"{seconds:,.1f} s"

@@ -1,0 +1,92 @@
+"""One record through filters and a mapping, to see what comes of it. A process of its own: a few functions that each
+double a text outgrow any machine, and whoever tries a mapping must not be able to take the server with it.
+
+`python -m jobs.services.trial` reads a `Trial` as JSON from its input and writes `{"passes", "stopped_by", "result"}`
+or `{"errors": [{"path", "says"}]}`. It runs no script, and is given no secrets.
+"""
+
+from __future__ import annotations
+
+import resource
+import sys
+from typing import Any
+
+import msgspec
+from msgspec import Struct
+
+from jobs.services.validate import Fault, shape_faults
+from jobs.transform import filters, mapping
+from jobs.transform.model import Filter, MappedField
+from synctail.model.ids import utc_now
+
+MEMORY_BYTES = 512 * 1024 * 1024
+CPU_S = 3
+RESULT_BYTES = 256 * 1024
+
+
+class Trial(Struct, frozen=True, forbid_unknown_fields=True):
+    record: Any
+    filters: list[Filter] = []
+    mapping: list[MappedField] = []
+    lookups: dict[str, dict[str, Any]] = {}
+
+
+def faults_of(given: object) -> list[Fault]:
+    """What is wrong with what is to be tried: without running any of it."""
+    found = shape_faults(given, Trial)
+    if found:
+        return found
+    trial = msgspec.convert(given, Trial)
+    if not isinstance(trial.record, dict):
+        found.append(Fault("record", f"takes a JSON object, got {type(trial.record).__name__}"))
+    for index, one in enumerate(trial.filters):
+        fault = filters.fault(one)
+        if fault:
+            found.append(Fault(f"filters[{index}].{fault[0]}", fault[1]))
+    found += [Fault(f"mapping{path}", says) for path, says in mapping.faults(trial.mapping, trial.lookups)]
+    return found
+
+
+def attempt(given: object) -> dict[str, Any]:
+    """What the module says its process writes."""
+    found = faults_of(given)
+    if found:
+        return _errors(found)
+    trial = msgspec.convert(given, Trial)
+    stopped_by = filters.Filters(trial.filters, utc_now()).stopped_by(trial.record)
+    if stopped_by is not None:
+        return {"passes": False, "stopped_by": stopped_by, "result": None}
+    for index, one in enumerate(trial.mapping):  # one by one first, so that all that fail are named
+        try:
+            mapping.Mapper([one], trial.lookups).map(trial.record)
+        except mapping.MappingFault as fault:
+            found.append(Fault(f"mapping[{index}]", str(fault)))
+    if found:
+        return _errors(found)
+    try:
+        result = mapping.Mapper(trial.mapping, trial.lookups).map(trial.record)
+    except mapping.MappingFault as fault:
+        return _errors([Fault("mapping", str(fault))])
+    return {"passes": True, "stopped_by": None, "result": result}
+
+
+def _errors(found: list[Fault]) -> dict[str, Any]:
+    return {"errors": [one._asdict() for one in found]}
+
+
+def main() -> None:
+    resource.setrlimit(resource.RLIMIT_AS, (MEMORY_BYTES, MEMORY_BYTES))
+    resource.setrlimit(resource.RLIMIT_CPU, (CPU_S, CPU_S + 1))
+    try:
+        answer = msgspec.json.encode(attempt(msgspec.json.decode(sys.stdin.buffer.read())))
+        if len(answer) > RESULT_BYTES:
+            answer = msgspec.json.encode(_errors([Fault("mapping", f"makes more than {RESULT_BYTES // 1024} KiB")]))
+    except MemoryError:
+        answer = msgspec.json.encode(_errors([Fault("mapping", "takes more memory than there is for a trial")]))
+    except RecursionError:
+        answer = msgspec.json.encode(_errors([Fault("record", "is nested too deeply")]))
+    sys.stdout.buffer.write(answer)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,151 @@
+"""Access tokens over the API: made, listed, removed. A token is shown once, when it is made; what is stored is its
+SHA-256, of which the first characters are its id."""
+
+from __future__ import annotations
+
+import re
+from datetime import timedelta
+from typing import Any, cast
+
+import msgspec
+from redis.asyncio import Redis
+from starlette.requests import Request
+from starlette.responses import JSONResponse, Response
+from starlette.routing import BaseRoute, Route
+
+from server.access import auth
+from server.web import errors
+from synctail.model import keys
+from synctail.model.ids import rfc3339, utc_now
+from synctail.settings import parse_duration
+
+ID_LENGTH = 12
+LONGEST_NAME = 60
+MOST = 10_000
+"""Tokens that are looked at. Whoever has more has a leak elsewhere."""
+_NAME = re.compile(rf"[^/]{{1,{LONGEST_NAME}}}")
+_ID = re.compile(rf"[0-9a-f]{{{ID_LENGTH}}}")
+ROLES = [role.name.lower() for role in auth.Role]
+
+
+class _Wanted(msgspec.Struct, forbid_unknown_fields=True):
+    name: str = ""
+    role: str = ""
+    expires: str | None = None
+
+
+class Tokens:
+    def __init__(self, client: Redis) -> None:
+        self._client = client
+
+    def routes(self) -> list[BaseRoute]:
+        return [
+            Route("/api/tokens", self.listed, methods=["GET"]),
+            Route("/api/tokens", self.make, methods=["POST"]),
+            Route("/api/tokens/self", self.own, methods=["GET"]),
+            Route("/api/tokens/{token}", self.remove, methods=["DELETE"]),
+        ]
+
+    async def listed(self, request: Request) -> Response:
+        auth.require(request, auth.Role.ADMIN)
+        return JSONResponse(await self._all())
+
+    async def own(self, request: Request) -> Response:
+        """The token that asks: what a program may do with it, and until when."""
+        who = auth.require(request, auth.Role.VIEWER)
+        [described] = await self._described([who.token])
+        return JSONResponse(described)
+
+    async def make(self, request: Request) -> Response:
+        body = await request.body()
+        who = await auth.require_change(request, auth.Role.ADMIN)
+        name, role, lasts = _wanted(body)
+        if any(one["name"] == name for one in await self._all()):
+            raise errors.Conflict(f"There is a token {name!r} already. Choose another name, or remove that one first.")
+        token = auth.new_token()
+        hashed = auth.token_hash(token)
+        fields = {"name": name, "role": role, "created_at": rfc3339(utc_now()), "created_by": who.name}
+        async with self._client.pipeline(transaction=True) as pipe:
+            pipe.hset(keys.token(hashed), mapping=cast("Any", fields))
+            if lasts:
+                pipe.pexpire(keys.token(hashed), lasts)
+            await pipe.execute()
+        [described] = await self._described([hashed])
+        return JSONResponse({**described, "token": token}, 201, {"Cache-Control": "no-store"})
+
+    async def remove(self, request: Request) -> Response:
+        """Whoever is connected with it is let go within seconds."""
+        who = await auth.require_change(request, auth.Role.ADMIN)
+        wanted = request.path_params["token"]
+        found = [one["id"] for one in await self._all() if wanted in (one["id"], one["name"])]
+        if not found:
+            raise errors.TokenUnknown(f"There is no token {wanted!r}. GET /api/tokens lists them.")
+        hashes = [one for one in await self._hashes() if one[:ID_LENGTH] in found]
+        if len(hashes) > 1:
+            raise errors.Conflict(f"Several tokens are called {wanted!r}. Name one by its id.")
+        if who.token in hashes:
+            raise errors.Conflict("This is the token that you use. Remove it with another one, or you are locked out.")
+        await cast("Any", self._client.delete(*map(keys.token, hashes)))
+        return Response(status_code=204)
+
+    async def _hashes(self) -> list[str]:
+        found: list[str] = []
+        prefix = keys.token("")
+        async for key in self._client.scan_iter(f"{prefix}*", count=1000):
+            found.append(key.decode()[len(prefix) :])
+            if len(found) >= MOST:
+                break
+        return sorted(set(found))
+
+    async def _all(self) -> list[dict[str, Any]]:
+        described = await self._described(await self._hashes())
+        return sorted(described, key=lambda one: (one["name"].lower(), one["id"]))
+
+    async def _described(self, hashes: list[str]) -> list[dict[str, Any]]:
+        async with self._client.pipeline(transaction=False) as pipe:
+            for one in hashes:
+                pipe.hgetall(keys.token(one))
+                pipe.pttl(keys.token(one))
+            answers = await pipe.execute()
+        now = utc_now()
+        return [
+            {
+                "id": one[:ID_LENGTH],
+                "name": stored[b"name"].decode(),
+                "role": stored[b"role"].decode(),
+                "created_at": stored.get(b"created_at", b"").decode() or None,
+                "created_by": stored.get(b"created_by", b"").decode() or None,
+                "expires_at": rfc3339(now + timedelta(milliseconds=lasts)) if lasts >= 0 else None,
+            }
+            for one, stored, lasts in zip(hashes, answers[::2], answers[1::2], strict=True)
+            if b"name" in stored and b"role" in stored
+        ]
+
+
+def _wanted(body: bytes) -> tuple[str, str, timedelta | None]:
+    """Raises `DefinitionRefused` with every fault, or `BadRequest`."""
+    try:
+        given = msgspec.json.decode(body, type=_Wanted)
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
+        raise errors.BadRequest(
+            f'The body is wrong: {error}. Send {{"name": "grafana", "role": "viewer", "expires": "90d"}}.'
+        ) from None
+    faults = []
+    name = given.name.strip()
+    # Neither what looks like an id, nor what cannot stand in an address.
+    if not _NAME.fullmatch(name) or not name.isprintable() or _ID.fullmatch(name):
+        says = f"takes 1 to {LONGEST_NAME} printable characters without a slash, got {name[:80]!r}"
+        faults.append({"path": "name", "says": says})
+    if given.role not in ROLES:
+        faults.append({"path": "role", "says": f"takes one of {', '.join(ROLES)}, got {given.role[:40]!r}"})
+    lasts = None
+    if given.expires:
+        try:
+            lasts = parse_duration(given.expires)
+        except ValueError:
+            says = f"takes a duration such as 90m, 24h or 90d, got {given.expires[:40]!r}"
+            faults.append({"path": "expires", "says": says})
+    if faults:
+        said = "; ".join(f"{one['path']}: {one['says']}" for one in faults)
+        raise errors.DefinitionRefused(said, errors=faults)
+    return name, given.role, lasts

@@ -1,0 +1,233 @@
+"""What a log holds, in short: lines of each level and phase, and its sections. And which line a moment falls on.
+
+A log's outline is kept in memory and continued from where it ended; of the least used ones none is kept.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections import Counter, OrderedDict
+from collections.abc import Sequence
+from datetime import UTC, datetime
+from typing import Any
+
+import msgspec
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.routing import BaseRoute, Route
+
+from server.access import auth
+from server.log import wire
+from server.log.store import Store
+from server.web import errors
+from synctail.model.ids import parse_rfc3339
+from synctail.model.sync import Summary
+
+KEPT = 64
+MOST_SECTIONS = 2000
+MOST_PHASES = 100
+"""Phases beyond are counted together, under `…`: a job may call them what it likes."""
+OTHER_PHASES = "…"
+BRIDGE_LINES = 20
+"""So many lines without a phase, between two of the same, belong to it. A lost line says no phase either."""
+PROBED = 500
+"""Lines of one look, when a moment is looked for."""
+AT_ONCE = 2
+BREATH_S = 0.002
+
+
+class Section(msgspec.Struct):
+    """Lines `first` to `last`, which say that they are of one phase; the times of both."""
+
+    first: int
+    last: int
+    phase: str
+    errors: int
+    warnings: int
+    began: str
+    ended: str
+
+    def take(self, line: _Line) -> None:
+        """One more."""
+        self.last, self.ended = line.n, line.time
+        if line.level == "error":
+            self.errors += 1
+        elif line.level == "warning":
+            self.warnings += 1
+
+    def join(self, other: Section) -> None:
+        """With what follows it."""
+        self.last, self.ended = other.last, other.ended
+        self.errors += other.errors
+        self.warnings += other.warnings
+
+
+class _Line(msgspec.Struct, gc=False):
+    n: int
+    time: str
+    level: str
+    phase: str = ""
+
+
+def _section(line: _Line) -> Section:
+    section = Section(line.n, line.n, line.phase, 0, 0, line.time, line.time)
+    section.take(line)
+    return section
+
+
+_decode = msgspec.json.Decoder(list[_Line]).decode
+
+
+class Outline:
+    """Of the lines up to `upto`. Pure: chunks in, in order."""
+
+    def __init__(self) -> None:
+        self.upto = 0
+        self.levels: Counter[str] = Counter()
+        self.phases: Counter[str] = Counter()
+        self.sections: list[Section] = []
+        self.cut: int | None = None
+        """The line from which on there are no sections: there were too many before."""
+        self._loose: Section | None = None
+        """Lines without a phase that may yet turn out to lie between two of the same."""
+
+    def add(self, part: wire.Chunk | wire.Gap) -> None:
+        if isinstance(part, wire.Chunk):
+            for line in _decode(b"[" + part.body + b"]"):
+                self._line(line)
+        self.upto = part.last
+
+    def _line(self, line: _Line) -> None:
+        level, phase = line.level, line.phase
+        self.levels[level] += 1
+        known = not phase or phase in self.phases or len(self.phases) < MOST_PHASES
+        self.phases[phase if known else OTHER_PHASES] += 1
+        if self.cut:
+            return
+        last = self.sections[-1] if self.sections else None
+        loose = self._loose
+        if not phase:
+            if loose:
+                loose.take(line)
+            else:
+                self._loose = _section(line)
+        elif last and last.phase == phase and line.n - last.last <= BRIDGE_LINES + 1:
+            if loose:
+                last.join(loose)
+            last.take(line)
+            self._loose = None
+        elif len(self.sections) < MOST_SECTIONS:
+            self.sections.append(_section(line))
+            self._loose = None
+        else:
+            self.cut = line.n
+
+    def told(self) -> dict[str, Any]:
+        return {
+            "upto": self.upto,
+            "levels": self.levels,
+            "phases": [{"phase": phase, "lines": lines} for phase, lines in self.phases.items()],
+            "sections": self.sections,
+            "loose": self._loose,
+            "cut": self.cut,
+        }
+
+
+class _Kept:
+    def __init__(self) -> None:
+        self.outline = Outline()
+        self.lock = asyncio.Lock()
+        self.ended = False
+        """The sync had ended when this was last brought up to date."""
+
+
+class Outlines:
+    def __init__(self, store: Store) -> None:
+        self._store = store
+        self._kept: OrderedDict[str, _Kept] = OrderedDict()
+        self._turns = asyncio.Semaphore(AT_ONCE)
+
+    def routes(self) -> list[BaseRoute]:
+        return [Route("/api/syncs/{sync}/log/outline", self.outline)]
+
+    async def outline(self, request: Request) -> Response:
+        auth.require(request, auth.Role.VIEWER)
+        at = request.query_params.get("at", "")
+        when = _moment(at) if at else None
+        summary = await self._store.summary(request.path_params["sync"])
+        told = await self._at(summary, when) if when else (await self._upto_date(summary)).told()
+        return Response(
+            msgspec.json.encode(told), media_type="application/json", headers={"Cache-Control": "private, no-cache"}
+        )
+
+    async def _upto_date(self, summary: Summary) -> Outline:
+        kept = self._kept.setdefault(summary.id, _Kept())
+        self._kept.move_to_end(summary.id)
+        if len(self._kept) > KEPT:
+            self._kept.popitem(last=False)
+        async with kept.lock:
+            ended = summary.status.ended
+            # Redis may have gone back in time, and the sync may have been ended then without its writer: what is known
+            # of a log that is shorter now, or ended without getting longer, may be of lines that are not in it.
+            if kept.outline.upto > summary.lines or (ended and not kept.ended and kept.outline.upto == summary.lines):
+                kept.outline = Outline()
+            await self._continue(kept.outline, summary)
+            kept.ended = ended
+            return kept.outline
+
+    async def _continue(self, outline: Outline, summary: Summary) -> None:
+        while outline.upto < summary.lines:
+            parts = await self._store.read(summary.id, outline.upto, summary.lines)
+            if not parts:
+                raise errors.RedisAway("Redis went back in time while the log was read. Ask again.")
+            async with self._turns:
+                await asyncio.to_thread(_add, outline, parts)
+
+    async def _at(self, summary: Summary, when: datetime) -> dict[str, Any]:
+        """The first line of that moment or later, by halving; the last line, where all are earlier."""
+        low, high = 1, summary.lines + 1
+        best = last = None
+        while low < high:
+            middle = (low + high) // 2
+            lines = await self._chunk_from(summary.id, middle, high - 1)
+            if not lines or parse_rfc3339(lines[0].time) >= when:
+                best, high = lines[0] if lines else best, middle
+                continue
+            later = next((line for line in lines if parse_rfc3339(line.time) >= when), None)
+            if later:
+                best = later
+                break
+            last = lines[-1]
+            low = last.n + 1
+        found = best or last
+        return {"n": found.n if found else None, "time": found.time if found else None}
+
+    async def _chunk_from(self, sync_id: str, n: int, until: int) -> list[_Line]:
+        """The next lines of one chunk, from line `n` on; none where they are all gone."""
+        while n <= until:
+            parts = await self._store.read(sync_id, n - 1, until, lines=PROBED)
+            for part in parts:
+                if isinstance(part, wire.Chunk):
+                    return _decode(b"[" + part.body + b"]")
+            if not parts:
+                break
+            n = parts[-1].last + 1
+        return []
+
+
+def _add(outline: Outline, parts: Sequence[wire.Chunk | wire.Gap]) -> None:
+    breathed = time.perf_counter()
+    for part in parts:
+        outline.add(part)
+        if time.perf_counter() > breathed + BREATH_S:
+            time.sleep(0.00005)  # whoever serves viewers must not wait for an outline
+            breathed = time.perf_counter()
+
+
+def _moment(text: str) -> datetime:
+    try:
+        found = parse_rfc3339(text)
+    except ValueError:
+        raise errors.BadRequest(f"at: got {text[:40]!r}; takes a time such as 2026-01-31T09:30:00Z") from None
+    return found if found.tzinfo else found.replace(tzinfo=UTC)

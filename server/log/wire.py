@@ -1,0 +1,201 @@
+"""The frames a reader of one sync receives, and how stored chunks become them. Pure: bytes in, bytes out.
+
+| frame | |
+| --- | --- |
+| `{"type": "lines", "sync", "first", "last", "lines": [...]}` | `first` is always the reader's cursor + 1 |
+| `{"type": "summary", "sync", "summary": {...}}` | at the start, and when it changed |
+| `{"type": "gap", "sync", "first", "last", "why"}` | lines that no longer exist; never silent |
+| `{"type": "rewind", "sync", "last", "why"}` | what the reader has after line `last` is not in the log |
+| `{"type": "beat", "time", "last"}` | after 10 s without another frame |
+| `{"type": "end", "sync", "last", "summary"}` | all lines have been sent |
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from typing import NamedTuple
+
+import msgspec
+import zstandard
+
+from synctail.model import keys
+from synctail.model.sync import Summary
+
+SUBPROTOCOL = "synctail.v1"
+LARGEST_BODY_BYTES = 64 * 1024 * 1024
+
+_encode = msgspec.json.encode
+_decompressor = zstandard.ZstdDecompressor()
+
+
+class Chunk(NamedTuple):
+    """Lines `first` to `last` as the job encoded them: JSON objects joined by `keys.SEPARATOR`."""
+
+    first: int
+    last: int
+    body: bytes
+
+    def after(self, cursor: int) -> Chunk:
+        """The part that a reader who has line `cursor` does not have yet."""
+        skip = cursor + 1 - self.first
+        if skip <= 0:
+            return self
+        return Chunk(cursor + 1, self.last, self.body.split(keys.SEPARATOR, skip)[skip])
+
+    def until(self, last: int) -> Chunk:
+        """The part up to and including line `last`."""
+        keep = last + 1 - self.first
+        if last >= self.last:
+            return self
+        return Chunk(self.first, last, keys.SEPARATOR.join(self.body.split(keys.SEPARATOR, keep)[:keep]))
+
+
+def unpack(encoding: bytes, body: bytes) -> bytes:
+    """A chunk's body as it was before it was stored."""
+    if encoding == b"zstd":
+        return _decompressor.decompress(body, max_output_size=LARGEST_BODY_BYTES)
+    return body
+
+
+def chunk_from_entry(entry_id: bytes, fields: dict[bytes, bytes]) -> Chunk:
+    """A chunk from an entry of the stream, whose id is `<last line>-<number of lines>`."""
+    last, _, count = entry_id.partition(b"-")
+    [(encoding, body)] = fields.items()
+    return Chunk(int(last) - int(count) + 1, int(last), unpack(encoding, body))
+
+
+def chunk_from_message(message: bytes) -> Chunk | None:
+    """A chunk from a pub/sub message; None where it only says that something is new."""
+    head, _, body = message.partition(b"\n")
+    span, encoding, *_ = head.split(b" ")
+    if encoding not in (b"json", b"zstd"):
+        return None
+    first, _, last = span.partition(b"-")
+    return Chunk(int(first), int(last), unpack(encoding, body))
+
+
+def tells_of_summary(message: bytes) -> bool:
+    """Has more of the summary changed than the number of the last line, as far as the message can tell?"""
+    head, body, _ = message.partition(b"\n")
+    return not body or head.endswith(b" +")
+
+
+def last_of_message(message: bytes) -> int:
+    """The number of the last line that was in the stream when the message was sent."""
+    return int(message.partition(b" ")[0].partition(b"-")[2])
+
+
+class Gap(NamedTuple):
+    """Lines `first` to `last` do not exist any more."""
+
+    first: int
+    last: int
+    why: str
+
+
+def spans(
+    after: int, until: int, stored: Iterable[Chunk], *, lines: int | None = None, whole: bool = False
+) -> list[Chunk | Gap]:
+    """What a reader who has line `after` gets of the chunks of a log, which come in order: all up to line `until`, cut
+    to that, with a gap wherever lines are missing. This is the only place that decides what is missing.
+
+    `lines`: at most so many lines, not counting gaps; `whole`: no other chunk follows, so the rest up to `until` is a
+    gap as well.
+    """
+    found: list[Chunk | Gap] = []
+    cursor, left = after, until - after if lines is None else lines
+    for chunk in stored:
+        if cursor >= until or left <= 0:
+            return found
+        if chunk.last <= cursor:
+            continue  # it came twice
+        if chunk.first > cursor + 1:
+            found.append(Gap(cursor + 1, min(chunk.first - 1, until), "they were lost when Redis went back in time"))
+            cursor = found[-1].last
+        if chunk.first <= until:
+            found.append(chunk.after(cursor).until(min(until, cursor + left)))
+            left -= found[-1].last - cursor
+            cursor = found[-1].last
+    if whole and cursor < until and left > 0:
+        found.append(Gap(cursor + 1, until, "they are no longer kept"))
+    return found
+
+
+class Frame(NamedTuple):
+    """Text that covers lines `first` to `last` of a log: a `lines` frame, or a `gap`."""
+
+    first: int
+    last: int
+    text: str
+
+
+def frames(sync_id: str, parts: Iterable[Chunk | Gap]) -> Iterator[Frame]:
+    """The frames of what `spans` found: chunks that touch are joined."""
+    run: list[Chunk] = []
+    for part in parts:
+        if isinstance(part, Chunk):
+            run.append(part)
+            continue
+        if run:
+            yield lines_frame(sync_id, run)
+            run = []
+        yield gap_frame(sync_id, *part)
+    if run:
+        yield lines_frame(sync_id, run)
+
+
+def lines_frame(sync_id: str, run: list[Chunk]) -> Frame:
+    first, last = run[0].first, run[-1].last
+    body = keys.SEPARATOR.join(chunk.body for chunk in run)
+    head = f'{{"type":"lines","sync":"{sync_id}","first":{first},"last":{last},"lines":['
+    return Frame(first, last, f"{head}{body.decode()}]}}")
+
+
+def body_of(lines_text: str) -> bytes:
+    """The lines of a `lines` frame, as the chunk's body that they were."""
+    return lines_text[lines_text.index("[") + 1 : -2].encode()
+
+
+def gap_frame(sync_id: str, first: int, last: int, why: str) -> Frame:
+    text = _encode({"type": "gap", "sync": sync_id, "first": first, "last": last, "why": why})
+    return Frame(first, last, text.decode())
+
+
+def rewind_frame(sync_id: str, last: int) -> str:
+    why = "Redis went back in time, or these lines never were"
+    return _encode({"type": "rewind", "sync": sync_id, "last": last, "why": why}).decode()
+
+
+def stands(cursor: int, summary: Summary, *, doubtful: bool = False) -> int:
+    """The last line that a reader at `cursor` may keep of what it has; its cursor itself, as a rule.
+
+    A cursor beyond the end of an ended log: Redis went back in time, and the sync was ended without its writer, whose
+    lines the reader has. Whoever ends a sync so writes one line, the last; what is before it is the writer's own. While
+    a sync runs, such a reader waits: its writer sends again what was lost, under the same numbers. `doubtful`: Redis
+    went back while the reader stood where it stands, so its line may be another one than the log's, of the same number.
+    """
+    ahead = cursor > summary.lines or (doubtful and cursor == summary.lines)
+    return max(0, summary.lines - 1) if ahead and summary.status.ended else cursor
+
+
+def websocket_frame(text: str) -> bytes:
+    """A whole text frame as it goes over the wire, unmasked and in one piece (RFC 6455, 5.2)."""
+    payload = text.encode()
+    size = len(payload)
+    if size < 126:
+        return bytes((0x81, size)) + payload
+    if size < 1 << 16:
+        return b"\x81\x7e" + size.to_bytes(2, "big") + payload
+    return b"\x81\x7f" + size.to_bytes(8, "big") + payload
+
+
+def summary_frame(summary: Summary) -> str:
+    return _encode({"type": "summary", "sync": summary.id, "summary": summary}).decode()
+
+
+def end_frame(summary: Summary) -> str:
+    return _encode({"type": "end", "sync": summary.id, "last": summary.lines, "summary": summary}).decode()
+
+
+def beat_frame(time: str, last: int) -> str:
+    return _encode({"type": "beat", "time": time, "last": last}).decode()

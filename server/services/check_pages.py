@@ -1,0 +1,45 @@
+"""The state of a service's connections, as a page of its own. The page of a service shows the same part, `_check.html`,
+which static/check.js keeps up from here."""
+
+from __future__ import annotations
+
+from urllib.parse import quote
+
+from starlette.concurrency import run_in_threadpool
+from starlette.requests import Request
+from starlette.responses import RedirectResponse, Response
+from starlette.routing import BaseRoute, Route
+
+from jobs.queue.check_requests import CheckRequests
+from server.access import auth
+from server.log.store import Store
+from server.services.forms import Render
+
+
+class CheckPages:
+    def __init__(self, store: Store, requests: CheckRequests, render: Render) -> None:
+        self._store = store
+        self._requests = requests
+        self._render = render
+
+    def routes(self) -> list[BaseRoute]:
+        return [
+            Route("/services/{service}/check", self.last, methods=["GET"]),
+            Route("/services/{service}/check", self.ask, methods=["POST"]),
+        ]
+
+    async def last(self, request: Request) -> Response:
+        """`?asked=` is the time at which the check was asked for that is waited for."""
+        auth.require(request, auth.Role.VIEWER)
+        service = await self._store.service(request.path_params["service"])
+        check = await run_in_threadpool(self._requests.last, service.id)
+        asked = request.query_params.get("asked", "")
+        # Times in RFC 3339 sort as texts: an answer to a later question is one to this, too.
+        waits = bool(asked) and (check.asked_at or "") < asked
+        return self._render(request, "service_check.html", service=service, check=check, waits=waits, asked=asked)
+
+    async def ask(self, request: Request) -> Response:
+        await auth.require_change(request, auth.Role.OPERATOR)
+        service = await self._store.service(request.path_params["service"])
+        asked = await run_in_threadpool(self._requests.ask, service.id)
+        return RedirectResponse(f"/services/{service.id}/check?asked={quote(asked)}", 303)

@@ -1,0 +1,139 @@
+"""The Inbound API: records that others post start a sync of a service that takes them.
+
+It only finds the records in a body and hands them on as they came, in JSON; what they mean is the sync's business.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from typing import Any
+
+import jmespath
+import msgspec
+from jmespath.exceptions import JMESPathError
+from starlette.concurrency import run_in_threadpool
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.routing import BaseRoute, Route
+
+from jobs.services.model import InboundSource
+from server.access import auth
+from server.log.store import Store
+from server.services.actions import Actions
+from server.web import errors
+from synctail.model.json_text import as_text
+
+LINES = frozenset({"application/x-ndjson", "application/ndjson", "application/jsonl", "application/x-jsonlines"})
+"""Content types of one record to a line."""
+AT_ONCE = 4
+"""So many bodies are taken apart at the same time: what one of 8 MiB becomes may be ten times as large."""
+
+_list: msgspec.json.Decoder[list[msgspec.Raw]] = msgspec.json.Decoder(list[msgspec.Raw])
+_one: msgspec.json.Decoder[msgspec.Raw] = msgspec.json.Decoder(msgspec.Raw)
+
+
+class Inbound:
+    def __init__(self, store: Store, actions: Actions) -> None:
+        self._store = store
+        self._actions = actions
+        self._turn = asyncio.Semaphore(AT_ONCE)
+
+    def routes(self) -> list[BaseRoute]:
+        return [Route("/api/inbound/{service}", self.post, methods=["POST"])]
+
+    async def post(self, request: Request) -> Response:
+        auth.require(request, auth.Role.OPERATOR)  # before the body, which may be large
+        service = await self._store.service(request.path_params["service"])
+        if not isinstance(service.source, InboundSource):
+            raise errors.Conflict(f"The service {service.id!r} takes no records that are posted: it pulls its own.")
+        encoding = request.headers.get("content-encoding", "identity")
+        if encoding != "identity":
+            raise errors.RecordsRefused(f"The body is encoded as {encoding[:40]!r}. Send it as it is.")
+        body = await request.body()
+        await auth.require_change(request, auth.Role.OPERATOR)
+        kind = request.headers.get("content-type", "").partition(";")[0].strip().lower()
+        async with self._turn:
+            records = await run_in_threadpool(found, body, lines=kind in LINES, at=service.source.records)
+            summary = await self._actions.inbound(service, records)
+        return Response(
+            msgspec.json.encode(summary),
+            202,
+            {"Location": f"/api/syncs/{summary.id}"},
+            media_type="application/json",
+        )
+
+
+def found(body: bytes, *, lines: bool, at: str) -> list[bytes]:
+    """The records of a body, each as JSON: of a list of objects, of one object, or of a line each. `at`: JMESPath to
+    where they are. Raises `errors.RecordsRefused`."""
+    body = body.removeprefix(b"\xef\xbb\xbf").strip()
+    try:
+        body.decode()  # msgspec looks into no text that it does not make
+        if lines:
+            return [_line(line, n) for n, line in enumerate(body.split(b"\n"), 1) if line.strip()]
+        return _below(body, at) if at else _at_the_top(body)
+    except (ValueError, RecursionError) as error:
+        raise errors.RecordsRefused(
+            f"The body is not JSON: {error}. Send a list of objects, one object, or one to a line as "
+            "application/x-ndjson."
+        ) from None
+
+
+def _line(text: bytes, number: int) -> bytes:
+    try:
+        return _object(_raw(text), f"line {number}")
+    except (ValueError, RecursionError) as error:
+        why = f"{error.msg} at character {error.pos + 1}" if isinstance(error, json.JSONDecodeError) else error
+        raise errors.RecordsRefused(f"Line {number} is not JSON: {why}. Send one object to a line.") from None
+
+
+def _at_the_top(body: bytes) -> list[bytes]:
+    if body[:1] != b"[":
+        return [_object(_raw(body), "the body")]
+    try:
+        # What an object holds is checked for being JSON, and not made into anything.
+        records = [bytes(one) for one in _list.decode(body)]
+    except msgspec.DecodeError:
+        records = [as_text(one) for one in _loads(body)]
+    return [_object(one, f"[{n}]") for n, one in enumerate(records)]
+
+
+def _below(body: bytes, at: str) -> list[bytes]:
+    try:
+        whole: Any = msgspec.json.decode(body)
+    except msgspec.DecodeError:
+        whole = _loads(body)
+    try:
+        records = jmespath.search(at, whole)
+    except JMESPathError as error:
+        raise errors.RecordsRefused(f"In the body, {at!r} finds no records: {error}.") from None
+    if isinstance(records, dict):
+        records = [records]
+    if not isinstance(records, list) or not all(isinstance(one, dict) for one in records):
+        raise errors.RecordsRefused(f"In the body, {at!r} finds no list of objects.")
+    return [as_text(one) for one in records]
+
+
+def _raw(text: bytes) -> bytes:
+    try:
+        return bytes(_one.decode(text))
+    except msgspec.DecodeError:
+        return as_text(_loads(text))
+
+
+def _loads(text: bytes) -> Any:
+    """Also with half a surrogate pair, which JSON can name and UTF-8 cannot. Raises `ValueError`."""
+    return json.loads(text, parse_constant=_no_number)
+
+
+def _no_number(name: str) -> None:
+    raise ValueError(f"{name} is no number")
+
+
+def _object(text: bytes, where: str) -> bytes:
+    text = text.strip()
+    if text[:1] != b"{":
+        shown = text[:40].decode(errors="replace")
+        raise errors.RecordsRefused(f"{where}: got {shown!r}; each record is an object.")
+    return text

@@ -1,0 +1,85 @@
+"""Tries a record in a process of its own, for pages and programs alike: at most two at once, each for a few seconds.
+
+It runs filters and mappings, never a script.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import sys
+from contextlib import suppress
+from pathlib import Path
+from typing import Any
+
+import msgspec
+from starlette.requests import Request
+from starlette.responses import JSONResponse, Response
+from starlette.routing import BaseRoute, Route
+
+from server.access import auth
+from server.web import errors
+
+AT_ONCE = 2
+WAITING = 20
+"""More than that would wait longer than anybody does."""
+WITHIN_S = 5.0
+ROOT = Path(__file__).parents[2]
+NOTHING_SAID = "did not end within the time and memory of a trial. Try a smaller record, or fewer functions."
+
+
+class Trials:
+    def __init__(self) -> None:
+        self._turns = asyncio.Semaphore(AT_ONCE)
+        self._waiting = 0
+
+    def routes(self) -> list[BaseRoute]:
+        return [Route("/api/try", self.attempt, methods=["POST"])]
+
+    async def attempt(self, request: Request) -> Response:
+        body = await request.body()
+        await auth.require_change(request, auth.Role.OPERATOR)
+        try:
+            given: Any = msgspec.json.decode(body)
+        except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
+            raise errors.BadRequest(f"The body is not JSON: {error}.") from None
+        answer = await self.run(given)
+        if "errors" in answer:
+            said = "; ".join(f"{one['path']}: {one['says']}" for one in answer["errors"])
+            raise errors.DefinitionRefused(said, errors=answer["errors"])
+        return JSONResponse(answer)
+
+    async def run(self, given: object) -> dict[str, Any]:
+        """As `jobs.services.trial` has it. Raises `Busy`."""
+        if self._waiting >= WAITING:
+            raise errors.Busy("Too many records are being tried at once. Try again in a moment.")
+        self._waiting += 1
+        try:
+            async with self._turns:
+                return await _in_a_process(msgspec.json.encode(given))
+        finally:
+            self._waiting -= 1
+
+
+async def _in_a_process(given: bytes) -> dict[str, Any]:
+    process = await asyncio.create_subprocess_exec(
+        sys.executable,
+        "-m",
+        "jobs.services.trial",
+        cwd=ROOT,
+        env={"PYTHONPATH": str(ROOT), "PYTHONDONTWRITEBYTECODE": "1"},
+        stdin=asyncio.subprocess.PIPE,
+        stdout=asyncio.subprocess.PIPE,
+        stderr=asyncio.subprocess.DEVNULL,
+    )
+    try:
+        said, _ = await asyncio.wait_for(process.communicate(given), WITHIN_S)
+    except TimeoutError:
+        said = b""
+    finally:
+        with suppress(ProcessLookupError):
+            process.kill()
+        await process.wait()
+    if not said:
+        return {"errors": [{"path": "record", "says": NOTHING_SAID}]}
+    answer: dict[str, Any] = msgspec.json.decode(said)
+    return answer

@@ -1,0 +1,63 @@
+"""An answer that is streamed, and does not pretend to be whole when it is not."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Callable, Iterator
+
+from redis.exceptions import RedisError
+from starlette.responses import StreamingResponse
+from starlette.types import Receive, Scope, Send
+
+from server.web import errors
+from server.web.protocols import cutter
+
+
+class Stream(StreamingResponse):
+    """One that cannot go on says so in its last line, and ends so that no client takes it for whole.
+
+    `last_words` writes that line. A client that leaves ends `body`.
+    """
+
+    def __init__(
+        self,
+        body: AsyncIterator[bytes],
+        last_words: Callable[[errors.ApiError], bytes],
+        media: str,
+        headers: dict[str, str],
+    ) -> None:
+        # A proxy that gathers would make what is live lag.
+        always = {"Cache-Control": "no-store", "X-Accel-Buffering": "no"}
+        super().__init__(body, media_type=media, headers={**always, **headers})
+        self._last_words = last_words
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["method"] == "HEAD":
+            # Nobody reads a body here, and that of a log which is followed comes to no end.
+            await send({"type": "http.response.start", "status": self.status_code, "headers": self.raw_headers})
+            await send({"type": "http.response.body"})
+            return
+        try:
+            await super().__call__(scope, receive, send)
+        except* (errors.ApiError, RedisError) as group:
+            error = next(_leaves(group))
+            known = error if isinstance(error, errors.ApiError) else errors.RedisAway()
+            cut = cutter(scope)
+            if cut is None:
+                raise
+            await send({"type": "http.response.body", "body": self._last_words(known), "more_body": True})
+            cut()
+            while (await receive())["type"] != "http.disconnect":
+                pass
+
+
+def said(error: errors.ApiError) -> dict[str, object]:
+    """What a program is told of an error in the middle of a stream."""
+    return {"status": error.status, "title": error.title, "detail": error.detail}
+
+
+def _leaves(group: BaseExceptionGroup[Exception]) -> Iterator[Exception]:
+    for one in group.exceptions:
+        if isinstance(one, BaseExceptionGroup):
+            yield from _leaves(one)
+        else:
+            yield one

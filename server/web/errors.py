@@ -1,0 +1,143 @@
+"""Every error a client can meet, as a value in one table: status, close code, title.
+
+Endpoints raise; `problem` makes the answer (RFC 9457), `close_code` what a websocket is closed with. Close codes from
+4400 on say "do not come back as you are".
+"""
+
+from __future__ import annotations
+
+import http
+from collections.abc import Mapping
+
+from starlette.responses import JSONResponse, Response
+
+
+class ApiError(Exception):
+    """`detail` tells the person who reads it what to do."""
+
+    status = 500
+    close_code = 1011
+    title = "Something went wrong"
+
+    def __init__(self, detail: str, **extra: object) -> None:
+        super().__init__(detail)
+        self.detail = detail
+        self.extra = extra
+
+
+class BadRequest(ApiError):
+    status, close_code, title = 400, 4400, "Bad request"
+
+
+class SignInNeeded(ApiError):
+    status, close_code, title = 401, 4401, "Sign in"
+
+
+class Forbidden(ApiError):
+    status, close_code, title = 403, 4403, "Not allowed"
+
+
+class ServiceUnknown(ApiError):
+    status, close_code, title = 404, 4404, "No such service"
+
+
+class TokenUnknown(ApiError):
+    status, close_code, title = 404, 4404, "No such token"
+
+
+class SyncNotFound(ApiError):
+    status, close_code, title = 404, 4404, "No such sync"
+
+
+class PayloadNotFound(ApiError):
+    status, close_code, title = 404, 4404, "No such payload"
+
+
+class DefinitionRefused(ApiError):
+    """`errors` lists every fault: `{"path": "mapping[2].with[0]", "says": "…"}`."""
+
+    status, close_code, title = 422, 4400, "The definition is wrong"
+
+
+class OptionsRefused(ApiError):
+    """As `DefinitionRefused`, of what one sync shall do otherwise."""
+
+    status, close_code, title = 422, 4400, "The options are wrong"
+
+
+class RecordsRefused(ApiError):
+    status, close_code, title = 422, 4400, "These are no records"
+
+
+class PatternRefused(ApiError):
+    """`position`: the character where it goes wrong, from 1 on, or null; `says`: RE2's own words."""
+
+    status, close_code, title = 422, 4400, "The pattern is wrong"
+
+
+class Conflict(ApiError):
+    status, close_code, title = 409, 4400, "Not now"
+
+
+class SyncExpired(ApiError):
+    status, close_code, title = 410, 4410, "Expired"
+
+
+class TooLarge(ApiError):
+    status, close_code, title = 413, 4400, "Too large"
+
+
+class RangeNotSatisfiable(ApiError):
+    status, close_code, title = 416, 4400, "No such range"
+
+
+class ServiceUnreadable(ApiError):
+    status, close_code, title = 409, 4400, "The definition cannot be read"
+
+
+class Crowded(ApiError):
+    status, close_code, title = 503, 4429, "Too many connections"
+
+
+class Busy(ApiError):
+    status, close_code, title = 503, 1012, "Too much at once"
+
+
+class RedisAway(ApiError):
+    status, close_code, title = 503, 1012, "Redis is out of reach"
+
+    def __init__(self, detail: str = "Redis does not answer. Try again in a moment.", **extra: object) -> None:
+        super().__init__(detail, **extra)
+
+
+class RedisFull(ApiError):
+    """It answers, and takes nothing that is new."""
+
+    status, close_code, title = 503, 1012, "Redis is full"
+
+    def __init__(self) -> None:
+        super().__init__(
+            "Redis has reached its maxmemory, so nothing new can be stored. Give it more, or wait until logs expire."
+        )
+
+
+class Restarting(ApiError):
+    status, close_code, title = 503, 1012, "The server is restarting"
+
+    def __init__(self) -> None:
+        super().__init__("This server stops. Come back with the number of your last line.")
+
+
+def problem(status: int, title: str, detail: str, extra: Mapping[str, object] | None = None) -> Response:
+    """A problem document."""
+    headers = {}
+    if status == http.HTTPStatus.UNAUTHORIZED:
+        headers["WWW-Authenticate"] = 'Bearer realm="synctail"'
+    if status == http.HTTPStatus.SERVICE_UNAVAILABLE:
+        headers["Retry-After"] = "2"
+    return JSONResponse(
+        {"type": "about:blank", "title": title, "status": status, "detail": detail, **(extra or {})},
+        status,
+        headers,
+        media_type="application/problem+json",
+    )

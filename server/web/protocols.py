@@ -1,0 +1,217 @@
+"""uvicorn's two protocols, with what they lack: a reader that stalls is let go, as is a client that asks nothing, or no
+end of it, and ready frames have a lane.
+
+`transport.close()` waits for a flush that never comes when the other side has stopped reading, so a stalled reader
+would hold its buffers, its task, and the shutdown of the process, for ever. Here it is aborted.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Any
+
+from starlette.responses import Response
+from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
+from uvicorn.protocols.websockets.websockets_sansio_impl import WebSocketsSansIOProtocol
+
+from server.web import errors
+from server.web.headers import SECURITY
+
+LANE = "synctail.lane"
+"""The key of a websocket's scope extension: `{"lane": …}`, see `hub.Lane`."""
+CUT = "synctail.cut"
+"""The key of a request's scope extension: `{"cut": …}`, a function that ends the answer where it is, for all to see."""
+STALLED_S = 30.0
+"""A reader that has not taken a byte for so long, while some wait for it, is aborted."""
+LOOK_EVERY_S = 5.0
+UNASKED_S = 30.0
+"""So long a connection may take for the head of a request, and be silent in the middle of a body."""
+HEAD_BYTES = 64 * 1024
+"""Of a request: tokens and cookies have room, and nobody fills the memory before it is known who asks."""
+FLUSH_S = 1.0
+"""How long a connection that is being closed may take for what is still to be sent."""
+
+
+class _LetsGo(asyncio.Protocol):
+    """Looks after the bytes that wait for a reader, whenever there are more than the transport likes to hold."""
+
+    transport: asyncio.Transport
+    loop: asyncio.AbstractEventLoop
+    _watch: asyncio.TimerHandle | None = None
+    _left = 0
+    _moved_at = 0.0
+
+    def pause_writing(self) -> None:
+        super().pause_writing()
+        self._moved_at = self.loop.time()
+        self._left = self.transport.get_write_buffer_size()
+        self._watch = self.loop.call_later(LOOK_EVERY_S, self._look)
+
+    def resume_writing(self) -> None:
+        super().resume_writing()
+        self._stop_watching()
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        self._stop_watching()
+        super().connection_lost(exc)
+
+    def _look(self) -> None:
+        left = self.transport.get_write_buffer_size()
+        if left < self._left:
+            self._moved_at = self.loop.time()
+        self._left = left
+        if self.loop.time() - self._moved_at >= STALLED_S:
+            self.transport.abort()
+        else:
+            self._watch = self.loop.call_later(LOOK_EVERY_S, self._look)
+
+    def _stop_watching(self) -> None:
+        if self._watch:
+            self._watch.cancel()
+            self._watch = None
+
+    def _abort_soon(self) -> None:
+        """On a connection that is closed by then this does nothing."""
+        self.loop.call_later(FLUSH_S, self.transport.abort)
+
+
+class Socket(_LetsGo, WebSocketsSansIOProtocol):
+    async def run_asgi(self) -> None:
+        # How the application finds the lane; under another server, or behind another protocol, it is not there.
+        self.scope["extensions"][LANE] = {"lane": self}
+        await super().run_asgi()
+
+    def write(self, frame: bytes) -> bool:
+        """A whole frame, straight to the transport. False: the reader has not taken what came before, or leaves."""
+        if not self.writable.is_set() or self.close_sent or self.transport.is_closing():
+            return False
+        self.transport.write(frame)
+        return True
+
+    def start_keepalive(self) -> None:
+        """The handshake is over. What was said in it would be kept as long as the viewer stays."""
+        super().start_keepalive()
+        self.request.headers.clear()  # websockets' parser holds the request as well
+        del self.request, self.response
+
+    def send_receive_event_to_app(self) -> None:
+        """What calls itself text and is none goes on as bytes: the application says what it thinks of messages, and
+        uvicorn would fill the process's log with a traceback for each."""
+        if self.curr_msg_data_type == "text" and not _is_text(b"".join(self.frames)):
+            self.curr_msg_data_type = "bytes"
+        super().send_receive_event_to_app()
+
+    def keepalive_timeout(self) -> None:
+        super().keepalive_timeout()
+        self._abort_soon()
+
+    def shutdown(self) -> None:
+        super().shutdown()
+        self._abort_soon()
+
+
+class Http(_LetsGo, HttpToolsProtocol):
+    _unasked: asyncio.TimerHandle | None = None
+    _in_head = True
+    _head_bytes = 0
+    _upgraded = False
+
+    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
+        super().connection_made(transport)
+        self._wait_for_client()
+
+    def data_received(self, data: bytes) -> None:
+        in_head = self._in_head
+        super().data_received(data)
+        if in_head and self._in_head:
+            self._head_bytes += len(data)
+            if self._head_bytes > HEAD_BYTES and not self.transport.is_closing():
+                self._refuse(f"The head of a request may have {HEAD_BYTES // 1024} KiB. Send less.")
+        if self._nobody_waits:
+            # An empty line ends uvicorn's own waiting for the next request, and begins none.
+            self._wait_for_client()
+
+    def on_message_begin(self) -> None:
+        super().on_message_begin()
+        self.scope["extensions"] = {CUT: {"cut": self._cut}}
+        self._in_head, self._head_bytes = True, 0
+        self._wait_for_client()
+
+    def on_headers_complete(self) -> None:
+        self._in_head = False
+        super().on_headers_complete()
+        self._wait_for_client()
+
+    def on_body(self, body: bytes) -> None:
+        super().on_body(body)
+        self._wait_for_client()
+
+    def on_message_complete(self) -> None:
+        super().on_message_complete()
+        self._stop_waiting_for_client()
+
+    def handle_websocket_upgrade(self) -> None:
+        self._stop_waiting_for_client()
+        self._upgraded = True
+        super().handle_websocket_upgrade()
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        self._stop_waiting_for_client()
+        super().connection_lost(exc)
+
+    def send_400_response(self, msg: str) -> None:
+        """What is no HTTP never reaches the application; it is answered in the same form all the same."""
+        self._refuse(f"{msg} Send HTTP/1.1.")
+
+    def _refuse(self, detail: str) -> None:
+        bad = errors.BadRequest
+        answer = errors.problem(bad.status, bad.title, detail)
+        answer.headers.update({**SECURITY, "Connection": "close"})
+        self.transport.write(_as_sent(answer))
+        self.transport.close()
+        self._abort_soon()
+
+    @property
+    def _nobody_waits(self) -> bool:
+        """For the client, nor the client for an answer."""
+        answered = self.cycle is None or self.cycle.response_complete
+        timers = self._unasked or self.timeout_keep_alive_task
+        return answered and not timers and not self._upgraded and not self.transport.is_closing()
+
+    def _wait_for_client(self) -> None:
+        self._stop_waiting_for_client()
+        self._unasked = self.loop.call_later(UNASKED_S, self._give_up)
+
+    def _stop_waiting_for_client(self) -> None:
+        if self._unasked:
+            self._unasked.cancel()
+            self._unasked = None
+
+    def _give_up(self) -> None:
+        if self.flow.read_paused:  # it is us who do not read on
+            self._wait_for_client()
+        else:
+            self.transport.abort()
+
+    def _cut(self) -> None:
+        """An answer of unknown length that is closed without its last chunk was cut off, and every client can tell."""
+        self.transport.close()
+        self._abort_soon()
+
+
+def _is_text(message: bytes) -> bool:
+    try:
+        message.decode()
+    except UnicodeDecodeError:
+        return False
+    return True
+
+
+def _as_sent(answer: Response) -> bytes:
+    head = b"".join(b"%s: %s\r\n" % header for header in answer.raw_headers)
+    return b"HTTP/1.1 %d Bad Request\r\n%s\r\n%s" % (answer.status_code, head, bytes(answer.body))
+
+
+def cutter(scope: Any) -> Any:
+    """The function that cuts an answer off; None where the server has none."""
+    return scope.get("extensions", {}).get(CUT, {}).get("cut")

@@ -1,0 +1,1 @@
+"""synctail/model"""
