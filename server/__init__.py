@@ -1,15 +1,11 @@
-"""Shows syncs; never runs one and never writes a log. The map, from the outside in:
+"""Shows syncs, live. Never runs one, never writes a log.
 
-- `__main__`: the process, with `socket`, its two protocols; `app`: builds everything and wires it; `settings`: its own
-  part of the environment; `params`: query parameters, checked; `headers`: what every answer carries; `limits`: how much
-  a client may send.
-- `auth`: who is asking, and may they; `errors`: every error as a value, in one table.
-- `api`: JSON; `pages`: HTML, with `charts`, how high the bars of a day are; `live`: the websocket; `downloads`: whole
-  logs; `payloads`: payload files. All read through the same two pieces:
-- `store`: the only reader of summaries and logs; `hub`: what is new, for all who watch, over `subscriber`, this
-  process's one subscription to Redis. `actions`: what may be done to syncs.
-- `forms`: pages to make, change and run services, over `fields` (inputs out of a struct's type, and back), `words` (how
-  they are called) and `service_form` (what stands where); `check_pages`: the state of its connections. `schedules`:
-  cron in words; `trial`: a record, tried; `bundles`: services as TOML; `tokens`: access tokens.
-- `wire`: the frames, and how chunks become frames. Pure.
+`__main__` is the process; `app`, the only place that builds, hands everything what it needs; `settings` is its part of
+the environment. Rooms, each above the next, so that imports go one way:
+
+- `api`: JSON. `pages`: HTML of lists and syncs.
+- `services`: what people make and change.
+- `log`: a log on its way to a reader.
+- `access`: who asks, and may they.
+- `web`: HTTP itself; knows no sync.
 """

@@ -1,1 +1,4 @@
-"""server/pages"""
+"""HTML of lists and syncs: readable without JavaScript; the modules in `static/` make it live.
+
+- `overview`: the pages. `charts`: how high the bars of a day are.
+"""
