@@ -151,7 +151,7 @@ def test_what_is_told_to_operators_is_there() -> None:
 
 def sources() -> list[str]:
     """Of our processes, with texts that go on in the next line joined."""
-    files = [path for folder in ("jobs", "server") for path in (ROOT / folder).rglob("*.py")]
+    files = [path for folder in ("synctail", "jobs", "server") for path in (ROOT / folder).rglob("*.py")]
     return [re.sub(r'"\s*\n\s*f?"', "", path.read_text()) for path in files]
 
 

@@ -16,7 +16,7 @@ from croniter import CroniterError, croniter
 from msgspec import Meta, Struct
 
 from jobs.transform.model import Filter, MappedField, ScriptText
-from synctail.model.sync import Day, Payload, Stored, Summary
+from synctail.model.sync import Stored
 
 # --- a service --------------------------------------------------------------------------------------------------
 
@@ -444,5 +444,5 @@ def decode_service(service_id: str, stored: bytes) -> Service:
 
 # msgspec reads a struct's annotations when it first meets it, and two threads that meet it at the same time crash the
 # process (0.22). So all of them are met here, while there is one thread.
-for _one in (Summary, Day, Payload, Service, Run, Missed, ServiceCheck):
+for _one in (Service, Run, Missed, ServiceCheck):
     msgspec.json.Decoder(_one)

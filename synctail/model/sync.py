@@ -197,3 +197,9 @@ class Stored(Struct, frozen=True, forbid_unknown_fields=True):
     pull: bool = False
     script: bool = False
     push: bool = False
+
+
+# msgspec reads a struct's annotations when it first meets it, and two threads that meet it at the same time crash the
+# process (0.22). So all of them are met here, while there is one thread.
+for _one in (Summary, Day, Payload, Stored):
+    msgspec.json.Decoder(_one)

@@ -12,6 +12,7 @@ import pytest
 import redis
 
 from jobs.queue.check_requests import CheckRequests
+from jobs.run import check as check_module
 from jobs.run.check import check
 from jobs.services.model import (
     BearerAuth,
@@ -123,7 +124,7 @@ def test_a_password_does_not_get_into_a_reason(config: Settings) -> None:
 
 
 def test_a_check_ends_also_where_an_answer_does_not(config: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(check, "LONGEST_S", 0.3)
+    monkeypatch.setattr(check_module, "LONGEST_S", 0.3)
     with socket.create_server(("127.0.0.1", 0)) as silent:
         began = time.monotonic()
         source, destination = found(

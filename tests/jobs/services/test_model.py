@@ -254,13 +254,14 @@ def test_times_come_back_and_sort_as_text(moment: datetime) -> None:
 
 MEETS_ALL = """
 import inspect, sys, msgspec
-from jobs import records
+from jobs.services import model
+from synctail.model import sync
 read = []
 def called(frame, event, _):
     if event == "call" and frame.f_code.co_name == "get_class_annotations":
         read.append(frame.f_locals)
 sys.setprofile(called)
-for name, one in inspect.getmembers(records, inspect.isclass):
+for name, one in (*inspect.getmembers(model, inspect.isclass), *inspect.getmembers(sync, inspect.isclass)):
     if issubclass(one, msgspec.Struct) and one is not msgspec.Struct and one.__struct_fields__:
         before = len(read)
         msgspec.json.Decoder(one)

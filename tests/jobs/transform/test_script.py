@@ -113,7 +113,7 @@ def running(of: int) -> list[int]:
         with suppress(OSError):
             number, rest = status.read_text().split(" ", 1)
             parent = int(rest.rsplit(")", 1)[1].split()[1])
-            if parent == of and b"script_child" in (status.parent / "cmdline").read_bytes():
+            if parent == of and b"sandbox" in (status.parent / "cmdline").read_bytes():
                 found += [int(number), *running(int(number))]
             elif parent == of and rest.rsplit(")", 1)[1].split()[0] == "Z":
                 found.append(int(number))
@@ -255,7 +255,7 @@ def test_an_exception_comes_with_the_script_s_own_traceback() -> None:
     assert trace[0] == "Traceback (most recent call last):"
     assert '  File "<script>", line 5, in handle' in trace
     assert '    return record["nmae"]' in trace
-    assert "script_child" not in outcome.fault
+    assert "sandbox" not in outcome.fault
 
 
 def test_what_a_module_does_wrong_is_told_as_well() -> None:

@@ -397,8 +397,7 @@ def test_it_runs_by_its_name_from_any_folder(web: httpx2.Client, tmp_path: Path)
     version = re.search(r"^UV_VERSION := (\S+)", makefile, re.MULTILINE)
     assert version
     (project / f".tools/uv-{version[1]}").touch()
-    for package in ("cli", "jobs"):
-        (project / package).symlink_to(ROOT / package)
+    (project / "synctail").symlink_to(ROOT / "synctail")
     subprocess.run(["make", ".venv/bin/synctail"], cwd=project, check=True, capture_output=True)
 
     (elsewhere / "cli.py").write_text("raise SystemExit('what lies here is not the command')")
