@@ -1,8 +1,8 @@
-"""The clock process: starts what is due, ends what is dead, trims the lists, completes the sums of the days. Any number
-of them may run.
+"""The clock process: starts due services, ends lost syncs, trims the lists and completes the daily totals. Any number
+of clocks may run.
 
-Every second it looks which services are due and claims each start in Redis, so that two clocks never start one
-twice. Every four seconds it looks for syncs whose writer has been silent and whose job RQ no longer vouches for.
+Every second it claims each due start in Redis, so that two clocks never start one twice. Every four seconds it looks
+for syncs whose writer sends no heartbeat and whose job RQ no longer vouches for.
 """
 
 from __future__ import annotations
@@ -12,8 +12,10 @@ import os
 import signal
 import sys
 import threading
+from collections.abc import Iterable
 from contextlib import suppress
 from datetime import UTC, datetime, timedelta
+from itertools import islice, takewhile
 from typing import cast
 
 import msgspec
@@ -35,16 +37,17 @@ from synctail.settings import Settings, SettingsError, load
 
 TICK_S = 1.0
 REAP_EVERY = timedelta(seconds=4)
-"""With the silence before it: at most 25 s from a worker's death to its sync's ending."""
+"""With `SILENT` before it, a sync ends at most 25 s after its worker died."""
 TRIM_EVERY = timedelta(minutes=1)
 CATCH_UP = timedelta(seconds=90)
-"""A start that was missed by less than this (the clock was restarted) is made up for; an older one is not."""
+"""A start that was missed by less (the clock was restarted) is made up for; an older one is not."""
 PAUSE = timedelta(minutes=1)
-"""No schedule is due twice within it, so a clock that looked no longer ago has missed nothing."""
+"""No schedule is due twice within it, so a clock that looked more recently has missed nothing."""
 SILENT = timedelta(seconds=20)
 VOUCHED = timedelta(seconds=15)
 ABSENT = timedelta(seconds=10)
-"""After so long without Redis, or asleep, no silence counts: the others were cut off as well, and get time to speak."""
+"""After this long without Redis, or asleep, the clock waits for `SILENT` before it ends a sync: the writers were cut
+off too, and need time for a heartbeat."""
 
 _log = logging.getLogger("synctail.clock")
 
@@ -58,13 +61,14 @@ class Clock:
         self._days = Days(client, settings.retention)
         self._reaped = self._trimmed = self._present = self._back = datetime.min.replace(tzinfo=UTC)
         self._looked = self._present
-        self._unreadable: set[bytes] = set()
+        self._decoded: dict[bytes, tuple[bytes, Service | None]] = {}
 
     def tick(self, now: datetime) -> None:
-        """What one second asks for. Raises `RedisError` when Redis is away; the next tick makes up for it."""
-        self.tell_missed(now)
-        self.start_due(now)
-        self.start_waiting()
+        """One second's work. Raises `RedisError` when Redis is away; the next tick makes up for it."""
+        services = self.services()
+        self.record_missed(services, now)
+        self.start_due(services, now)
+        self.start_waiting(services)
         if now - self._present > ABSENT:
             self._back = now
         self._present = now
@@ -73,12 +77,22 @@ class Clock:
             self.reap(now)
         if now - self._trimmed >= TRIM_EVERY:
             self._trimmed = now
-            self.trim(now)
+            self.trim(services, now)
 
-    def start_due(self, now: datetime) -> None:
-        for service in self._services():
-            due = service.trigger.last_due(now)
-            if not service.active or due is None or now - due > CATCH_UP or isinstance(service.source, InboundSource):
+    def services(self) -> list[Service]:
+        """All that can be read. A definition is decoded again only when its bytes have changed."""
+        before, self._decoded = self._decoded, {}
+        for name, stored in cast("dict[bytes, bytes]", self._client.hgetall(keys.SERVICES)).items():
+            known = before.get(name)
+            self._decoded[name] = known if known and known[0] == stored else (stored, _decode(name.decode(), stored))
+        return [service for _, service in self._decoded.values() if service]
+
+    def start_due(self, services: Iterable[Service], now: datetime) -> None:
+        for service in services:
+            if not service.active or isinstance(service.source, InboundSource):
+                continue
+            due = next(service.trigger.due_until(now), None)
+            if due is None or now - due > CATCH_UP:
                 continue
             claim = keys.service_due(service.id, int(due.timestamp()))
             if not self._client.set(claim, "1", nx=True, px=keys.DUE_TTL):
@@ -87,44 +101,40 @@ class Clock:
                 self._requests.start(service, Trigger.SCHEDULE)
             except AlreadyRunning as running:
                 _log.warning("%s was due, but its sync %s still runs", service.id, running)
-                self._miss(service, due, running.sync_ids)
+                self._record_overlap(service, due, running.sync_ids)
             except RedisError:
-                with suppress(RedisError):  # the claim is given back, so that the next tick can make up for it
+                with suppress(RedisError):  # release the claim, so that the next tick can make up for it
                     self._client.delete(claim)
                 raise
 
-    def tell_missed(self, now: datetime) -> None:
-        """Keep for people what was due while no clock looked, but for a start that `start_due` makes up for."""
-        # Read before it is noted that somebody looked: should Redis fail here, the next tick tells it. Whoever looked a
-        # moment ago tells nothing, and reads nothing.
-        services = list(self._services()) if now - self._looked > PAUSE else []
+    def record_missed(self, services: Iterable[Service], now: datetime) -> None:
+        """Record the starts that came due while no clock looked, without those that `start_due` makes up for."""
         stored = self._client.set(keys.CLOCK_LOOKED, int(now.timestamp() * 1000), px=keys.MISSED_TTL, get=True)
-        # A Redis that went back in time knows less than this clock. Only one of several clocks is told of a pause.
+        # A Redis that went back in time knows less than this clock. Of several clocks, only one sees the pause.
         before = max(_from_ms(cast("bytes", stored)) if stored else now, self._looked)
         self._looked = now
         if now - before <= PAUSE:
             return
-        because = f"No clock ran, or none reached Redis, from {_seconds(before)} to {_seconds(now)} UTC."
+        because = f"No clock ran, or none reached Redis, from {_to_the_second(before)} to {_to_the_second(now)} UTC."
         for service in services:
             if service.active and not isinstance(service.source, InboundSource):
                 missed = _due_between(service.trigger, before, now)
                 if missed:
-                    _log.warning("%s was due and left out. %s", service.id, because)
-                    self._keep_missed(service, missed, because)
+                    _log.warning("%s missed scheduled starts. %s", service.id, because)
+                    self._record(service, missed, because)
 
-    def start_waiting(self) -> None:
-        """What was posted while as many syncs ran as may, and nobody has started since."""
-        for service in self._services():
+    def start_waiting(self, services: Iterable[Service]) -> None:
+        """Start posted syncs that had to wait because their service was at its limit of concurrent syncs."""
+        for service in services:
             if isinstance(service.source, InboundSource):
                 self._requests.start_waiting(service)
 
-    def _miss(self, service: Service, due: datetime, running: list[str]) -> None:
-        """Keep for people that a start was left out."""
+    def _record_overlap(self, service: Service, due: datetime, running: list[str]) -> None:
         what = f"Its sync {running[0]} still ran" if len(running) == 1 else f"Its syncs {', '.join(running)} still ran"
         allowed = "the service allows no overlap" if service.options.at_once == 1 else "no more may run at once"
-        self._keep_missed(service, [due], f"{what}, and {allowed}.")
+        self._record(service, [due], f"{what}, and {allowed}.")
 
-    def _keep_missed(self, service: Service, dues: list[datetime], because: str) -> None:
+    def _record(self, service: Service, dues: list[datetime], because: str) -> None:
         """`dues`: oldest first."""
         key = keys.service_missed(service.id)
         with suppress(RedisError), self._client.pipeline() as pipe:
@@ -134,7 +144,7 @@ class Clock:
             pipe.execute()
 
     def reap(self, now: datetime) -> None:
-        """End each sync that is called running, or queued, and is neither."""
+        """End each sync whose summary says running or queued, and whose writer and job are gone."""
         for sync_id in self._open(cast("list[bytes]", self._client.zrange(keys.SYNCS, 0, -1))):
             beat = cast("bytes | None", self._client.hget(keys.summary(sync_id), "beat"))
             summary = stored_summary(self._client, sync_id)
@@ -143,7 +153,7 @@ class Clock:
             heard = _from_ms(beat) if beat else datetime.fromisoformat(summary.queued_at)
             if now - heard < SILENT:
                 continue
-            if self._lives(summary, now):
+            if self._vouched_for(summary, now):
                 self._keep_alive(sync_id)
                 if summary.status is Status.QUEUED:
                     expire_with(self._client, sync_id, self._retention)
@@ -153,27 +163,26 @@ class Clock:
                 sync_id,
                 status=Status.FAILED,
                 reason=Reason.LOST,
-                text=f"Failed: nothing was heard of it for {(now - heard).total_seconds():.0f} s and no worker has it. "
-                "Its worker's machine, or its connection, was lost. Run it again",
+                text=f"Failed: it sent no heartbeat for {(now - heard).total_seconds():.0f} s and no worker has it. "
+                "Its worker's machine or connection was lost. Run it again",
                 retention=self._retention,
             )
             if ended:
                 _log.warning("Sync %s was lost and is ended", sync_id)
 
     def _keep_alive(self, sync_id: str) -> None:
-        """In place of its writer: a sync waits in the queue, or hangs where no thread gets a turn."""
+        """In place of its writer: the sync waits in the queue, or hangs in a call that lets no other thread run."""
         with self._client.pipeline(transaction=False) as pipe:
             for key in keys.written(sync_id):
                 pipe.pexpire(key, self._appender.live_ttl_ms)
             pipe.execute()
 
-    def trim(self, now: datetime) -> None:
-        """Take from the lists what is too old to be shown; a sync that still runs never leaves them.
-
-        Before, what ended and stands in the sum of no day is added to it: what leaves the lists is not seen again."""
+    def trim(self, services: Iterable[Service], now: datetime) -> None:
+        """Remove from the lists the syncs that are older than the retention and have ended."""
+        # First the daily totals: a sync that has left the lists cannot be added any more.
         self._days.count_missed(one.decode() for one in cast("list[bytes]", self._client.zrange(keys.SYNCS, 0, -1)))
         before = int((now - self._retention).timestamp() * 1000)
-        indexes = [keys.SYNCS, *(keys.service_syncs(service.id) for service in self._services())]
+        indexes = [keys.SYNCS, *(keys.service_syncs(service.id) for service in services)]
         for index in indexes:
             old = cast("list[bytes]", self._client.zrangebyscore(index, "-inf", before))
             still_open = set(self._open(old))
@@ -183,22 +192,8 @@ class Clock:
             if len(gone) < len(old):
                 self._client.pexpire(index, keys.index_ttl(self._retention))
 
-    def _services(self) -> list[Service]:
-        stored = cast("dict[bytes, bytes]", self._client.hgetall(keys.SERVICES))
-        return [found for name, one in stored.items() if (found := self._read(name.decode(), one))]
-
-    def _read(self, service_id: str, stored: bytes) -> Service | None:
-        """None for a definition that cannot be read: the other services are due all the same."""
-        try:
-            return decode_service(service_id, stored)
-        except Unreadable as error:
-            if stored not in self._unreadable:
-                self._unreadable.add(stored)
-                _log.error("A service is left out. %s", error)
-            return None
-
     def _open(self, ids: list[bytes]) -> list[str]:
-        """Those that have not ended, in one round trip."""
+        """The syncs that have not ended, in one round trip."""
         with self._client.pipeline(transaction=False) as pipe:
             for one in ids:
                 pipe.hget(keys.summary(one.decode()), "status")
@@ -206,9 +201,9 @@ class Clock:
         known = zip(ids, statuses, strict=True)
         return [one.decode() for one, status in known if status and not Status(status.decode()).ended]
 
-    def _lives(self, summary: Summary, now: datetime) -> bool:
-        """What RQ says of the job: it waits in the queue, or its worker saw it at work moments ago. Or there is none
-        yet, because it waits for those before it."""
+    def _vouched_for(self, summary: Summary, now: datetime) -> bool:
+        """Is the sync's job in RQ's queue, or has its worker sent a heartbeat for it within `VOUCHED`? Or is there no
+        job yet, because it is a posted sync that waits for earlier ones?"""
         try:
             job = Job.fetch(summary.id, connection=self._client, serializer="json")
         except NoSuchJobError:
@@ -219,24 +214,32 @@ class Clock:
         return job.get_status(refresh=False) == JobStatus.STARTED and seen is not None and now - seen < VOUCHED
 
 
+def _decode(service_id: str, stored: bytes) -> Service | None:
+    """None for a definition that cannot be read: the other services start all the same."""
+    try:
+        service = decode_service(service_id, stored)
+    except Unreadable as error:
+        _log.error("A service is left out. %s", error)
+        return None
+    if service.trigger.fault:
+        _log.error("%s does not start by its schedule: %s", service_id, service.trigger.fault)
+    return service
+
+
 def _due_between(trigger: Schedule, before: datetime, now: datetime) -> list[datetime]:
-    """The newest starts after `before` that nobody makes up for, oldest first, no more than are kept."""
-    due = trigger.last_due(now)
-    if due is not None and now - due <= CATCH_UP:
-        due = trigger.last_due(due - timedelta(seconds=1))
-    found: list[datetime] = []
-    while due is not None and due > before and len(found) < keys.MISSED_CAP:
-        found.append(due)
-        due = trigger.last_due(due - timedelta(seconds=1))
-    return found[::-1]
+    """The newest starts after `before`, as many as are kept, oldest first; not one that `start_due` makes up for."""
+    newest_first = takewhile(lambda due: due > before, trigger.due_until(now))
+    found = list(islice(newest_first, keys.MISSED_CAP + 1))
+    made_up_for = 1 if found and now - found[0] <= CATCH_UP else 0
+    return found[made_up_for:][: keys.MISSED_CAP][::-1]
 
 
-def _seconds(moment: datetime) -> str:
+def _to_the_second(moment: datetime) -> str:
     return f"{moment:%Y-%m-%d %H:%M:%S}"
 
 
 def redis_time(client: redis.Redis) -> datetime:
-    """One clock for all machines: signs of life are dated by Redis too."""
+    """One clock for all machines: heartbeats carry Redis's time too."""
     seconds, micros = client.time()
     return datetime.fromtimestamp(seconds + micros / 1e6, UTC)
 

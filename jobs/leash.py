@@ -1,4 +1,4 @@
-"""What Linux offers so that a child does not outlive its parent; elsewhere this does nothing."""
+"""Makes a child process die with its parent, on Linux. Elsewhere it does nothing."""
 
 from __future__ import annotations
 
@@ -8,11 +8,11 @@ import sys
 
 PR_SET_PDEATHSIG = 1
 
-# Loaded at import: between fork and exec a child should do as little as possible.
+# Load at import: between fork and exec a child should do as little as possible.
 _prctl = getattr(ctypes.CDLL(None), "prctl", None) if sys.platform == "linux" else None
 
 
 def die_with_parent() -> None:
-    """The process that calls this gets SIGTERM when the *thread* that started it ends."""
+    """Have the calling process sent SIGTERM when the *thread* that started it ends."""
     if _prctl is not None:
         _prctl(PR_SET_PDEATHSIG, int(signal.SIGTERM))

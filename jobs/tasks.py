@@ -1,11 +1,11 @@
-"""What RQ calls: one sync from claim to ending. Whatever happens, the last line says how it ended and why."""
+"""One attempt at a sync, from claim to ending, as an RQ job. Its last line always says how it ended and why."""
 
 from __future__ import annotations
 
 import os
 
 from jobs.queue.requests import stored_summary
-from jobs.run.attempt import _Run
+from jobs.run.attempt import Attempt
 from jobs.run.check import check_service
 from jobs.services.model import Unreadable
 from jobs.services.store import ServiceNotFound, Services
@@ -17,7 +17,7 @@ __all__ = ["check_service", "run_sync"]
 
 
 def run_sync(sync_id: str) -> None:
-    """Run a queued sync. Returns without a word when it was ended, or is gone, before it began."""
+    """Run a queued sync. Returns at once if it has already ended, or is gone. Called by RQ."""
     settings = load(os.environ)
     client = connect(settings.redis_url)
     appender = Appender(client, live_ttl_ms=settings.retention_ms)
@@ -28,11 +28,11 @@ def run_sync(sync_id: str) -> None:
     summary = stored_summary(client, sync_id)
     if summary is None:
         return
-    service, why_not = None, ""
+    service, fault = None, ""
     try:
         service = Services(client).read(summary.service)
     except ServiceNotFound:
-        why_not = f"the service {summary.service!r} was removed"
+        fault = f"the service {summary.service!r} was removed"
     except Unreadable as error:
-        why_not = str(error)
-    _Run(settings, client, appender, claim, summary, service, why_not).run()
+        fault = str(error)
+    Attempt(settings, client, appender, claim, summary, service, fault).run()

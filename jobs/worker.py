@@ -1,4 +1,4 @@
-"""The worker process: RQ's own worker, with a true ending for a sync whose process was killed or must go."""
+"""The worker process: RQ's worker, which also ends a sync properly when its process is killed or has to stop."""
 
 from __future__ import annotations
 
@@ -25,9 +25,9 @@ import jobs.connectors.http
 import jobs.connectors.http_post
 import jobs.connectors.sql
 import jobs.connectors.sql_source
-import jobs.tasks  # noqa: F401 - loaded before the fork, so that a sync starts in milliseconds (but SFTP: half of it all)
+import jobs.tasks  # noqa: F401 - load before the fork, so that a sync starts in milliseconds (not SFTP: half of the time)
 from jobs.leash import die_with_parent
-from jobs.queue.requests import QUEUE
+from jobs.queue.requests import JobQueue
 from jobs.transform.script import hide_environment
 from synctail.connect import RedisOutOfReach, connect, wait_until_ready
 from synctail.log.appender import Appender
@@ -37,58 +37,58 @@ from synctail.model.sync import Reason, Status
 from synctail.settings import Settings, SettingsError, load
 
 STOP_GRACE_S = 1.5
-"""A sync that was asked to stop and has not by then is killed."""
+"""How long a sync has to end after a stop request, before it is killed."""
 DRAIN = signal.SIGUSR2
 MONITOR_S = 5
-"""How often RQ says that a job still runs; the clock believes it for three times as long."""
+"""RQ's heartbeat for a running job. The clock ends the job's sync after three missed ones."""
 
 _log = logging.getLogger("synctail.worker")
 
 
 class SyncWorker(Worker):
-    """Told to go, it asks its running sync to end at once and say so, instead of waiting an hour for it."""
+    """On shutdown it makes its running sync end at once, with a last line in its log, instead of waiting for it."""
 
     def main_work_horse(self, job: Job, queue: Queue) -> None:
-        """In the sync's own process. It goes with its worker: nobody else would say that it still runs."""
+        """Runs in the sync's process, which dies with its worker: without one, nothing sends RQ's heartbeat."""
         die_with_parent()
         signal.signal(DRAIN, signal.SIG_IGN)  # a supervisor may signal all processes of a unit
-        if os.getppid() != self.pid:  # it died in the meantime
+        if os.getppid() != self.pid:  # the worker has died already
             os._exit(1)
         super().main_work_horse(job, queue)
 
     def kill_horse(self, sig: signal.Signals = signal.SIGKILL) -> None:
-        """The sync's process alone: RQ's own way signals its group, which a moment after the fork is still ours."""
+        """Signal the sync's process alone. RQ signals its process group, which is still ours just after the fork."""
         pid = self.horse_pid
         if pid:
             with suppress(ProcessLookupError):
                 os.kill(pid, sig)
 
     def handle_payload(self, message: dict[str, Any]) -> None:
-        """On the thread that listens to RQ's commands. RQ kills a job that is to stop; a sync may first say so."""
+        """Runs on the thread for RQ's commands. On a stop request RQ kills the job; a sync may log its end first."""
         payload = parse_payload(message)
         if payload["command"] != "stop-job":
             super().handle_payload(message)  # type: ignore[no-untyped-call]
         elif self.get_current_job_id() == payload["job_id"]:
             self.kill_horse(signal.SIGUSR1)
-            insisting = threading.Timer(STOP_GRACE_S, self._insist, [self.horse_pid])
-            insisting.daemon = True
-            insisting.start()
+            timer = threading.Timer(STOP_GRACE_S, self._kill_if_running, [self.horse_pid])
+            timer.daemon = True
+            timer.start()
 
-    def _insist(self, pid: int) -> None:
-        """On a sync that cannot hear: one in C code that does not come back, say."""
+    def _kill_if_running(self, pid: int) -> None:
+        """For a sync that handles no signal, such as one in C code that does not return."""
         if self.horse_pid == pid:
             self.kill_horse()
 
     def dequeue_job_and_maintain_ttl(self, timeout: int | None, max_idle_time: int | None = None) -> Any:
-        """RQ calls itself busy until it waits for the next job: who was told to go since it last looked would wait for
-        that, up to seven minutes. From here on a signal ends the waiting."""
+        """Check for a shutdown before waiting for a job: RQ checks earlier, and a signal in between would go unnoticed
+        for up to seven minutes. Once the worker is idle, a signal ends the waiting."""
         self.set_state(WorkerStatus.IDLE)
         if self._stop_requested:
             raise StopRequested
         return super().dequeue_job_and_maintain_ttl(timeout, max_idle_time)
 
     def maintain_heartbeats(self, job: Job, execution: Execution) -> None:
-        """RQ's worker leaves when Redis does not take its heartbeat, and the sync would have to go with it."""
+        """RQ's worker exits when Redis does not take its heartbeat, and the sync would die with it."""
         try:
             super().maintain_heartbeats(job, execution)
         except RedisError as error:
@@ -98,13 +98,13 @@ class SyncWorker(Worker):
         self.kill_horse(signal.SIGTERM)
 
     def drain(self, *_: object) -> None:
-        """On a signal: take no sync any more, and leave when the running one has ended."""
+        """Signal handler: take no more syncs, and exit when the running one has ended."""
         self._shutdown_requested_date = now()
         self._shutdown()  # type: ignore[no-untyped-call]
 
 
 class KilledHandler:
-    """RQ calls this when a sync's process died without a word: `kill -9`, or out of memory."""
+    """Ends a sync whose process died without writing an ending: by `kill -9`, or out of memory. Called by RQ."""
 
     def __init__(self, settings: Settings, client: redis.Redis) -> None:
         self._client = client
@@ -134,7 +134,7 @@ def _how_it_died(status: int, usage: Any) -> str:
 
 def main() -> None:
     logging.basicConfig(format="%(levelname)s %(name)s: %(message)s", level=logging.WARNING)
-    # A sync lowers the root logger to INFO for its own log; the process's log stays as it is.
+    # A sync lowers the root logger to INFO for its own log; the worker's stderr keeps to warnings.
     logging.getLogger().handlers[0].setLevel(logging.WARNING)
     try:
         settings = load(os.environ)
@@ -145,7 +145,7 @@ def main() -> None:
     for_rq = connect(settings.redis_url, patient=True)
     settings.files.mkdir(parents=True, exist_ok=True)
     worker = SyncWorker(
-        [Queue(QUEUE, connection=for_rq, serializer="json")],
+        [JobQueue(for_rq)],
         connection=for_rq,
         serializer="json",
         job_monitoring_interval=MONITOR_S,
@@ -153,9 +153,9 @@ def main() -> None:
     )
     hide_environment()
     signal.signal(DRAIN, worker.drain)
-    # A sync that was forked a moment ago has no handler yet: there, and here, the wish to stop must not kill.
+    # A sync that was just forked has no handler yet: a stop request must kill neither it nor the worker.
     signal.signal(signal.SIGUSR1, signal.SIG_IGN)
-    with suppress(StopRequested):  # told to go before it could wait for anything
+    with suppress(StopRequested):  # a shutdown before the first job
         print("Worker ready", flush=True)  # noqa: T201
         worker.work(logging_level="WARNING")
 

@@ -150,7 +150,7 @@ function cell(...parts) {
 function showDue(said) {
   const words = document.createElement("p");
   words.className = "words";
-  words.textContent = said.words || "It is due at";
+  words.textContent = said.words;
   const table = document.createElement("table");
   table.className = "moments";
   const head = table.createTHead().insertRow();

@@ -65,11 +65,11 @@ def without_password(url: str) -> str:
 
 
 PATIENCE_S = 120.0
-"""So long a Redis that is away only slows a sync down."""
+"""How long a sync waits for a Redis that is away."""
 
 
 def patiently(within_s: float = PATIENCE_S) -> Retrying:
-    """For calls that may be repeated: a Redis that is away for less than that only slows them down."""
+    """Retries, with backoff, of calls that may be repeated, while Redis is away."""
     return Retrying(
         retry=retry_if_exception_type(RedisError),
         stop=stop_after_delay(within_s),

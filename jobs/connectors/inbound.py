@@ -9,7 +9,7 @@ from jobs.connectors.base import ConnectorError, Page
 
 
 class Posted:
-    """The source of a service that takes posted records, where there are none: nothing can be pulled."""
+    """The source of a service that takes posted records. There is nothing to pull from it."""
 
     def __init__(self, service_id: str) -> None:
         self._address = f"/api/inbound/{service_id}"

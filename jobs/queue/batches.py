@@ -16,7 +16,7 @@ BATCH_BYTES = 1 << 20
 
 
 def packed(records: Iterable[bytes], *, at_ms: int = 0) -> Iterator[bytes]:
-    """Batches of records that are JSON already. `at_ms`: when they were pulled, where a newer one may be elsewhere."""
+    """Batches of records that are already JSON. `at_ms`: when they were pulled, if newer forms may be pushed before."""
     batch: list[bytes] = []
     size = 0
     for record in records:

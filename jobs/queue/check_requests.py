@@ -1,23 +1,20 @@
-"""Ask for a check of a service's connections, and read what the last one found. A worker does it: it has the
-secrets."""
+"""Ask for a check of a service's connections, and read its result. A worker runs it: only workers have the secrets."""
 
 from __future__ import annotations
 
-import threading
 from typing import cast
 
 import msgspec
 import redis
-from rq import Queue
 
-from jobs.queue.requests import QUEUE
+from jobs.queue.requests import JobQueue
 from jobs.services.model import ServiceCheck
 from synctail.model import keys
 from synctail.model.ids import rfc3339, utc_now
 
 TASK = "jobs.tasks.check_service"
 LONGEST_S = 30
-"""RQ's limit; a check's own is 10 s."""
+"""RQ's time limit; the check's own is 10 s."""
 
 
 class CheckRequests:
@@ -25,13 +22,10 @@ class CheckRequests:
 
     def __init__(self, client: redis.Redis) -> None:
         self._client = client
-        self._queue = Queue(QUEUE, connection=client, serializer="json")
-        # RQ's Queue is not made for threads, and the server calls from a pool of them.
-        self._lock = threading.Lock()
+        self._queue = JobQueue(client)
 
     def ask(self, service_id: str) -> str:
-        """When the check was asked for: where one is under way, that one. A free worker takes it next; its result has
-        this time in `asked_at`."""
+        """Queue a check, unless one is under way, and return the `asked_at` that its result will have."""
         asked_at = rfc3339(utc_now())
         key = keys.service_check_asked(service_id)
         if not self._client.set(key, asked_at, nx=True, px=keys.CHECK_ASKED_TTL):
@@ -39,16 +33,15 @@ class CheckRequests:
             if before:
                 return before.decode()
             self._client.set(key, asked_at, px=keys.CHECK_ASKED_TTL)
-        with self._lock:
-            self._queue.enqueue_call(
-                TASK,
-                args=(service_id, asked_at),
-                timeout=LONGEST_S,
-                result_ttl=0,
-                failure_ttl=60,
-                at_front=True,  # somebody waits for it
-                description=f"check of {service_id}",
-            )
+        self._queue.enqueue_call(
+            TASK,
+            args=(service_id, asked_at),
+            timeout=LONGEST_S,
+            result_ttl=0,
+            failure_ttl=60,
+            at_front=True,  # a person waits for it
+            description=f"check of {service_id}",
+        )
         return asked_at
 
     def last(self, service_id: str) -> ServiceCheck:

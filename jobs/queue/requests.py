@@ -1,6 +1,6 @@
-"""Ask for a sync, for one again, or for a stop: the only way to each, for the server, the clock and scripts alike.
+"""Start, retry and stop syncs: the only way to do so, for the server, the clock and scripts alike.
 
-It names the job by its dotted name, so that who asks needs to import nothing of what runs.
+RQ gets the job by its dotted name, so callers import nothing of the code that runs it.
 """
 
 from __future__ import annotations
@@ -10,13 +10,14 @@ from collections.abc import Iterable, Iterator, Sequence
 from contextlib import suppress
 from datetime import timedelta
 from itertools import count
-from typing import Literal, NamedTuple, cast
+from typing import Any, Literal, NamedTuple, cast
 
 import msgspec
 import redis
 from rq import Queue
 from rq.command import send_stop_job_command
 from rq.exceptions import InvalidJobOperation, NoSuchJobError
+from rq.job import Job
 
 from jobs.queue.batches import packed
 from jobs.services.model import InboundSource, Run, Service
@@ -31,12 +32,10 @@ from synctail.settings import Settings
 QUEUE = "syncs"
 TASK = "jobs.tasks.run_sync"
 GRACE_S = 60
-"""RQ's own time limit comes this much after ours: it is the last resort, ours says why."""
-
-
+"""RQ's time limit comes this much after ours: it is the last resort, as only ours says why in the log."""
 BATCHES_AT_ONCE = 16
 WAITING_CAP = 100
-"""So many posted syncs of a service may wait for those before them."""
+"""Maximum posted syncs of a service that wait for earlier ones."""
 
 Only = Literal["all", "failed"]
 
@@ -46,7 +45,7 @@ class ServiceInactive(Exception):
 
 
 class AlreadyRunning(Exception):
-    """As many syncs of the service as may run at once have not ended: `sync_ids`."""
+    """The service is at its limit of concurrent syncs: `sync_ids`."""
 
     def __init__(self, sync_ids: Sequence[str]) -> None:
         super().__init__(", ".join(sync_ids))
@@ -54,7 +53,7 @@ class AlreadyRunning(Exception):
 
 
 class TooManyWait(Exception):
-    """`WAITING_CAP` posted syncs of the service wait already."""
+    """`WAITING_CAP` posted syncs of the service are waiting already."""
 
 
 class NotRunning(Exception):
@@ -62,7 +61,7 @@ class NotRunning(Exception):
 
 
 class NoRetry(Exception):
-    """The sync cannot be tried again so: a sentence that says why, and what can be done."""
+    """The sync cannot be retried this way: a sentence that says why, and what to do instead."""
 
 
 _TAKE_OVER = """
@@ -72,7 +71,7 @@ redis.call('PEXPIRE', KEYS[1], ARGV[4])
 return 1
 """
 
-# Only on a sync that has not ended: a bare HSET could bring an expired key back, for ever.
+# Only for a sync that has not ended: a bare HSET could bring back an expired key, without a TTL.
 _ASK_TO_STOP = """
 local status = redis.call('HGET', KEYS[1], 'status')
 if status == 'queued' or status == 'running' then
@@ -88,43 +87,53 @@ end
 """
 
 
-class _Asked(NamedTuple):
-    """`given` records, in `batches`, are given to the sync in place of its source's; None: none are."""
+class JobQueue(Queue):
+    """RQ's queue of syncs and checks, safe for the pool of threads that the server calls from, as RQ's own is not."""
+
+    def __init__(self, client: redis.Redis) -> None:
+        super().__init__(QUEUE, connection=client, serializer="json")
+        self._enqueueing = threading.Lock()
+
+    def enqueue_call(self, *args: Any, **options: Any) -> Job:
+        with self._enqueueing:
+            return super().enqueue_call(*args, **options)
+
+
+class _Request(NamedTuple):
+    """`records`: how many the `batches` hold, which the sync takes in place of its source's; None: it pulls."""
 
     trigger: Trigger
     run: Run
-    given: int | None = None
+    records: int | None = None
     batches: Iterable[bytes] = ()
     retry_of: str | None = None
 
 
 class Requests:
-    """Asks on behalf of one process. Calls block on Redis for milliseconds and raise `RedisError` when it is away."""
+    """Calls block on Redis for milliseconds and raise `RedisError` when it is away. Safe for threads."""
 
     def __init__(self, settings: Settings, client: redis.Redis | None = None) -> None:
         self._client = client or connect(settings.redis_url)
         self._retention = settings.retention
         self._appender = Appender(self._client, live_ttl_ms=settings.retention_ms)
-        self._queue = Queue(QUEUE, connection=self._client, serializer="json")
+        self._queue: Queue = JobQueue(self._client)
         self._take_over = self._client.register_script(_TAKE_OVER)
         self._ask_to_stop = self._client.register_script(_ASK_TO_STOP)
         self._link = self._client.register_script(_LINK)
-        # RQ's Queue is not made for threads, and the server calls from a pool of them.
-        self._lock = threading.Lock()
 
     def start(self, service: Service, trigger: Trigger, run: Run | None = None) -> Summary:
         """Queue a sync and return its summary. Raises `ServiceInactive` or `AlreadyRunning`."""
-        summary = self._begin(service, _Asked(trigger, run or Run()))
+        summary = self._begin(service, _Request(trigger, run or Run()))
         self._take_turn(service, summary.id)
         self._enqueue(service, summary.id)
         return summary
 
     def post(self, service: Service, records: Sequence[bytes]) -> Summary:
-        """A sync of these records, each as JSON. Where it may not run yet it waits for those before it: what was
-        posted is never refused because a sync runs. Raises `ServiceInactive` or `TooManyWait`."""
+        """Queue a sync of these records, each as JSON; at the service's limit of concurrent syncs it waits for the
+        earlier ones. Raises `ServiceInactive` or `TooManyWait`."""
         if service.active and self._client.llen(keys.service_waiting(service.id)) >= WAITING_CAP:
             raise TooManyWait(service.id)
-        summary = self._begin(service, _Asked(Trigger.INBOUND, Run(), len(records), packed(records)))
+        summary = self._begin(service, _Request(Trigger.INBOUND, Run(), len(records), packed(records)))
         waiting = keys.service_waiting(service.id)
         with self._client.pipeline() as pipe:
             pipe.rpush(waiting, summary.id)
@@ -134,33 +143,30 @@ class Requests:
         return summary
 
     def retry(self, service: Service, sync: Summary, only: Only = "all") -> Summary:
-        """The same again, or only the records that failed, as they were pulled. Raises `NoRetry`, and what `start`
-        raises."""
+        """Queue the same sync again, or one of only its failed records, as they were pulled. Raises `NoRetry`, and what
+        `start` raises."""
         if not sync.status.ended:
             raise NoRetry(f"The sync is {sync.status}. Wait for its end, or stop it.")
-        run, given = stored_run(self._client, sync.id), given_count(self._client, sync.id)
+        run, records = stored_run(self._client, sync.id), record_count(self._client, sync.id)
+        batches: Iterable[bytes] = ()
         if only == "failed":
-            count = self._count_failed(service, sync)
-            again = keys.failed(sync.id)
+            records, batches = self._count_failed(service, sync), self._batches(keys.failed(sync.id))
             run = msgspec.structs.replace(run, filters=[])  # they have passed; a relative time would pass others now
-        elif given is not None:
-            count, again = given, keys.given(sync.id)
-            if count and not self._client.exists(again):
-                raise NoRetry("The records that this sync was given are no longer kept. Post them again.")
+        elif records is not None:
+            if records and not self._client.exists(keys.given(sync.id)):
+                raise NoRetry("The records of this sync are no longer kept. Post them again.")
+            batches = self._batches(keys.given(sync.id))
         elif isinstance(service.source, InboundSource):
-            raise NoRetry("The service takes records that are posted by now; there is nothing to pull again.")
-        else:
-            count, again = None, ""
-        batches = self._batches(again) if again else ()
-        summary = self._begin(service, _Asked(Trigger.RETRY, run, count, batches, sync.id))
+            raise NoRetry("The service now takes posted records, so there is nothing to pull again.")
+        summary = self._begin(service, _Request(Trigger.RETRY, run, records, batches, sync.id))
         self._take_turn(service, summary.id)
         self._link(keys=[keys.summary(sync.id)], args=[summary.id])
         self._enqueue(service, summary.id)
         return summary
 
     def start_waiting(self, service: Service) -> None:
-        """Queue the posted syncs that wait, in their order, as far as they may run. Any process may call it at any
-        time: who takes one from the list queues it, so none is queued twice."""
+        """Queue the posted syncs that wait, in their order, up to the service's limit of concurrent syncs. Safe to call
+        from any process at any time: the one that takes a sync from the list queues it, so none is queued twice."""
         waiting = keys.service_waiting(service.id)
         while (head := cast("bytes | None", self._client.lindex(waiting, 0))) is not None:
             sync_id = head.decode()
@@ -175,13 +181,13 @@ class Requests:
                 self._client.lrem(waiting, 1, sync_id)
 
     def waits(self, service_id: str, sync_id: str) -> bool:
-        """Is it among the posted syncs that wait for those before them?"""
+        """Is it a posted sync that waits for earlier ones?"""
         return self._client.lpos(keys.service_waiting(service_id), sync_id) is not None
 
     def stop(self, sync_id: str, who: str) -> None:
-        """Ask a sync to stop; one that has not begun ends at once. Raises `NotRunning`."""
+        """Send a stop request; a sync that is still queued ends at once. Raises `NotRunning`."""
         status = self._ask_to_stop(keys=[keys.summary(sync_id)], args=[who])
-        # A worker that takes it in this moment is fenced, and has done nothing yet.
+        # A worker that takes it at this moment is fenced, and has done nothing yet.
         if status == b"queued" and end_sync(
             self._appender,
             sync_id,
@@ -193,60 +199,59 @@ class Requests:
             return
         if status != b"running":
             raise NotRunning(sync_id)
-        # Its writer hears of it within a second. Its worker hears at once, and sees to it that it does stop.
+        # The writer sees the request with its next heartbeat. The worker hears at once, and kills what does not stop.
         with suppress(NoSuchJobError, InvalidJobOperation):
             send_stop_job_command(self._client, sync_id, serializer="json")
 
-    def _begin(self, service: Service, asked: _Asked) -> Summary:
-        """A sync that is all there, but for its place in the queue."""
+    def _begin(self, service: Service, request: _Request) -> Summary:
+        """Store and list a new sync, everything but its job."""
         if not service.active:
             raise ServiceInactive(service.id)
         summary = Summary(
             id=new_sync_id(),
             service=service.id,
             status=Status.QUEUED,
-            trigger=asked.trigger,
+            trigger=request.trigger,
             queued_at=rfc3339(utc_now()),
-            retry_of=asked.retry_of,
+            retry_of=request.retry_of,
         )
-        self._store(summary, asked)
-        # Before the turn: a sync that has it and never reaches the queue must be where the clock finds and ends it.
+        self._store(summary, request)
+        # List it before it takes its turn: if it never reaches the queue, the clock must find it to end it.
         self._list(summary)
         return summary
 
     def _enqueue(self, service: Service, sync_id: str) -> None:
-        with self._lock:
-            self._queue.enqueue_call(
-                TASK,
-                args=(sync_id,),
-                job_id=sync_id,
-                timeout=service.options.timeout_s + GRACE_S,
-                result_ttl=int(self._retention.total_seconds()),
-                failure_ttl=int(self._retention.total_seconds()),
-                description=f"sync {sync_id} of {service.id}",
-            )
+        self._queue.enqueue_call(
+            TASK,
+            args=(sync_id,),
+            job_id=sync_id,
+            timeout=service.options.timeout_s + GRACE_S,
+            result_ttl=int(self._retention.total_seconds()),
+            failure_ttl=int(self._retention.total_seconds()),
+            description=f"sync {sync_id} of {service.id}",
+        )
 
-    def _store(self, summary: Summary, asked: _Asked) -> None:
-        """First what it works on, then the summary: who finds a summary finds all of it."""
+    def _store(self, summary: Summary, request: _Request) -> None:
+        """The records first, then the summary: a reader who finds a summary finds the sync complete."""
         stored = {k: v for k, v in msgspec.to_builtins(summary).items() if v is not None and k != "lines"}
-        if asked.given is not None:
-            stored["given"] = asked.given
-        ttl_ms, given = self._appender.live_ttl_ms, keys.given(summary.id)
-        for batch in asked.batches:
+        if request.records is not None:
+            stored["given"] = request.records
+        ttl_ms, records = self._appender.live_ttl_ms, keys.given(summary.id)
+        for batch in request.batches:
             with self._client.pipeline() as pipe:
-                pipe.rpush(given, batch)
-                pipe.pexpire(given, ttl_ms)
+                pipe.rpush(records, batch)
+                pipe.pexpire(records, ttl_ms)
                 pipe.execute()
         with self._client.pipeline() as pipe:
-            if asked.run != Run():
-                pipe.set(keys.run(summary.id), msgspec.json.encode(asked.run), px=ttl_ms)
+            if request.run != Run():
+                pipe.set(keys.run(summary.id), msgspec.json.encode(request.run), px=ttl_ms)
             pipe.hset(keys.summary(summary.id), mapping={**stored, "attempt": 0, "last": 0})
             pipe.pexpire(keys.summary(summary.id), ttl_ms)
             pipe.execute()
 
     def _take_turn(self, service: Service, sync_id: str, *, forget: bool = True) -> None:
-        """A service has as many places as syncs of it may run at once. A sync has its place until it has ended; nobody
-        needs to give it back. Raises `AlreadyRunning`; then the sync is forgotten, if it may not wait."""
+        """Take one of the service's places: it has as many as it may have concurrent syncs. A sync holds its place
+        until it has ended, so none has to be released. Raises `AlreadyRunning`; `forget`: and removes the sync."""
         turns, ttl_ms = keys.service_turns(service.id), int(keys.TURN_TTL / timedelta(milliseconds=1))
         while True:
             holders = {
@@ -265,7 +270,7 @@ class Requests:
                 return
 
     def _live(self, holders: dict[int, str]) -> dict[int, str]:
-        """Those that have not ended, by their places."""
+        """The syncs that have not ended, by their places."""
         ordered = sorted(holders.items())
         with self._client.pipeline(transaction=False) as pipe:
             for _, holder in ordered:
@@ -278,19 +283,19 @@ class Requests:
         }
 
     def _count_failed(self, service: Service, sync: Summary) -> int:
-        """How many records failed, all of them kept. Raises `NoRetry`."""
+        """How many records failed. Raises `NoRetry` unless all of them are kept and may be pushed alone."""
         if not sync.failed:
             raise NoRetry("No record of this sync failed. Retry all of it, or run the service.")
         if service.makes_anew:
             raise NoRetry(
-                "Each sync of this service replaces its file, and one of the failed records alone would leave out the "
-                "others. Retry all of it."
+                "Each sync of this service replaces its file, and the failed records alone would leave out the others. "
+                "Retry all of it."
             )
         kept = cast("bytes | None", self._client.hget(keys.summary(sync.id), "kept"))
         if int(kept or 0) != sync.failed:
-            raise NoRetry(f"Of the {sync.failed:,} records that failed, {int(kept or 0):,} are kept. Retry all of it.")
+            raise NoRetry(f"Of the {sync.failed:,} failed records, {int(kept or 0):,} are kept. Retry all of it.")
         if not self._client.exists(keys.failed(sync.id)):
-            raise NoRetry(f"The {sync.failed:,} records that failed are no longer kept. Retry all of it.")
+            raise NoRetry(f"The {sync.failed:,} failed records are no longer kept. Retry all of it.")
         return sync.failed
 
     def _batches(self, key: str) -> Iterator[bytes]:
@@ -317,25 +322,25 @@ class Requests:
 
 
 def stored_summary(client: redis.Redis, sync_id: str) -> Summary | None:
-    """What is known of a sync; None when it is gone."""
+    """None when the sync is gone."""
     stored = cast("dict[bytes, bytes]", client.hgetall(keys.summary(sync_id)))
     return summary_from_hash(stored) if stored.get(b"status") else None
 
 
 def stored_run(client: redis.Redis, sync_id: str) -> Run:
-    """What the sync does otherwise than its service says."""
+    """The options of this one sync."""
     stored = cast("bytes | None", client.get(keys.run(sync_id)))
     return msgspec.json.decode(stored, type=Run) if stored else Run()
 
 
-def given_count(client: redis.Redis, sync_id: str) -> int | None:
-    """How many records it works on in place of its source's; None: on its source's."""
+def record_count(client: redis.Redis, sync_id: str) -> int | None:
+    """How many records were posted, or kept for this retry; None if the sync pulls from its source."""
     stored = cast("bytes | None", client.hget(keys.summary(sync_id), "given"))
     return None if stored is None else int(stored)
 
 
 def expire_with(client: redis.Redis, sync_id: str, lives: timedelta) -> None:
-    """Give what is kept beside a sync's log so long to live."""
+    """Set the TTL of the keys that are kept beside a sync's log."""
     with client.pipeline() as pipe:
         for key in keys.kept_beside(sync_id):
             pipe.pexpire(key, lives)

@@ -10,9 +10,9 @@ import redis
 from redis.exceptions import RedisError
 
 from jobs.connectors.base import ConnectorError, Context
-from jobs.queue.requests import Requests, completed_before, expire_with, given_count, stored_run
+from jobs.queue.requests import Requests, completed_before, expire_with, record_count, stored_run
 from jobs.run.interrupts import Interrupted, Interrupts, Why
-from jobs.run.kept_records import Failures, Given
+from jobs.run.kept_records import Failures, KeptRecords
 from jobs.run.opening import headlines
 from jobs.run.pushed_before import Seen
 from jobs.run.sync import LogLost, Sync, TooManyErrors
@@ -32,7 +32,7 @@ from synctail.model.sync import Level, Phase, Reason, Status, Stored, Summary
 from synctail.settings import Settings
 
 FEW = 3
-"""Fewer earlier syncs say nothing of what is usual."""
+"""Fewer earlier syncs do not show what is usual."""
 
 _logger = logging.getLogger("synctail")
 
@@ -49,7 +49,7 @@ class Ending(NamedTuple):
         return Level.INFO if self.status is Status.COMPLETED else Level.WARNING
 
 
-class _Run:
+class Attempt:
     def __init__(
         self,
         settings: Settings,
@@ -58,14 +58,14 @@ class _Run:
         claim: Claim,
         summary: Summary,
         service: Service | None,
-        why_not: str,
+        fault: str,
     ) -> None:
-        """Without a service, `why_not` says why there is none."""
+        """`fault`: why there is no service, where there is none."""
         self._settings = settings
         self._client = client
         self._summary = summary
         self._service = service
-        self._why_not = why_not
+        self._fault = fault
         self._attempt = claim.attempt
         self._sync: Sync | None = None
         self._secrets = [*settings.secrets.values(), *passwords(service)]
@@ -85,7 +85,7 @@ class _Run:
             with captured(self._log):
                 ending = self._outcome()
         finally:
-            # Also for what nobody thought of: a sync without an ending would look as if it still ran.
+            # Whatever was raised: a sync without an ending looks as if it were still running.
             ending = ending or Ending(Status.FAILED, Reason.ERROR, "Failed: the sync's process broke off")
             written = self._log.close(
                 ending.level.value,
@@ -94,7 +94,7 @@ class _Run:
             )
             if written:
                 Days(self._client, self._settings.retention).count(self._summary.id)
-            self._leave(ending)
+            self._clean_up(ending)
 
     def _outcome(self) -> Ending:
         try:
@@ -108,16 +108,16 @@ class _Run:
             return Ending(Status.FAILED, Reason.ERROR, f"Failed: {error}")
         except RedisError as error:
             return Ending(Status.FAILED, Reason.ERROR, f"Failed: Redis did not answer for too long: {error}")
-        except Exception as error:  # whatever it was, the log says it, with the traceback
+        except Exception as error:
             _logger.exception("Unexpected: a fault in Synctail or one of its libraries")
             return Ending(Status.FAILED, Reason.ERROR, f"Failed: {type(error).__name__}: {error}")
 
     def _work(self) -> Ending:
         self._log.set(status=Status.RUNNING.value, started_at=rfc3339(utc_now()))
         if self._service is None:
-            return Ending(Status.FAILED, Reason.ERROR, f"Failed: {self._why_not}")
-        run, given = self._asked()
-        for text in headlines(self._service, run, self._summary, given):
+            return Ending(Status.FAILED, Reason.ERROR, f"Failed: {self._fault}")
+        run, records = self._request(self._service)
+        for text in headlines(self._service, run, self._summary, records):
             self._log.info(text)
         service = run.applied_to(self._service)
         context = Context(
@@ -129,34 +129,36 @@ class _Run:
             sync_id=self._summary.id,
             keep_raw=service.store.pull,
         )
-        sync_id, lives = self._summary.id, self._settings.retention + timedelta(seconds=service.options.timeout_s)
+        sync_id = self._summary.id
         self._sync = Sync(
             service,
             context,
             Seen(self._client, service),
-            Failures(self._client, sync_id, self._log, lives=lives),
+            Failures(self._client, sync_id, self._log, lives=self._lives(service)),
             self._payloads(service.store),
-            None if given is None else Given(self._client, sync_id, total=given, page_size=context.page_size),
-            undisturbed=self._interrupts.held,
+            None if records is None else KeptRecords(self._client, sync_id, total=records, page_size=context.page_size),
+            uninterrupted=self._interrupts.held,
         )
         counts = self._sync.run()
-        if counts.pulled == 0 and given is None:
+        if counts.pulled == 0 and records is None:
             self._warn_if_unusual()
         if counts.failed:
             text = f"Completed with errors: {counts.failed:,} of {counts.pulled:,} records were not pushed"
             return Ending(Status.COMPLETED_WITH_ERRORS, None, text)
         return Ending(Status.COMPLETED, None, f"Completed: {counts.pushed:,} pushed, {counts.skipped:,} skipped")
 
-    def _asked(self) -> tuple[Run, int | None]:
-        """What this sync does otherwise, and how many records it was given: kept at least as long as it may run."""
-        assert self._service is not None  # noqa: S101 - for the type checker
+    def _request(self, service: Service) -> tuple[Run, int | None]:
+        """The options of this sync, and how many records it takes in place of its source's."""
         sync_id = self._summary.id
-        lives = self._settings.retention + timedelta(seconds=self._service.options.timeout_s)
         for attempt in patiently():
             with attempt:
-                run, given = stored_run(self._client, sync_id), given_count(self._client, sync_id)
-                expire_with(self._client, sync_id, lives)
-        return run, given
+                run, records = stored_run(self._client, sync_id), record_count(self._client, sync_id)
+                expire_with(self._client, sync_id, self._lives(service))
+        return run, records
+
+    def _lives(self, service: Service) -> timedelta:
+        """How long the keys beside the log are kept from its start: for longer than the sync may run."""
+        return self._settings.retention + timedelta(seconds=service.options.timeout_s)
 
     def _payloads(self, wanted: Stored) -> Payloads:
         settings = self._settings
@@ -172,26 +174,26 @@ class _Run:
         )
 
     def _warn_if_unusual(self) -> None:
-        """Nothing came where there was always something: the source may have changed, or the way to it."""
+        """Warn if no record came from a source that always had some: it, or the way to it, may have changed."""
         before = [one.pulled for one in completed_before(self._client, self._summary)]
         if len(before) >= FEW and all(before):
             usual = f"{min(before):,}" + (f" to {max(before):,}" if max(before) > min(before) else "")
             self._log.warning(
                 f"Nothing was pulled, and the last {len(before)} syncs of this service pulled {usual} each. "
-                "Is the source what it was?",
+                "Has the source changed?",
                 phase=Phase.PULL.value,
             )
 
-    def _leave(self, ending: Ending) -> None:
-        """What the sync kept lives as long as its log from here on; and who waits for its place may begin."""
+    def _clean_up(self, ending: Ending) -> None:
+        """Let the keys beside the log expire with it, and start the next sync that waits."""
         try:
             if ending.status is Status.COMPLETED:
                 self._client.delete(keys.given(self._summary.id))
             expire_with(self._client, self._summary.id, self._settings.retention)
             if self._service is not None:
                 Requests(self._settings, self._client).start_waiting(self._service)
-        except RedisError as error:  # all of it has an expiry, and the clock starts what waits
-            _logger.warning("Sync %s has ended, but not all was put away: %s", self._summary.id, error)
+        except RedisError as error:  # all keys have a TTL, and the clock starts the next sync
+            _logger.warning("Sync %s has ended, but could not clean up: %s", self._summary.id, error)
 
     def _interrupted(self, why: Why) -> Ending:
         match why:
@@ -203,11 +205,11 @@ class _Run:
                 text = "Failed: its worker was shut down. Run it again"
                 return Ending(Status.FAILED, Reason.KILLED, text)
             case "stop":
-                return Ending(Status.STOPPED, Reason.STOPPED_BY_USER, f"Stopped by {self._stop_asked_by()}")
-            case "fenced":  # there is an ending already, and the fence will not let this one in
+                return Ending(Status.STOPPED, Reason.STOPPED_BY_USER, f"Stopped by {self._stop_requested_by()}")
+            case "fenced":  # there is an ending already, and the fence keeps this one out
                 return Ending(Status.FAILED, Reason.LOST, "Failed: it was ended from outside")
 
-    def _stop_asked_by(self) -> str:
+    def _stop_requested_by(self) -> str:
         try:
             who = self._client.hget(keys.summary(self._summary.id), "stop")
         except RedisError:

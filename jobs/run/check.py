@@ -1,4 +1,4 @@
-"""What RQ calls to see whether a service's connections would work: nothing is written, and none waits for long."""
+"""Checks whether a service's connections work, as an RQ job. Writes to no system, and takes `LONGEST_S` at most."""
 
 from __future__ import annotations
 
@@ -25,13 +25,13 @@ from synctail.settings import Settings, load
 PATIENCE_S = 6.0
 LONGEST_S = 10.0
 REASON = 500
-"""Characters of a reason that are kept."""
+"""Maximum characters of a reason."""
 
 _logger = logging.getLogger("synctail")
 
 
 def check_service(service_id: str, asked_at: str) -> None:
-    """Keeps what it found for an hour."""
+    """Check a service and store its `ServiceCheck` for an hour. Called by RQ."""
     settings = load(os.environ)
     client = connect(settings.redis_url)
     try:
@@ -49,9 +49,9 @@ def check_service(service_id: str, asked_at: str) -> None:
 
 
 def check(service: Service, settings: Settings) -> tuple[Checked, Checked]:
-    """Source and destination, at the same time; within `LONGEST_S`."""
+    """Check source and destination at the same time, within `LONGEST_S`."""
     context = Context(
-        log=cast("Any", _Unheard()),
+        log=cast("Any", _NoLog()),
         secrets=settings.secrets,
         files=settings.files,
         page_size=1,
@@ -74,7 +74,7 @@ def _masked(found: Checked, mask: Callable[[str], str]) -> Checked:
 
 
 class _End:
-    """A check in a thread of its own, which is left behind when it takes too long: the process ends soon after."""
+    """A check in its own thread, which is abandoned when it takes too long: the process ends soon after."""
 
     def __init__(self, act: Callable[[], str]) -> None:
         self._act = act
@@ -96,8 +96,8 @@ class _End:
             self._found = Checked("misconfigured", f"{type(error).__name__}: {error}")
 
 
-class _Unheard:
-    """A log for what nobody reads: a check says all in its reason."""
+class _NoLog:
+    """Drops what connectors log: a check tells everything in its reason."""
 
     def debug(self, *_: object, **__: object) -> None: ...
 

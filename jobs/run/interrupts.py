@@ -1,7 +1,7 @@
-"""How a running sync is interrupted: by its time limit, by a wish to stop, by the end of its worker.
+"""Interrupts a running sync: at its time limit, on a stop request, when its worker shuts down.
 
-Each is a signal that raises `Interrupted` in the job's main thread, in whatever it is doing: a sync that hangs in a
-read stops as promptly as one that logs.
+Each is a signal that raises `Interrupted` in the job's main thread, whatever it is doing: a sync that hangs in a read
+stops as promptly as one that logs.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ Why = Literal["timeout", "stop", "fenced", "shutdown"]
 
 
 class Interrupted(BaseException):
-    """Not an `Exception`: code that survives anything must not survive this."""
+    """Not an `Exception`, so that code which catches every `Exception` does not catch this."""
 
     def __init__(self, why: Why) -> None:
         super().__init__(why)
@@ -25,19 +25,22 @@ class Interrupted(BaseException):
 
 
 class Interrupts:
-    """While inside, interrupts are raised; outside they are ignored. Belongs to the main thread of a job's process."""
+    """A context in which interrupts are raised. For the main thread of a job's process.
+
+    An interrupt that comes before `with` is raised when it begins; one that comes after it is ignored.
+    """
 
     def __init__(self, timeout_s: float) -> None:
         self._timeout_s = timeout_s
         self._armed = False
         self._asked: Why | None = None
-        # From the start, not from `with` on: a signal without a handler would end the process without an ending.
+        # Here and not in `__enter__`: a signal without a handler would kill the process before the sync has an ending.
         signal.signal(signal.SIGUSR1, self._on_ask)
         signal.signal(signal.SIGTERM, self._on_shutdown)
         signal.signal(signal.SIGALRM, self._on_time_out)
 
     def ask(self, why: Why) -> None:
-        """Interrupt from any thread."""
+        """Interrupt the main thread, from any thread."""
         self._asked = why
         os.kill(os.getpid(), signal.SIGUSR1)
 
@@ -55,7 +58,7 @@ class Interrupts:
 
     @contextmanager
     def held(self) -> Iterator[None]:
-        """While inside, nothing is raised; what came meanwhile is raised at the end."""
+        """A context in which nothing is raised. An interrupt that came meanwhile is raised at its end."""
         armed, self._armed = self._armed, False
         try:
             yield
@@ -66,9 +69,9 @@ class Interrupts:
 
     def _raise(self, why: Why) -> None:
         if self._armed:
-            self._armed = False  # one is enough: the ending must not be interrupted
+            self._armed = False  # only once: the ending must not be interrupted
             raise Interrupted(why)
-        self._asked = self._asked or why  # heard when `with` begins, or `held` ends
+        self._asked = self._asked or why  # raised when `with` begins, or `held` ends
 
     def _on_ask(self, _signal: int, _frame: FrameType | None) -> None:
         self._raise(self._asked or "stop")

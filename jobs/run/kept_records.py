@@ -1,7 +1,7 @@
-"""Records that wait in Redis: what a sync was given in place of its source's (posted, or failed in another), and those
-that failed in this one, kept for a retry. In batches, compressed; one of them in memory at a time.
+"""Records kept in Redis: those that a sync takes in place of its source's (posted, or failed in an earlier sync), and
+those that failed in this sync, for a retry. In compressed batches, one in memory at a time.
 
-It knows nothing of services, and asks nobody whether a retry is wise.
+It knows nothing of services, and does not decide whether a retry makes sense.
 """
 
 from __future__ import annotations
@@ -23,9 +23,9 @@ from synctail.model.json_text import Record, as_text
 
 FAILED_RECORDS = 100_000
 FAILED_BYTES = 32 << 20
-"""Of one sync, compressed: what failed beyond is counted and named in the log, and not kept."""
+"""Of one sync, compressed. Failed records beyond it are counted and named in the log, and not kept."""
 
-# Only where so many are kept as the caller thinks: a write whose reply was lost is sent again, and must not double.
+# Only if as many are kept as the caller thinks: a write whose reply was lost is sent again, and must not be doubled.
 _KEEP = """
 if redis.call('EXISTS', KEYS[1]) == 1 and (redis.call('HGET', KEYS[1], 'kept') or '0') == ARGV[1] then
   redis.call('RPUSH', KEYS[2], ARGV[3])
@@ -35,8 +35,8 @@ redis.call('PEXPIRE', KEYS[2], ARGV[4])
 """
 
 
-class Given:
-    """A source: the records that a sync was given. Raises `ConnectorError` when they are no longer there."""
+class KeptRecords:
+    """A source of the records kept with a sync. Raises `ConnectorError` when they are no longer there."""
 
     def __init__(self, client: redis.Redis, sync_id: str, *, total: int, page_size: int) -> None:
         self._client = client
@@ -53,7 +53,7 @@ class Given:
                 yield Page(records[start : start + self._page_size], self.total, pulled_at_ms=at_ms)
         if count != self.total:
             raise ConnectorError(
-                f"Of the {self.total:,} records that this sync was given, {self.total - count:,} are no longer kept. "
+                f"Of the {self.total:,} records of this sync, {self.total - count:,} are no longer kept. "
                 "Post them again, or run the service."
             )
 
@@ -72,13 +72,13 @@ class Given:
         try:
             return unpacked(stored)
         except (ValueError, RecursionError, zstandard.ZstdError) as error:
-            raise ConnectorError(f"The records that this sync was given cannot be read: {error}.") from None
+            raise ConnectorError(f"The records kept with this sync cannot be read: {error}.") from None
 
 
 class Failures:
-    """Keeps the records that fail in one sync, as they were pulled, so that a retry can take them up.
+    """Keeps the failed records of one sync, as they were pulled, for a retry.
 
-    `add` only collects; `keep` writes, once for each page. Its bounds are said in the log where they are met.
+    `add` collects; `keep` writes, once per page. A limit that is reached is named in the log.
     """
 
     def __init__(self, client: redis.Redis, sync_id: str, log: LogWriter, *, lives: timedelta) -> None:
@@ -93,15 +93,15 @@ class Failures:
         if self._kept + len(self._waiting) >= FAILED_RECORDS or self._bytes >= FAILED_BYTES:
             if not self._left_out:
                 self._log.warning(
-                    f"{self._kept + len(self._waiting):,} failed records are kept for a retry, the most there may be "
-                    "(records or bytes). Those that fail from here on are named, and not kept"
+                    f"{self._kept + len(self._waiting):,} failed records are kept for a retry, which is the limit "
+                    "(of records or bytes). Records that fail from here on are named, but not kept"
                 )
             self._left_out += 1
         else:
             self._waiting.append(as_text(record))
 
     def keep(self, pulled_at_ms: int = 0) -> None:
-        """Write what was added since; `pulled_at_ms`: when it was pulled, 0 for now."""
+        """Write the records added since the last call. `pulled_at_ms`: 0 for now."""
         waiting, self._waiting = self._waiting, []
         for start in range(0, len(waiting), BATCH_RECORDS):
             some = waiting[start : start + BATCH_RECORDS]
@@ -112,8 +112,8 @@ class Failures:
             self._kept += len(some)
             self._bytes += len(batch)
 
-    def say_what_is_not_kept(self) -> None:
+    def warn_if_incomplete(self) -> None:
         if self._left_out:
             self._log.warning(
-                f"{self._left_out:,} of the records that failed are not kept: only all can be tried again"
+                f"{self._left_out:,} of the failed records are not kept: a retry has to be of all records"
             )

@@ -1,4 +1,4 @@
-"""The first lines of a sync's log: what will happen, and what is different this time. Pure: texts, no log."""
+"""The first lines of a sync's log: what it will do, and how that differs from its service. Pure: returns texts."""
 
 from __future__ import annotations
 
@@ -17,37 +17,37 @@ _BY = {
 }
 
 
-def headlines(service: Service, run: Run, summary: Summary, given: int | None) -> Iterator[str]:
-    """`service`: as its definition says. `given`: so many records were handed in with the sync; None: it pulls."""
+def headlines(service: Service, run: Run, summary: Summary, records: int | None) -> Iterator[str]:
+    """`service`: as defined. `records`: how many the sync takes in place of its source's; None: it pulls."""
     now = run.applied_to(service)
-    failed_before = given is not None and summary.trigger is Trigger.RETRY and run.filters == []
+    failed_before = records is not None and summary.trigger is Trigger.RETRY and run.filters == []
     retry = f" of {summary.retry_of}" if summary.retry_of else ""
     yield f"Sync of {service.name!r} started {_BY[summary.trigger]}{retry}"
-    source = described(now.source) if given is None else _given(given, failed_before=failed_before)
-    yield f"From {source} to {described(now.destination)}"
+    source = _described(now.source) if records is None else _kept(records, failed_before=failed_before)
+    yield f"From {source} to {_described(now.destination)}"
     if now.filters:
         yield f"Filters: {' and '.join(filters.words(one) for one in now.filters)}"
     steps = ["the script"] * bool(now.script) + [
-        f"{len(now.mapping):,} mapped member{'s' * (len(now.mapping) != 1)}"
+        f"{len(now.mapping):,} mapped field{'s' * (len(now.mapping) != 1)}"
     ] * bool(now.mapping)
     if steps:
-        yield f"On the way: {', then '.join(steps)}"
+        yield f"Steps: {', then '.join(steps)}"
     yield f"Options: {', '.join(_options(now))}"
     if different := list(_different(service, run, failed_before=failed_before)):
         yield f"In this run only: {'; '.join(different)}"
 
 
-def described(end: object) -> str:
-    """A source or a destination: its kind, and where it is. The log masks passwords that an address holds."""
+def _described(end: object) -> str:
+    """The kind and place of a source or destination. The log masks passwords in its address."""
     kind = str(end.__struct_config__.tag)  # type: ignore[attr-defined]
     where = next((str(value) for name in ("place", "table", "path", "url") if (value := getattr(end, name, ""))), "")
     mode = getattr(end, "mode", "")
     return f"{kind} {where}".strip() + (f" ({mode})" if mode else "")
 
 
-def _given(count: int, *, failed_before: bool) -> str:
+def _kept(count: int, *, failed_before: bool) -> str:
     if failed_before:
-        return f"{counted(count)} that failed before, as pulled then,"
+        return f"{counted(count)} that failed before, as they were pulled,"
     return f"{counted(count)} that {'was' if count == 1 else 'were'} posted"
 
 
@@ -55,10 +55,10 @@ def _options(service: Service) -> Iterator[str]:
     options = service.options
     yield f"pages of {options.page_size:,}"
     yield f"up to {options.max_attempts:,} attempts"
-    yield f"at most {options.timeout_s:,} s"
+    yield f"time limit {options.timeout_s:,} s"
     if options.max_failed is not None:
         yield f"at most {options.max_failed:,} failed records"
-    yield "what an earlier sync pushed is skipped" if service.skips_seen else "all are pushed, also what was before"
+    yield f"records that an earlier sync pushed are {'skipped' if service.skips_seen else 'pushed again'}"
     if stored := _stored(service.store):
         yield f"stores {stored}"
 

@@ -1,7 +1,7 @@
-"""What each record looked like when an earlier sync of the service pushed it: its newest fingerprint, for 30 days.
+"""The fingerprint of each record as it was last pushed by a service, kept for 30 days.
 
-Only the newest: a record that changes and changes back is pushed again. The fingerprint covers the destination too, so
-that a service with another table, or another file, begins anew.
+Only the newest is kept, so a record that changes and changes back is pushed again. It covers the destination too, so a
+service that writes to another table or file starts afresh.
 """
 
 from __future__ import annotations
@@ -21,7 +21,6 @@ from synctail.model import keys
 
 _encode = msgspec.json.Encoder(order="deterministic", enc_hook=str).encode
 
-
 ADDED_AT_ONCE = 1000
 
 
@@ -31,7 +30,7 @@ class _Print(NamedTuple):
 
 
 def _digest(value: Any, salt: bytes) -> bytes:
-    """The same for the same content, whatever the order of its members."""
+    """The same for the same content, in whatever order its members are."""
     try:
         content = _encode(value)
     except UnicodeEncodeError:  # half a surrogate pair, which JSON can name and UTF-8 cannot
@@ -40,7 +39,7 @@ def _digest(value: Any, salt: bytes) -> bytes:
 
 
 _WHERETO = ("url", "schema", "table", "host", "port", "path", "key")
-"""What makes a destination another one. How fast and how often it is written to does not."""
+"""Members that make a destination a different one; how fast it is written to does not."""
 
 
 def _whereto(service: Service) -> list[Any]:
@@ -49,7 +48,7 @@ def _whereto(service: Service) -> list[Any]:
 
 
 class Seen:
-    """Asks and remembers, page by page. A Redis that is away for less than two minutes only slows it down."""
+    """Looks fingerprints up and adds them, page by page. Waits for a Redis that is away, for up to two minutes."""
 
     def __init__(self, client: redis.Redis, service: Service) -> None:
         self._client = client
@@ -57,17 +56,17 @@ class Seen:
         self._times_key = keys.service_seen_times(service.id)
         self._key = service.source.key
         self._salt = hashlib.blake2b(_encode(_whereto(service)), digest_size=16).digest()
-        self._asked: dict[int, tuple[dict[str, Any], _Print]] = {}
+        self._page: dict[int, tuple[dict[str, Any], _Print]] = {}
         self._held: dict[bytes, bytes] = {}
 
     def known(self, records: Sequence[dict[str, Any]]) -> list[bool]:
-        """For each record, in order, whether it was pushed before and is as it was then."""
-        self._asked = {}
+        """For each record, in order, whether it has not changed since it was last pushed."""
+        self._page = {}
         prints = self._prints(records)
         if not prints:
             return []
-        # Most of them are pushed next and then remembered: by identity, so that none is fingerprinted twice.
-        self._asked = {id(record): (record, one) for record, one in zip(records, prints, strict=True)}
+        # Most of them are pushed and added next: kept by identity, so that none is fingerprinted twice.
+        self._page = {id(record): (record, one) for record, one in zip(records, prints, strict=True)}
         for attempt in patiently():
             with attempt:
                 names = cast("list[str]", [one.key for one in prints])
@@ -75,7 +74,7 @@ class Seen:
         return [one.content == self._held.get(one.key, content) for one, content in zip(prints, stored, strict=True)]
 
     def overtaken(self, records: Sequence[dict[str, Any]], pulled_at_ms: int, until_ms: int) -> list[bool]:
-        """For each record, whether one with its key was pushed between the two times: after this one was pulled."""
+        """For each record, whether one with its key was pushed after `pulled_at_ms` and before `until_ms`."""
         names = [one.key for one in self._prints(records)]
         if not names:
             return []
@@ -85,7 +84,7 @@ class Seen:
         return [at is not None and pulled_at_ms < at < until_ms for at in times]
 
     def hold(self, records: Sequence[dict[str, Any]]) -> None:
-        """What was pushed and is not there yet: only this sync knows it, until `add_held`."""
+        """Hold back records that are written to a file which is not complete yet, until `add_held`."""
         self._held.update(self._prints(records))
         while len(self._held) > keys.SEEN_CAP:
             del self._held[next(iter(self._held))]
@@ -96,7 +95,7 @@ class Seen:
             self._add(prints[start : start + ADDED_AT_ONCE])
 
     def add(self, records: Sequence[dict[str, Any]]) -> None:
-        """Remember what was pushed, and forget what is too old or too much."""
+        """Add pushed records, and remove fingerprints that are too old or too many."""
         self._add(self._prints(records))
 
     def _add(self, prints: Sequence[_Print]) -> None:
@@ -123,9 +122,9 @@ class Seen:
     def _prints(self, records: Sequence[dict[str, Any]]) -> list[_Print]:
         found = []
         for record in records:
-            asked = self._asked.get(id(record))
-            if asked is not None and asked[0] is record:
-                found.append(asked[1])
+            known = self._page.get(id(record))
+            if known is not None and known[0] is record:
+                found.append(known[1])
                 continue
             content = _digest(record, self._salt)
             key = record.get(self._key)

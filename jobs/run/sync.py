@@ -1,6 +1,6 @@
-"""One sync's way: pull a page, filter it, skip what an earlier sync pushed; script, map and push the rest; count.
+"""One sync, page by page: pull, filter, skip what an earlier sync pushed, run the script, map, push, count.
 
-Knows no RQ and no endings.
+It knows nothing of RQ or of endings.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from typing import NamedTuple
 
 from jobs.connectors.base import Context, Destination, Page, Source
 from jobs.connectors.open import open_destination, open_source
-from jobs.run.kept_records import Failures, Given
+from jobs.run.kept_records import Failures, KeptRecords
 from jobs.run.pushed_before import Seen
 from jobs.services.model import Service
 from jobs.transform.filters import Filters
@@ -33,11 +33,11 @@ class TooManyErrors(Exception):
 
 
 class LogLost(Exception):
-    """What a sync does can no longer be told."""
+    """The sync can no longer write its log."""
 
 
 class _NothingWritten(Exception):
-    """Nothing for a file that would be there as a whole: it stays as it was, and so do the files that were read."""
+    """No record could be written to a file that is replaced as a whole: it and the files read stay as they were."""
 
 
 @dataclass
@@ -50,19 +50,19 @@ class Counts:
     filtered: int = 0
     failed: int = 0
     written: int = 0
-    """Of the pending ones: in a file that is there only once it is complete."""
+    """Those of the pending records that are in a file which is not complete."""
 
     @property
     def done(self) -> int:
-        """All that nothing is left to do with but to complete a file."""
+        """Records that need nothing more, or only that their file is completed."""
         return self.pushed + self.skipped + self.filtered + self.failed + self.written
 
     def arrived(self) -> Counts:
-        """What was written is there, all at once."""
+        """The counts once the file is complete: the written records are pushed."""
         return replace(self, pushed=self.pushed + self.written, written=0)
 
     def since(self, before: Counts) -> str:
-        """What became of the records since then: `80 pushed, 20 skipped`."""
+        """What became of the records since `before`: `80 pushed, 20 skipped`."""
         then = asdict(before)
         changes = {name: count - then[name] for name, count in asdict(self).items() if name != "pulled"}
         return ", ".join(f"{count:,} {name}" for name, count in changes.items() if count) or "nothing to do"
@@ -72,15 +72,19 @@ class Counts:
 
 
 class Pair(NamedTuple):
-    """A record as it was pulled, and what the script made of it."""
+    """A record as pulled, and as the script returned it."""
 
     pulled: Record
     made: Record
 
 
 class Sync:
-    """`given`: works on these records in place of the source's. They have passed the filters of their service as it
-    was, or are the posted ones: whoever hands them in hands in the filters too, with the service."""
+    """Runs one sync of `service`, whose filters and options are those of this sync.
+
+    Args:
+        records: taken in place of the source's, if there are any.
+        uninterrupted: a context in which nothing interrupts.
+    """
 
     def __init__(
         self,
@@ -89,17 +93,16 @@ class Sync:
         seen: Seen,
         failures: Failures,
         payloads: Payloads,
-        given: Given | None = None,
-        undisturbed: Callable[[], AbstractContextManager[None]] = nullcontext,
+        records: KeptRecords | None = None,
+        uninterrupted: Callable[[], AbstractContextManager[None]] = nullcontext,
     ) -> None:
-        """`undisturbed`: while inside, nothing interrupts."""
         self._service = service
         self._context = context
         self._seen = seen
         self._failures = failures
         self._payloads = payloads
-        self._given = given
-        self._undisturbed = undisturbed
+        self._records = records
+        self._uninterrupted = uninterrupted
         self._log: LogWriter = context.log
         self._began = utc_now()
         self._filters = Filters(service.filters, self._began)
@@ -107,19 +110,19 @@ class Sync:
         self._script: Script | None = None
         self._key = service.source.key
         self._page = ""
-        """How the page at hand is called, in the names of its payloads and of its records without a key."""
+        """The name of the current page, used for its payloads and its records without a key."""
         self._pulled: list[Record] = []
         self._places: dict[int, int] = {}
-        """Where each of those stands in the page, by identity; empty until somebody asks."""
+        """The position of each pulled record in the page, by identity; filled when one is needed."""
         self.counts = Counts()
 
     def run(self) -> Counts:
-        """Raises `ConnectorError` when a system fails, `TooManyErrors` when too many records do, `LogLost`."""
+        """Raises `ConnectorError` when a system fails, `TooManyErrors` when too many records fail, and `LogLost`."""
         began = time.monotonic()
         self._enter(Phase.PULL)
         try:
             with suppress(_NothingWritten), ExitStack() as stack:
-                source = self._given or stack.enter_context(open_source(self._service, self._context))
+                source = self._records or stack.enter_context(open_source(self._service, self._context))
                 destination = stack.enter_context(open_destination(self._service, self._context))
                 if self._service.script:
                     script = Script(self._service.script, self._log, key=self._key, name=self._name)
@@ -127,9 +130,9 @@ class Sync:
                 self._all_pages(source, destination)
                 self._complete(destination)
         finally:
-            # Also when it breaks off, in the middle of a page: what was counted is what the ending says.
+            # Also when it breaks off in the middle of a page: the ending tells these counts.
             self._log.set(**asdict(self.counts))
-            self._failures.say_what_is_not_kept()
+            self._failures.warn_if_incomplete()
         took_s = time.monotonic() - began
         self._log.info(
             f"Everything is accounted for: {self.counts}; "
@@ -137,7 +140,7 @@ class Sync:
         )
         return self.counts
 
-    def _all_pages(self, source: Given | Source, destination: Destination) -> None:
+    def _all_pages(self, source: KeptRecords | Source, destination: Destination) -> None:
         asked = time.monotonic()
         for number, page in enumerate(source.pages(), 1):
             self._one_page(number, page, destination, time.monotonic() - asked)
@@ -146,20 +149,20 @@ class Sync:
 
     def _complete(self, destination: Destination) -> None:
         if self._service.all_or_nothing and self.counts.failed and not self.counts.written:
-            # Nothing in the place of what was good yesterday is no copy of the source.
+            # An empty file in place of yesterday's would be no copy of the source.
             text = f"{counted(self.counts.failed)} failed and none could be written: the file is left as it was"
             self._log.warning(text, phase=Phase.PUSH.value)
             raise _NothingWritten
-        # A file must not appear after somebody has ended this sync from outside, and said that it is not there.
+        # A file must not appear after this sync was ended from outside, with a last line that says it is not there.
         if self._service.all_or_nothing and not self._log.flush(PATIENCE_S):
-            raise LogLost("its log could not be written, and the file was not completed for that. Run it again")
-        # Nor must it appear and not be counted: a server may have renamed it while its answer is on the way.
-        with self._undisturbed():
+            raise LogLost("its log could not be written, so the file was not completed. Run it again")
+        # Nor may it appear without being counted: a server may have renamed it while its answer is on the way.
+        with self._uninterrupted():
             destination.complete()
             written, self.counts = self.counts.written, self.counts.arrived()
             if written:
                 self._log.set(**asdict(self.counts))
-                self._log.info(f"Pushed {counted(written)}: all that was written is there", phase=Phase.PUSH.value)
+                self._log.info(f"Pushed {counted(written)}: the file is complete", phase=Phase.PUSH.value)
             if self._service.skips_seen and self._service.all_or_nothing:
                 self._seen.add_held()
 
@@ -195,7 +198,7 @@ class Sync:
             self._payloads.keep(kind, self._page, JSON, as_array(records), phase=phase.value)
 
     def _wanted(self, records: list[Record]) -> list[Record]:
-        """Those that pass the filters."""
+        """The records that pass the filters."""
         if not self._service.filters:
             return records
         wanted: list[Record] = []
@@ -217,7 +220,7 @@ class Sync:
             return records
         fresh = self._left(records, self._seen.known(records), "pushed by an earlier sync")
         if pulled_at_ms:
-            # An older form must not replace a newer one that came by while it lay here.
+            # An older form must not replace a newer one that was pushed while this one was kept.
             began_ms = int(self._began.timestamp() * 1000)
             overtaken = self._seen.overtaken(fresh, pulled_at_ms, began_ms)
             fresh = self._left(fresh, overtaken, "a later sync pushed a newer form")
@@ -231,7 +234,7 @@ class Sync:
         return left
 
     def _scripted(self, records: list[Record]) -> list[Pair]:
-        """What the script made of them: what it dropped is filtered, and where it broke all have failed."""
+        """The records that the script returned. Those it dropped count as filtered; if it broke, all have failed."""
         if self._script is None:
             return [Pair(record, record) for record in records]
         self._enter(Phase.SCRIPT)
@@ -268,13 +271,13 @@ class Sync:
                 else:
                     self._fail(record, "Not pushed", refused, Phase.PUSH)
         finally:
-            # Also when it is interrupted in between: what a line says was pushed is counted, and is not pushed again.
+            # Also when interrupted: a record that the log calls pushed is counted, and not pushed again.
             self._log.set(**asdict(self.counts))
             if self._service.skips_seen:
                 (self._seen.hold if waits else self._seen.add)(pushed)
 
     def _mapped(self, records: list[Pair]) -> tuple[list[Record], list[Record]]:
-        """Records as they were pulled and, side by side, as they are pushed; those that cannot be mapped fail."""
+        """The records as pulled and, in the same order, as mapped. Those that cannot be mapped fail."""
         if self._service.mapping and records:
             self._enter(Phase.MAP)
         pulled: list[Record] = []
@@ -288,14 +291,14 @@ class Sync:
         return pulled, mapped
 
     def _fail(self, record: Record, what: str, why: object, phase: Phase) -> None:
-        """One record, by itself: named, counted, and kept for a retry."""
+        """Count and name a failed record, and keep it for a retry."""
         name = self._name(record)
         self.counts.failed += 1
         self._failures.add(record)
         self._log.error(f"{what} {name}: {why}", phase=phase.value, record=name)
 
     def _name(self, record: Record) -> str:
-        """Its key; or its place among those that were pulled, which the payload of the page has in the same order."""
+        """Its key, or else its position among the pulled records, which is the same in the payload of the page."""
         name = reference(record, self._key)
         if name:
             return name

@@ -5,20 +5,23 @@ The JSON of these structs is the public shape of the API; the strings of the enu
 
 from __future__ import annotations
 
-import re
+from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from functools import lru_cache
 from typing import Annotated, Any, Literal
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 import msgspec
-from croniter import CroniterError, croniter
+from cronsim import CronSim, CronSimError
 from msgspec import Meta, Struct
 
 from jobs.transform.model import Filter, MappedField, ScriptText
 from synctail.model.sync import Stored
 
 # --- a service --------------------------------------------------------------------------------------------------
+
+LONGEST_SCHEDULE = 200
+"""Characters. A list of all sixty minutes has 169."""
 
 ServiceId = Annotated[str, Meta(pattern=r"^[a-z0-9][a-z0-9-]{0,62}\Z", description="lower-case, digits and dashes")]
 SecretName = Annotated[str, Meta(pattern=r"^[A-Z][A-Z0-9_]{0,62}\Z")]
@@ -267,61 +270,61 @@ def _place(url: str) -> str:
 
 
 class Schedule(Struct, frozen=True, forbid_unknown_fields=True):
-    """When a service runs by itself: five cron fields, read in `timezone`. Empty: only when asked."""
+    """When a service starts by itself: five cron fields, read in `timezone`. Empty: only when asked.
+
+    It is read as Debian's cron reads it. A start at a fixed time that clocks skip comes right after, and one that they
+    show twice comes once; with `*` at the start of the minute or the hour, starts follow real time.
+    """
 
     schedule: str = ""
     timezone: str = "UTC"
 
     def __post_init__(self) -> None:
-        fault = _schedule_fault(self.schedule) if self.schedule else ""
-        if fault:
-            msg = f"schedule: got {self.schedule!r}; takes five cron fields such as '*/15 * * * *', and {fault}"
-            raise ValueError(msg)
         try:
             ZoneInfo(self.timezone)
         except (ZoneInfoNotFoundError, ValueError, OSError):
             msg = f"timezone: got {self.timezone!r}; takes a name such as 'Europe/London'"
             raise ValueError(msg) from None
 
-    def last_due(self, now: datetime) -> datetime | None:
-        """The newest moment at or before `now` (aware) at which the service was due; None without a schedule.
+    @property
+    def fault(self) -> str:
+        """Why `schedule` cannot be read, or never comes due; empty if it can be. Such a service is never due.
 
-        As with cron, a time that clocks skip is made up for right after, and a fixed hour that they show twice counts
-        once; an hour field with `*` follows real time.
+        `jobs.services.validate` refuses it. No error here: an earlier version may have stored it, and the service must still
+        be shown, run by hand and corrected.
         """
-        if not self.schedule:
-            return None
-        after_now = now.replace(microsecond=0) + timedelta(seconds=1)
-        due: datetime = croniter(self.schedule, after_now.astimezone(ZoneInfo(self.timezone))).get_prev(datetime)
-        if "*" not in self.schedule.split()[1]:
-            due = due.replace(fold=0)
-        return due.astimezone(UTC)
+        return _schedule_fault(self.schedule) if self.schedule else ""
 
+    def due_after(self, moment: datetime) -> Iterator[datetime]:
+        """The starts after `moment` (aware), in UTC, soonest first."""
+        return (due for due in self._dues(moment) if due > moment)
 
-_CRON_FIELDS = (
-    "no minute (0 to 59)",
-    "no hour (0 to 23)",
-    "no day of the month (1 to 31)",
-    "no month (1 to 12, or JAN to DEC)",
-    "no day of the week (0 to 7, or MON to SUN)",
-)
+    def due_until(self, moment: datetime) -> Iterator[datetime]:
+        """The starts at or before `moment` (aware), in UTC, newest first."""
+        return (due for due in self._dues(moment + timedelta(seconds=1), reverse=True) if due <= moment)
+
+    def _dues(self, start: datetime, *, reverse: bool = False) -> Iterator[datetime]:
+        if self.schedule and not self.fault:
+            local = start.astimezone(ZoneInfo(self.timezone))
+            if reverse and local.fold:
+                local += timedelta(hours=3)  # cronsim looks back by wall time: from after all that was shown twice
+            for due in CronSim(self.schedule, local, reverse=reverse):
+                yield due.astimezone(UTC)
 
 
 @lru_cache(maxsize=1024)
 def _schedule_fault(text: str) -> str:
-    """What keeps it from being five fields that name at least one moment; empty where it is. `R` and `H`, which
-    croniter knows, mean another moment each time."""
-    fields = text.split()
-    if len(fields) != len(_CRON_FIELDS):
-        return f"here {'is' if len(fields) == 1 else 'are'} {len(fields)}: minute, hour, day, month, day of the week"
-    for place, (field, none) in enumerate(zip(fields, _CRON_FIELDS, strict=True)):
-        alone = ["*"] * place + [field] + ["*"] * (4 - place)
-        if re.search(r"(^|,)[HR]", field, re.IGNORECASE) or not croniter.is_valid(" ".join(alone)):
-            return f"{field!r} is {none}"
+    if len(text) > LONGEST_SCHEDULE:
+        return f"takes at most {LONGEST_SCHEDULE} characters"
+    takes = f"got {text!r}; takes five cron fields such as '*/15 * * * *'"
+    if len(text.split()) != 5:
+        return f"{takes}: wrong number of fields"
     try:
-        croniter(text, datetime(2024, 1, 1, tzinfo=UTC)).get_next(datetime)
-    except (CroniterError, ValueError):  # "0 0 31 2 *" is well formed
-        return "this never comes"
+        next(CronSim(text, datetime(2024, 1, 1, tzinfo=UTC)))
+    except CronSimError as error:
+        return f"{takes}: {str(error).lower()}"
+    except StopIteration:
+        return f"{takes}: never due"
     return ""
 
 

@@ -11,7 +11,7 @@ import msgspec
 from msgspec import Struct
 
 from jobs.services import ends
-from jobs.services.model import InboundSource, Run, Service
+from jobs.services.model import InboundSource, Run, Schedule, Service
 from jobs.transform import filters, mapping, script
 from jobs.transform.model import Filter, MappedField, ScriptText
 
@@ -63,6 +63,7 @@ def _part_faults(given: object, found: list[Fault]) -> Iterator[Fault]:
     yield from _name_faults(given.get("name"))
     yield from _end_faults(given, broken)
     yield from _filter_faults(_rows(given, broken, "filters", Filter, lambda _: Filter(field="@", op="exists")))
+    yield from _schedule_faults(part("trigger", Schedule, Schedule()))
     text = part("script", ScriptText | None, None)
     if text and (problem := script.check(text.code)):
         yield Fault("script.code", problem)
@@ -140,6 +141,7 @@ def _meaning_faults(service: Service) -> Iterator[Fault]:
     yield from _filter_faults(service.filters)
     if isinstance(service.source, InboundSource) and service.trigger.schedule:
         yield Fault("trigger.schedule", "does not go with an inbound source, whose syncs start when records are posted")
+    yield from _schedule_faults(service.trigger)
     if service.script and (problem := script.check(service.script.code)):
         yield Fault("script.code", problem)
     for path, says in mapping.faults(service.mapping, service.lookups):
@@ -149,6 +151,11 @@ def _meaning_faults(service: Service) -> Iterator[Fault]:
 def _name_faults(name: object) -> Iterator[Fault]:
     if isinstance(name, str) and not name.strip():  # nobody could find it in a list, or press it
         yield Fault("name", "is missing")
+
+
+def _schedule_faults(trigger: Schedule) -> Iterator[Fault]:
+    if trigger.fault:
+        yield Fault("trigger.schedule", trigger.fault)
 
 
 def _filter_faults(given: list[Filter]) -> Iterator[Fault]:
@@ -221,7 +228,7 @@ def _struct_faults(given: object, wanted: type[Struct], path: str) -> Iterator[F
         elif field.required:
             found = True
             yield Fault(f"{inside}{name}", "is missing")
-    if not found:  # what only the whole can say, as of a schedule that never comes
+    if not found:  # what only the whole can say, as of a time zone
         known = {name: value for name, value in given.items() if name in {*fields, tag}}
         for fault in _leaf_faults(known, wanted, path):
             name, colon, says = fault.says.partition(": ")

@@ -5,7 +5,6 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Mapping
 from datetime import datetime, timedelta
-from functools import lru_cache
 from typing import Any, NamedTuple
 
 import msgspec
@@ -308,19 +307,13 @@ class Dues:
             return None
         due = self._found.get(trigger)
         if due is None or due <= now:
-            found = schedules.next_due(trigger, now, 1)
-            if not found:
+            due = next(trigger.due_after(now), None)
+            if due is None:
                 return None
             if len(self._found) >= DUES_KEPT:
                 self._found.clear()
-            due = self._found[trigger] = found[0]
+            self._found[trigger] = due
         return rfc3339(due)
-
-
-@lru_cache(maxsize=1024)
-def schedule_words(schedule: str) -> str:
-    """`Every 15 minutes`; empty where there are no words for it."""
-    return schedules.words(schedule)
 
 
 def lasting(time: timedelta) -> str:
@@ -351,7 +344,7 @@ REASONS = {
 
 FILTERS = {
     "kind": kind,
-    "schedule_words": schedule_words,
+    "schedule_words": schedules.describe,
     "trigger_word": lambda trigger: TRIGGERS.get(trigger, str(trigger)),
     "clock": clock,
     "field": field,

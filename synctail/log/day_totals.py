@@ -1,7 +1,7 @@
-"""What each service moved on each day: sums that outlive the summaries they are made of.
+"""Daily totals of what each service moved. They outlive the summaries that they are made of.
 
-A sync is added to the day on which it ended (UTC), so the sum of a day that is over no longer changes. Whoever wrote
-its ending adds it; the clock makes up for those who could not. One script looks and adds, so each counts once.
+A sync counts on the day on which it ended (UTC), so the totals of a day that is over do not change. The process that
+writes the ending adds the sync; the clock adds those that were missed. One script checks and adds, so each counts once.
 """
 
 from __future__ import annotations
@@ -18,8 +18,8 @@ from synctail.model.sync import Summary, day_counts, summary_from_hash
 
 _MS = timedelta(milliseconds=1)
 
-# KEYS  1 the day's sums, 2 the syncs in them
-# ARGV  1 the sync, 2 and 3 how long both live (ms), 4.. field, amount
+# KEYS  1 the day's totals, 2 the syncs in them
+# ARGV  1 the sync, 2 and 3 the TTL of each key (ms), 4.. field, amount
 _ADD = """
 if redis.call('SADD', KEYS[2], ARGV[1]) == 0 then return 0 end
 for i = 4, #ARGV, 2 do redis.call('HINCRBY', KEYS[1], ARGV[i], ARGV[i + 1]) end
@@ -36,9 +36,9 @@ class Days:
         self._counted_ttl = keys.index_ttl(retention)
 
     def count(self, sync_id: str) -> bool:
-        """Add a sync to its day, once it has ended; False when it is in there, runs, or is gone.
+        """Add a sync that has ended to its day. False if it was added before, has not ended, or is gone.
 
-        Never raises `RedisError`: an ending must not fail for the sake of a sum, and the clock looks again.
+        Never raises `RedisError`: an ending must not fail because of a total, and the clock makes up for it.
         """
         try:
             stored = cast("dict[bytes, bytes]", self._client.hgetall(keys.summary(sync_id)))
@@ -47,16 +47,16 @@ class Days:
             return False
 
     def count_missed(self, sync_ids: Iterable[str]) -> int:
-        """Add those of the syncs that have ended and that nobody added: their writer died, or lost Redis, right after
-        the ending. Three round trips, and two for each that was missed. Raises `RedisError`."""
+        """Add the syncs that have ended and were not added, because their writer died or lost Redis right after the
+        ending. Takes two round trips, and two more for each sync missed. Raises `RedisError`."""
         with self._client.pipeline(transaction=False) as pipe:
-            asked = list(sync_ids)
-            for sync_id in asked:
+            listed = list(sync_ids)
+            for sync_id in listed:
                 pipe.hmget(keys.summary(sync_id), "service", "ended_at")
             found = cast("list[list[bytes | None]]", pipe.execute())
             ended = [
                 (sync_id, service.decode(), ended_at.decode()[:10])
-                for sync_id, (service, ended_at) in zip(asked, found, strict=True)
+                for sync_id, (service, ended_at) in zip(listed, found, strict=True)
                 if service and ended_at
             ]
             for sync_id, service_id, day in ended:

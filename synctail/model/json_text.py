@@ -28,7 +28,7 @@ _encode = msgspec.json.Encoder(enc_hook=str).encode
 
 
 def as_text(record: Record) -> bytes:
-    """JSON of a record, whatever it holds: a value that JSON does not know becomes its text."""
+    """A record as JSON. A value that JSON does not know becomes its text."""
     try:
         return _encode(record)
     except UnicodeEncodeError:  # half a surrogate pair, which JSON can name and UTF-8 cannot

@@ -44,12 +44,12 @@ def test_a_service_is_made_in_place_and_tried_as_one_types(page: Page, client: r
     assert page.locator(".tried img").count() == 0
 
     field(page, "trigger.schedule").fill("*/15 * * * *")
-    expect(page.locator("[data-due] .words")).to_have_text("Every 15 minutes")
+    expect(page.locator("[data-due] .words")).to_have_text("Every 15th minute of every hour")
     expect(page.locator("[data-due] tbody tr")).to_have_count(5)
     field(page, "trigger.timezone").fill("Moon")
     expect(page.locator("[data-due]")).to_contain_text("takes a name such as")
     field(page, "trigger.timezone").fill("Europe/London")
-    expect(page.locator("[data-due] .words")).to_have_text("Every 15 minutes")
+    expect(page.locator("[data-due] .words")).to_have_text("Every 15th minute of every hour")
 
     field(page, "destination.kind").select_option("file")
     expect(field(page, "destination.path")).to_be_visible()

@@ -89,7 +89,7 @@ def test_two_clocks_start_a_due_service_once(client: redis.Redis, config: Settin
         clock = Clock(config, client)
         once.wait(PATIENCE_S)
         for second in range(3):
-            clock.start_due(NOON + timedelta(seconds=second))
+            clock.start_due(clock.services(), NOON + timedelta(seconds=second))
 
     with ThreadPoolExecutor(2) as threads:
         list(threads.map(look, range(2)))
@@ -100,7 +100,7 @@ def test_two_clocks_start_a_due_service_once(client: redis.Redis, config: Settin
 def test_each_due_moment_starts_a_sync(client: redis.Redis, clock: Clock) -> None:
     store(client, service(trigger=HOURLY, options=Options(overlap=True, concurrency=1000)))
     for hour in range(3):
-        clock.start_due(NOON + timedelta(hours=hour))
+        clock.start_due(clock.services(), NOON + timedelta(hours=hour))
     assert len(syncs(client)) == 3
 
 
@@ -115,7 +115,7 @@ def test_each_due_moment_starts_a_sync(client: redis.Redis, clock: Clock) -> Non
 )
 def test_what_is_not_due_is_not_started(client: redis.Redis, clock: Clock, one: Service) -> None:
     store(client, one)
-    clock.start_due(NOON)
+    clock.start_due(clock.services(), NOON)
     assert syncs(client) == []
 
 
@@ -125,7 +125,7 @@ def test_a_service_whose_sync_still_runs_is_not_started_again(
     orders = service(trigger=HOURLY)
     store(client, orders)
     sync_id = queued(requests, orders)
-    clock.start_due(NOON)
+    clock.start_due(clock.services(), NOON)
     assert [summary.id for summary in syncs(client)] == [sync_id]
     assert f"its sync {sync_id} still runs" in caplog.text
     [missed] = cast("list[bytes]", client.lrange(keys.service_missed("orders"), 0, -1))
@@ -144,14 +144,15 @@ def test_across_a_change_of_the_clocks_and_restarts_each_moment_starts_one_sync(
     for day, starts in ((datetime(2026, 10, 25, tzinfo=UTC), 1), (datetime(2026, 3, 29, tzinfo=UTC), 1)):
         client.delete(keys.SYNCS)
         for minute in range(4 * 60):
-            Clock(config, client).start_due(day + timedelta(minutes=minute))  # a new clock each time
+            clock = Clock(config, client)  # a new one each time
+            clock.start_due(clock.services(), day + timedelta(minutes=minute))
         assert client.zcard(keys.SYNCS) == starts
 
 
 def test_an_inbound_service_is_never_due(client: redis.Redis, clock: Clock) -> None:
     stored = msgspec.structs.replace(service(trigger=HOURLY), source=InboundSource())
     store(client, stored)
-    clock.start_due(NOON)
+    clock.start_due(clock.services(), NOON)
     assert syncs(client) == []
 
 
@@ -160,7 +161,7 @@ def test_a_missed_start_is_made_up_for_only_a_short_while(
     client: redis.Redis, clock: Clock, late: timedelta, starts: int
 ) -> None:
     store(client, service(trigger=HOURLY))
-    clock.start_due(NOON + late)
+    clock.start_due(clock.services(), NOON + late)
     assert len(syncs(client)) == starts
 
 
@@ -210,13 +211,39 @@ def test_a_clock_that_looks_each_second_misses_nothing(client: redis.Redis, cloc
     assert (len(syncs(client)), missed(client)) == (3, [])
 
 
+def test_a_definition_is_decoded_once_until_it_changes(client: redis.Redis, clock: Clock) -> None:
+    store(client, service(), service("stock"))
+    first = clock.services()
+    assert [one is known for one, known in zip(clock.services(), first, strict=True)] == [True, True]
+    store(client, service(name="Other"))
+    assert [(one.name, one is known) for one, known in zip(clock.services(), first, strict=True)] == [
+        ("Other", False),
+        ("Stock", True),
+    ]
+    client.hdel(keys.SERVICES, "orders")
+    assert clock.services() == first[1:]
+
+
+def test_a_stored_schedule_that_cannot_be_read_keeps_no_other_service_from_starting(
+    client: redis.Redis, clock: Clock, caplog: pytest.LogCaptureFixture
+) -> None:
+    store(client, service("broken", trigger=Schedule("0 22-2 * * *")), service(trigger=HOURLY))
+    for second in range(3):
+        clock.tick(NOON + timedelta(seconds=second))
+    clock.tick(NOON + timedelta(hours=3))
+    assert {summary.service for summary in syncs(client)} == {"orders"}
+    assert client.exists(keys.service_missed("broken")) == 0
+    assert caplog.text.count("broken does not start by its schedule") == 1
+    assert "'0 22-2 * * *'" in caplog.text
+
+
 def test_a_definition_that_cannot_be_read_keeps_no_other_service_from_starting(
     client: redis.Redis, clock: Clock, caplog: pytest.LogCaptureFixture
 ) -> None:
     client.hset(keys.SERVICES, "broken", b"{")
     store(client, service(trigger=HOURLY))
-    clock.start_due(NOON)
-    clock.start_due(NOON + timedelta(seconds=1))
+    clock.start_due(clock.services(), NOON)
+    clock.start_due(clock.services(), NOON + timedelta(seconds=1))
     assert len(syncs(client)) == 1
     assert caplog.text.count("cannot be read") == 1
 
@@ -339,9 +366,9 @@ def test_old_syncs_leave_the_lists_and_running_ones_stay(
     for index in lists:
         client.expire(index, 60)
     soon = utc_now() + config.retention - timedelta(seconds=5)
-    clock.trim(soon)
+    clock.trim(clock.services(), soon)
     assert [client.zcard(index) for index in lists] == [4, 4]
-    clock.trim(soon + timedelta(seconds=10))
+    clock.trim(clock.services(), soon + timedelta(seconds=10))
     for index in lists:
         assert {one.decode() for one in cast("list[bytes]", client.zrange(index, 0, -1))} == {waits, runs}
         assert client.ttl(index) > 60, "a list with a sync that still runs lives on"

@@ -180,7 +180,7 @@ def test_starts_that_were_left_out_are_told_with_the_service(
     sync_id = logs.start(orders)
     now = utc_now().replace(second=0, microsecond=0)
     for minute in range(12):
-        Clock(config, client).start_due(now + timedelta(minutes=minute))
+        Clock(config, client).start_due([orders], now + timedelta(minutes=minute))
     missed = web.get("/api/services/orders").json()["missed"]
     assert len(missed) == 10
     assert missed[0] == {

@@ -95,7 +95,7 @@ def test_a_file_that_is_complete_counts_all_its_records_at_once_and_says_so(
     assert (summary.pulled, summary.pushed, summary.written, summary.pending) == (250, 250, 0, 0)
     assert len((files / "finished.ndjson").read_text().splitlines()) == 250
     texts = [line["text"] for line in lines_of(client, summary.id)]
-    assert texts[-4:-2] == ["finished.ndjson is complete", "Pushed 250 records: all that was written is there"]
+    assert texts[-4:-2] == ["finished.ndjson is complete", "Pushed 250 records: the file is complete"]
     assert sum(text.startswith("Wrote R-") for text in texts) == 250
     assert texts[-1] == "Completed: 250 pushed, 0 skipped"
 

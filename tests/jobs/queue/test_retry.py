@@ -17,7 +17,7 @@ from jobs.connectors.base import ConnectorError
 from jobs.queue.batches import packed, unpacked
 from jobs.queue.requests import NoRetry, Requests, stored_run, stored_summary
 from jobs.run import kept_records
-from jobs.run.kept_records import Failures, Given
+from jobs.run.kept_records import Failures, KeptRecords
 from jobs.run.pushed_before import Seen
 from jobs.services.model import FileDestination, Options, Run, Service, SqlDestination
 from jobs.transform.model import Filter, MappedField, ScriptText
@@ -93,7 +93,7 @@ def test_only_what_failed_is_tried_again_as_it_was_pulled(
     assert cast("Summary", stored_summary(client, first.id)).retried_by == again.id
     said = texts(client, again.id)
     assert said[0] == f"Sync of 'Things' started as a retry of {first.id}"
-    assert said[1].startswith("From 12 records that failed before, as pulled then, to sql ")
+    assert said[1].startswith("From 12 records that failed before, as they were pulled, to sql ")
     assert "In this run only: nothing is filtered: the records passed the filters before" in said
 
 
@@ -184,7 +184,7 @@ def test_all_of_a_sync_is_run_again_with_its_filters_and_options(
     [
         ({"status": "running"}, "is running"),
         ({"failed": 0}, "No record of this sync failed"),
-        ({"failed": 3, "kept": 2}, "Of the 3 records that failed, 2 are kept"),
+        ({"failed": 3, "kept": 2}, "Of the 3 failed records, 2 are kept"),
         ({"failed": 3, "kept": 3}, "no longer kept"),
     ],
 )
@@ -223,14 +223,14 @@ def test_what_is_kept_is_bounded_and_the_log_says_what_is_not(
             for n in range(300):
                 failures.add({"id": page * 300 + n})
             failures.keep(page)
-        failures.say_what_is_not_kept()
+        failures.warn_if_incomplete()
     batches = [unpacked(one) for one in cast("list[bytes]", client.lrange(keys.failed(sync_id), 0, -1))]
     assert [record["id"] for _, records in batches for record in records] == list(range(700))
     assert [at for at, _ in batches][1:] == [1, 2]
     assert client.hget(keys.summary(sync_id), "kept") == b"700"
     said = texts(client, sync_id)
-    assert said[0].startswith("700 failed records are kept for a retry, the most there may be")
-    assert said[1].startswith("200 of the records that failed are not kept")
+    assert said[0].startswith("700 failed records are kept for a retry, which is the limit")
+    assert said[1].startswith("200 of the failed records are not kept")
 
 
 def test_a_batch_whose_reply_was_lost_is_kept_once(
@@ -259,13 +259,13 @@ def test_given_records_come_in_pages_and_in_their_order(client: redis.Redis) -> 
     for batch in packed([b'{"id":%d}' % n for n in range(1203)], at_ms=7):
         client.rpush(keys.given("X"), batch)
     client.expire(keys.given("X"), 60)
-    pages = list(Given(client, "X", total=1203, page_size=200).pages())
+    pages = list(KeptRecords(client, "X", total=1203, page_size=200).pages())
     assert [record["id"] for page in pages for record in page.records] == list(range(1203))
     assert {(page.total, page.pulled_at_ms) for page in pages} == {(1203, 7)}
     assert max(len(page.records) for page in pages) == 200
     client.rpop(keys.given("X"))
     with pytest.raises(ConnectorError, match=r"Of the 1,203 records .* 203 are no longer kept"):
-        list(Given(client, "X", total=1203, page_size=200).pages())
+        list(KeptRecords(client, "X", total=1203, page_size=200).pages())
 
 
 def test_seen_knows_what_was_pushed_after_a_record_was_pulled(client: redis.Redis) -> None:

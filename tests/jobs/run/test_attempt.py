@@ -288,7 +288,7 @@ def test_nothing_where_there_was_always_something_is_worth_a_warning(
         first, second = (ended(client, requests.start(one, Trigger.MANUAL).id) for _ in range(2))
     warned = [line for line in lines_of(client, first.id) if line["level"] == "warning"]
     assert [line["text"] for line in warned] == [
-        "Nothing was pulled, and the last 3 syncs of this service pulled 7 each. Is the source what it was?"
+        "Nothing was pulled, and the last 3 syncs of this service pulled 7 each. Has the source changed?"
     ]
     assert (first.status, first.warnings, second.warnings) == (Status.COMPLETED, 1, 0), "once it is no surprise"
 

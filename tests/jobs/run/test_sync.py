@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 
 from jobs.connectors.base import ConnectorError, Context, Outcome, Page
 from jobs.run import sync as module
-from jobs.run.kept_records import Failures, Given
+from jobs.run.kept_records import Failures, KeptRecords
 from jobs.run.pushed_before import Seen
 from jobs.run.sync import Counts, LogLost, Sync, TooManyErrors
 from jobs.services.model import FileDestination, Options
@@ -81,7 +81,7 @@ class Memory:
         self.kept += self.failed
         self.failed.clear()
 
-    def say_what_is_not_kept(self) -> None: ...
+    def warn_if_incomplete(self) -> None: ...
 
 
 class Way:
@@ -129,11 +129,11 @@ class Way:
         keeping = type(
             "Keeping",
             (),
-            {"add": memory.failed.append, "keep": memory.keep, "say_what_is_not_kept": memory.say_what_is_not_kept},
+            {"add": memory.failed.append, "keep": memory.keep, "warn_if_incomplete": memory.warn_if_incomplete},
         )
         context = Context(log=cast("LogWriter", self.log), secrets={}, files=Path(), page_size=10, max_attempts=1)
-        seen, failures, given = cast("Seen", remembering), cast("Failures", keeping), cast("Given", self)
-        sync = Sync(self.service, context, seen, failures, self.payloads, given)
+        seen, failures, kept = cast("Seen", remembering), cast("Failures", keeping), cast("KeptRecords", self)
+        sync = Sync(self.service, context, seen, failures, self.payloads, kept)
         with pytest.MonkeyPatch.context() as patch:
             patch.setattr(module, "open_destination", lambda *_: nullcontext(self))
             try:
@@ -244,7 +244,7 @@ def test_records_in_a_file_are_pending_until_it_is_complete_and_then_pushed_in_o
     assert [text for text in way.log.texts if text.startswith(("Wrote", "Pushed"))] == [
         "Wrote 0",
         "Wrote 0",
-        "Pushed 2 records: all that was written is there",
+        "Pushed 2 records: the file is complete",
     ]
     assert "1 skipped, 1 written" in next(text for text in way.log.texts if text.startswith("Page 1 done"))
 

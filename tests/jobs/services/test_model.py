@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import subprocess
 import sys
+from bisect import bisect_right
 from datetime import UTC, datetime, timedelta, timezone
+from itertools import product, takewhile
 from typing import Any
 
 import msgspec
@@ -17,13 +19,15 @@ from synctail.model.ids import new_sync_id, parse_rfc3339, rfc3339, sync_id_time
 from synctail.model.sync import Phase, Reason, Status, Summary, Trigger, summary_from_hash
 from tests.kit.support import ROOT, service
 
+DAY = timedelta(days=1)
+
 
 def at(text: str) -> datetime:
     return datetime.fromisoformat(f"{text}+00:00")
 
 
 def last_due(schedule: str, zone: str, now: str) -> datetime | None:
-    return Schedule(schedule, zone).last_due(at(now))
+    return next(Schedule(schedule, zone).due_until(at(now)), None)
 
 
 # --- schedules ----------------------------------------------------------------------------------------------------
@@ -79,44 +83,91 @@ def test_every_hour_is_every_real_hour_whatever_the_clocks_do(day: str) -> None:
     midnight = at(f"{day}T00:00:00")
     for hours in range(6):
         due = midnight + timedelta(hours=hours, minutes=30)
-        assert Schedule("30 * * * *", "Europe/London").last_due(due + timedelta(minutes=29)) == due
+        assert next(Schedule("30 * * * *", "Europe/London").due_until(due + timedelta(minutes=29))) == due
 
 
 @given(st.datetimes(datetime(2024, 1, 1), datetime(2030, 1, 1), timezones=st.just(UTC)))  # noqa: DTZ001 - hypothesis wants them so
 def test_what_is_due_is_never_ahead_and_aware(now: datetime) -> None:
-    due = Schedule("*/5 * * * *", "Australia/Lord_Howe").last_due(now)
-    assert due
+    due = next(Schedule("*/5 * * * *", "Australia/Lord_Howe").due_until(now))
     assert timedelta() <= now - due < timedelta(minutes=5)
     assert due.tzinfo is UTC
 
 
 def test_without_a_schedule_nothing_is_due() -> None:
-    assert Schedule().last_due(utc_now()) is None
+    assert (list(Schedule().due_until(utc_now())), list(Schedule().due_after(utc_now()))) == ([], [])
 
 
 @pytest.mark.parametrize(
     ("text", "why"),
     [
-        ("x", "here is 1: minute, hour, day, month, day of the week"),
-        ("@daily", "here is 1: minute, hour, day, month, day of the week"),
-        (" ", "here are 0: minute, hour, day, month, day of the week"),
-        ("* * * *", "here are 4: minute, hour, day, month, day of the week"),
-        ("* * * * * *", "here are 6: minute, hour, day, month, day of the week"),
-        ("61 * * * *", "'61' is no minute (0 to 59)"),
-        ("*/0 * * * *", "'*/0' is no minute (0 to 59)"),
-        ("R * * * *", "'R' is no minute (0 to 59)"),
-        ("0 H * * *", "'H' is no hour (0 to 23)"),
-        ("0 9-25 * * *", "'9-25' is no hour (0 to 23)"),
-        ("0 0 0 * *", "'0' is no day of the month (1 to 31)"),
-        ("0 0 1 13 *", "'13' is no month (1 to 12, or JAN to DEC)"),
-        ("0 0 * * 8", "'8' is no day of the week (0 to 7, or MON to SUN)"),
-        ("0 0 31 2 *", "this never comes"),
+        ("x", "wrong number of fields"),
+        ("@daily", "wrong number of fields"),
+        (" ", "wrong number of fields"),
+        ("* * * *", "wrong number of fields"),
+        ("* * * * * *", "wrong number of fields"),
+        ("61 * * * *", "bad minute"),
+        ("*/0 * * * *", "bad minute"),
+        ("R * * * *", "bad minute"),
+        ("0 H * * *", "bad hour"),
+        ("0 9-25 * * *", "bad hour"),
+        ("0 22-2 * * *", "bad hour"),
+        ("0 0 0 * *", "bad day-of-month"),
+        ("0 0 31 2 *", "bad day-of-month"),
+        ("0 0 1 13 *", "bad month"),
+        ("0 0 * * 8", "bad day-of-week"),
+        ("0 0 * * L5", "bad day-of-week"),
+        ("0 0 */20 * 1L", "never due"),
     ],
 )
-def test_what_is_no_schedule_is_told_and_why(text: str, why: str) -> None:
-    with pytest.raises(ValueError, match="takes five cron fields such as") as told:
-        Schedule(text)
-    assert str(told.value) == f"schedule: got {text!r}; takes five cron fields such as '*/15 * * * *', and {why}"
+def test_what_is_no_schedule_is_told_and_why_and_is_never_due(text: str, why: str) -> None:
+    schedule = Schedule(text)
+    assert schedule.fault == f"got {text!r}; takes five cron fields such as '*/15 * * * *': {why}"
+    assert (list(schedule.due_until(utc_now())), list(schedule.due_after(utc_now()))) == ([], [])
+
+
+def test_a_schedule_is_no_longer_than_one_that_makes_sense() -> None:
+    assert Schedule(",".join(map(str, range(60))) + " * * * *").fault == ""
+    assert Schedule("9" * 5000 + " * * * *").fault == "takes at most 200 characters"
+
+
+CHANGES = {
+    "Europe/London": ("2026-03-29", "2026-10-25"),
+    "America/New_York": ("2026-03-08", "2026-11-01"),
+    "America/St_Johns": ("2026-03-08", "2026-11-01"),
+    "America/Santiago": ("2026-04-05", "2026-09-06"),  # at midnight
+    "America/Sao_Paulo": ("2018-11-04", "2019-02-17"),  # at midnight
+    "Asia/Beirut": ("2026-03-29", "2026-10-25"),  # at midnight
+    "Africa/Casablanca": ("2026-02-15", "2026-03-22"),  # back for Ramadan
+    "Pacific/Apia": ("2011-12-30", "2012-04-01"),  # a day that never was
+}
+SCHEDULES = (
+    "30 1 * * *",
+    "30 2 * * *",
+    "0 0 * * *",
+    "45 23 * * *",
+    "*/5 * * * *",
+    "30 * * * *",
+    "0 */2 * * *",
+    "*/20 2 * * *",
+    "0,30 0-3 * * *",
+    "5 1,2 * * SUN",
+    "0 2 L * *",
+    "10-50/20 1 * * *",
+)
+
+
+@pytest.mark.parametrize("zone", CHANGES)
+def test_the_next_starts_are_those_that_the_clock_will_see(zone: str) -> None:
+    """Whatever the clocks do, and from whatever moment one looks: also from one that they show twice."""
+    for schedule, day in product(SCHEDULES, CHANGES[zone]):
+        trigger, midnight = Schedule(schedule, zone), at(f"{day}T00:00:00")
+        dues = list(takewhile((midnight + 40 * DAY).__gt__, trigger.due_after(midnight - 40 * DAY)))
+        assert dues == sorted(set(dues))
+        for minutes in range(-14 * 60, 14 * 60, 35):
+            now = midnight + timedelta(minutes=minutes)
+            place = bisect_right(dues, now)
+            seen = next(trigger.due_until(now)), next(trigger.due_after(now))
+            assert seen == (dues[place - 1], dues[place]), (schedule, now)
 
 
 @pytest.mark.parametrize("zone", ["", "Europe", "Europe/Nowhere", "/etc/passwd", "../UTC", "nul\0", "x" * 300])
@@ -148,7 +199,6 @@ def test_a_service_comes_back_from_its_json() -> None:
             {"source": {"kind": "http", "url": "http://x", "auth": {"kind": "bearer", "token": {"secret": "A\n"}}}},
             "secret",
         ),
-        ({"trigger": {"schedule": "often"}}, "takes five cron fields"),
         ({"trigger": {"timezone": "Nowhere"}}, "takes a name such as"),
         ({"options": {"page_size": 0}}, r"\$.options.page_size"),
         ({"options": {"timeout_s": 0}}, r"\$.options.timeout_s"),

@@ -302,9 +302,9 @@ def test_a_list_is_sent_again_only_when_it_would_say_something_else(
 
 def test_a_schedule_is_read_out_in_words(client: redis.Redis, browser: httpx2.Client) -> None:
     store(client, service(trigger=Schedule("*/15 * * * *", "Europe/London")))
-    assert "Every 15 minutes" in see(browser, "/services").text
+    assert "Every 15th minute" in see(browser, "/services").text
     text = " ".join(see(browser, "/services/orders").text.split())
-    assert "Every 15 minutes */15 * * * * Europe/London" in text
+    assert "Every 15th minute of every hour */15 * * * * Europe/London" in text
 
 
 @pytest.mark.parametrize(

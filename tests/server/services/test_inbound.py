@@ -199,17 +199,17 @@ def test_what_is_posted_while_one_runs_waits_for_it_in_its_order(
     assert queued(client) == [first]
     assert cast("Summary", stored_summary(client, third)).status is Status.QUEUED
     clock = Clock(config, client)
-    clock.start_waiting()
+    clock.start_waiting(clock.services())
     clock.reap(utc_now() + SILENT)
     assert queued(client) == [first], "it waits, and is not lost"
     assert cast("Summary", stored_summary(client, second)).status is Status.QUEUED
     end(appender, config, first)
-    clock.start_waiting()
+    clock.start_waiting(clock.services())
     assert queued(client) == [first, second]
     requests.stop(third, "ana")
     fourth = requests.post(one, [b"{}"]).id
     end(appender, config, second)
-    clock.start_waiting()
+    clock.start_waiting(clock.services())
     assert queued(client) == [first, second, fourth], "what was stopped while it waited is passed over"
     assert [given(client, sync_id) for sync_id in (second, fourth)] == [[{"id": 1}], [{}]]
 

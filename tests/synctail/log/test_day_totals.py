@@ -103,7 +103,7 @@ def test_a_sum_that_cannot_be_written_harms_no_ending_and_the_clock_makes_up_for
         patch.setattr(client, "hgetall", away)
         assert not days.count(sync_id)
     for _ in range(2):
-        Clock(config, client).trim(utc_now())
+        Clock(config, client).trim([], utc_now())
     assert client.hgetall(keys.service_day("orders", today())) == {b"syncs": b"1", b"pulled": b"5", b"pushed": b"5"}
 
 
