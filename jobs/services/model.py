@@ -290,8 +290,8 @@ class Schedule(Struct, frozen=True, forbid_unknown_fields=True):
     def fault(self) -> str:
         """Why `schedule` cannot be read, or never comes due; empty if it can be. Such a service is never due.
 
-        `jobs.services.validate` refuses it. No error here: an earlier version may have stored it, and the service must still
-        be shown, run by hand and corrected.
+        `validate` refuses it. No error here: an earlier version may have stored it, and the service must still be
+        shown, run by hand and corrected.
         """
         return _schedule_fault(self.schedule) if self.schedule else ""
 
