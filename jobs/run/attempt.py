@@ -10,7 +10,8 @@ import redis
 from redis.exceptions import RedisError
 
 from jobs.connectors.base import ConnectorError, Context
-from jobs.queue.requests import Requests, completed_before, expire_with, record_count, stored_run
+from jobs.queue.requests import Requests
+from jobs.queue.stored import completed_before, expire_with, record_count, stored_run
 from jobs.run.interrupts import Interrupted, Interrupts, Why
 from jobs.run.kept_records import Failures, KeptRecords
 from jobs.run.opening import headlines

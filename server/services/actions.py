@@ -8,7 +8,8 @@ from contextlib import contextmanager
 
 from starlette.concurrency import run_in_threadpool
 
-from jobs.queue.requests import AlreadyRunning, NoRetry, NotRunning, Only, Requests, ServiceInactive, TooManyWait
+from jobs.queue.requests import NoRetry, NotRunning, Only, Requests, ServiceInactive, TooManyWait
+from jobs.queue.turns import AlreadyRunning
 from jobs.services.model import InboundSource, Run, Service
 from jobs.services.store import ServiceExists, ServiceNotFound, Services
 from jobs.services.validate import DefinitionFaulty, read_run, read_service

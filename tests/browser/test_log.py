@@ -9,8 +9,8 @@ import pytest
 import redis
 from playwright.sync_api import Page, expect
 
-from jobs.queue.requests import stored_summary
 from jobs.services.model import Options
+from synctail.log.registry import stored_summary
 from synctail.model import keys
 from synctail.model.sync import Status
 from tests.kit.browser import OwnSync, has_line, numbers, says, shows_all, shows_line

@@ -14,9 +14,10 @@ from typing import Any, cast
 import httpx2
 import redis
 
-from jobs.queue.requests import Requests, stored_summary
+from jobs.queue.requests import Requests
 from jobs.services.model import Options, Service
 from server.access.auth import token_hash
+from synctail.log.registry import stored_summary
 from synctail.model import keys
 from synctail.model.ids import parse_rfc3339, utc_now
 from synctail.model.sync import Reason, Status, Trigger

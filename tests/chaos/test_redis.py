@@ -14,8 +14,8 @@ from typing import Any
 import httpx2
 import msgspec
 
-from jobs.queue.requests import stored_summary
 from jobs.services.model import Options, SqlDestination
+from synctail.log.registry import stored_summary
 from synctail.model.ids import rfc3339, utc_now
 from synctail.model.sync import Status
 from tests.kit.chaos import Journeys, Producer, Stack, Traveller, journeys, judge, own

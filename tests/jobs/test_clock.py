@@ -14,11 +14,12 @@ import redis
 from rq.job import Job, JobStatus
 
 from jobs.clock import CATCH_UP, SILENT, VOUCHED, Clock
-from jobs.queue.requests import Requests, stored_summary
+from jobs.queue.requests import Requests
 from jobs.services.model import InboundSource, Options, Schedule, Service
 from server.log import wire
 from synctail.log.appender import Appender
 from synctail.log.endings import end_sync
+from synctail.log.registry import stored_summary
 from synctail.model import keys
 from synctail.model.ids import utc_now
 from synctail.model.sync import Reason, Status, Summary, Trigger

@@ -13,7 +13,8 @@ import redis
 from ulid import ULID
 
 from jobs.clock import Clock
-from jobs.queue.requests import Requests, stored_run
+from jobs.queue.requests import Requests
+from jobs.queue.stored import stored_run
 from jobs.services.model import Options, Schedule
 from server.access.auth import token_hash
 from synctail.model import keys

@@ -13,10 +13,11 @@ import msgspec
 import pytest
 import redis
 
-from jobs.queue.requests import Requests, stored_summary
+from jobs.queue.requests import Requests
 from jobs.services.model import FileDestination, FileSource, Options
 from jobs.transform.model import MappedField
 from synctail.log.day_totals import Days
+from synctail.log.registry import stored_summary
 from synctail.model import keys
 from synctail.model.sync import Status, Summary, Trigger
 from synctail.settings import Settings

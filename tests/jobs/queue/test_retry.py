@@ -15,12 +15,14 @@ from redis.exceptions import RedisError
 
 from jobs.connectors.base import ConnectorError
 from jobs.queue.batches import packed, unpacked
-from jobs.queue.requests import NoRetry, Requests, stored_run, stored_summary
+from jobs.queue.requests import NoRetry, Requests
+from jobs.queue.stored import stored_run
 from jobs.run import kept_records
 from jobs.run.kept_records import Failures, KeptRecords
 from jobs.run.pushed_before import Seen
 from jobs.services.model import FileDestination, Options, Run, Service, SqlDestination
 from jobs.transform.model import Filter, MappedField, ScriptText
+from synctail.log.registry import stored_summary
 from synctail.model import keys
 from synctail.model.sync import Status, Summary, Trigger
 from tests.jobs.run.test_attempt import ended, lines_of

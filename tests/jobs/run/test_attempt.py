@@ -22,13 +22,15 @@ from rq import Queue
 from rq.exceptions import StopRequested
 from rq.worker import WorkerStatus
 
-from jobs.queue.requests import QUEUE, Requests, stored_summary
+from jobs.queue.job_queue import QUEUE
+from jobs.queue.requests import Requests
 from jobs.run.attempt import FEW
 from jobs.services.model import FileDestination, Options, SqlDestination
 from jobs.transform.model import Filter, MappedField, ScriptText
 from jobs.worker import DRAIN, SyncWorker
 from server.log import wire
 from synctail.connect import connect
+from synctail.log.registry import stored_summary
 from synctail.model import keys
 from synctail.model.sync import Phase, Reason, Status, Summary, Trigger
 from tests.conftest import Workers

@@ -14,13 +14,15 @@ import redis
 
 from jobs.clock import SILENT, Clock
 from jobs.queue.batches import unpacked
-from jobs.queue.requests import QUEUE, WAITING_CAP, Requests, ServiceInactive, TooManyWait, stored_summary
+from jobs.queue.job_queue import QUEUE
+from jobs.queue.requests import WAITING_CAP, Requests, ServiceInactive, TooManyWait
 from jobs.services.model import FileDestination, InboundSource, Options, Service
 from server.access.auth import token_hash
 from server.services.inbound import found
 from server.web import errors
 from synctail.log.appender import Appender
 from synctail.log.endings import end_sync
+from synctail.log.registry import stored_summary
 from synctail.model import keys
 from synctail.model.ids import utc_now
 from synctail.model.sync import Reason, Status, Summary, Trigger
