@@ -18,10 +18,11 @@ def register(client: redis.Redis, summary: Summary, *, retention: timedelta, **f
 
     `fields` are stored beside the summary. All of it lives for `retention` after the last append.
     """
-    stored: dict[str, Any] = {k: v for k, v in msgspec.to_builtins(summary).items() if v is not None and k != "lines"}
+    known = {k: v for k, v in msgspec.to_builtins(summary).items() if v is not None and k != "lines"}
+    stored: Any = {**known, **fields, "attempt": 0, "last": 0}
     score = int(parse_rfc3339(summary.queued_at).timestamp() * 1000)
     with client.pipeline() as pipe:
-        pipe.hset(keys.summary(summary.id), mapping={**stored, **fields, "attempt": 0, "last": 0})
+        pipe.hset(keys.summary(summary.id), mapping=stored)
         pipe.pexpire(keys.summary(summary.id), retention)
         for index in _lists(summary.service):
             pipe.zadd(index, {summary.id: score})
