@@ -5,7 +5,9 @@ from __future__ import annotations
 from jobs.connectors.base import ConnectorError, Context
 from jobs.connectors.files import FilesReader, FilesWriter, Target
 from jobs.connectors.folder import AppendedFile, Folder
-from jobs.connectors.formats import Broken, Writer, columns_of
+from jobs.connectors.formats.base import Broken
+from jobs.connectors.formats.csv import columns_of
+from jobs.connectors.formats.write import Writer
 from jobs.services.model import FileDestination, FileSource
 
 

@@ -12,7 +12,9 @@ from contextlib import AbstractContextManager
 from typing import NamedTuple, Protocol, Self
 
 from jobs.connectors.base import ConnectorError, Context, Outcome, Page
-from jobs.connectors.formats import MEDIA_TYPES, Broken, Writer, read
+from jobs.connectors.formats.base import Broken
+from jobs.connectors.formats.read import MEDIA_TYPES, read
+from jobs.connectors.formats.write import Writer
 from jobs.services.model import FileDestination, FileSource, SftpDestination, SftpSource
 from synctail.model.ids import utc_now
 from synctail.model.json_text import Record, counted

@@ -19,7 +19,7 @@ from paramiko import SFTPAttributes, SFTPClient, SFTPFile
 
 from jobs.connectors.base import ConnectorError, Context
 from jobs.connectors.files import MOST_FILES, WILD, FilesReader, FilesWriter, Found, Target, free_name
-from jobs.connectors.formats import Writer
+from jobs.connectors.formats.write import Writer
 from jobs.connectors.ssh import Server
 from jobs.services.model import SftpDestination, SftpSource
 from synctail.model.sync import Phase

@@ -222,7 +222,7 @@ def test_a_csv_is_continued_with_the_columns_it_has(folder: Path) -> None:
         to.complete()
     assert [outcome.refused for outcome in outcomes] == [
         None,
-        "the file has no column 'more'. Name all of them in 'columns'",
+        "the file has no column 'more'. List all columns in 'columns'",
     ]
     assert (folder / "o.csv").read_bytes() == b"name,id\r\nAna,1\r\nBe\nBea,2\r\n"
 
@@ -318,7 +318,7 @@ def test_what_is_broken_is_named_with_its_file_and_line(folder: Path) -> None:
     (folder / "o.csv").write_text("id,name\n1,Ana\n2,Bea\n3\n")
     opened = reader(folder, "o.csv").pages()
     assert [record["id"] for record in next(opened).records] == ["1", "2"]
-    with pytest.raises(ConnectorError, match=r"o\.csv: line 4: it has 1 field, and the header has 2 fields\."):
+    with pytest.raises(ConnectorError, match=r"o\.csv: line 4: expected 2 fields, got 1\."):
         next(opened)
 
 
@@ -357,7 +357,7 @@ def test_checks_of_files_make_nothing(folder: Path) -> None:
     (folder / "bad.csv").write_text("id,id\n")
     assert reader(folder, "*.csv").check() == "2 files; a.csv can be read"
     assert reader(folder, "x/*.csv").check() == "no file is there now as x/*.csv"
-    with pytest.raises(ConnectorError, match="the column 'id' is there twice"):
+    with pytest.raises(ConnectorError, match="the header has the column 'id' twice"):
         reader(folder, "bad.csv").check()
     assert "may be written" in writer(folder, "new/o.csv").check()
     with pytest.raises(ConnectorError, match="is not a folder"):

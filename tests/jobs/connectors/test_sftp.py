@@ -119,7 +119,7 @@ def test_a_pattern_without_files_is_no_fault_and_a_missing_file_is(sftp: SftpSer
 
 def test_what_is_broken_is_named_with_its_file_and_line(sftp: SftpServer) -> None:
     (sftp.files / "o.csv").write_text("id,name\n1,Ana\n2\n")
-    with pytest.raises(ConnectorError, match=r"/o\.csv: line 3: it has 1 field"):
+    with pytest.raises(ConnectorError, match=r"/o\.csv: line 3: expected 2 fields, got 1"):
         read(sftp, sftp.source("o.csv"))
 
 
