@@ -66,7 +66,8 @@ from typing import Any, NamedTuple, Protocol, Self
 import msgspec
 from msgspec import Struct
 
-from jobs.transform.sandbox import inside
+from jobs.transform.sandbox import keeper
+from jobs.transform.sandbox import messages as inside
 from synctail.log.capture import Printed
 from synctail.log.writer import LogWriter
 from synctail.model.json_text import Record, as_json, counted, reference
@@ -542,7 +543,7 @@ def _key_text(record: Record, key: str) -> str:
 
 
 class _Child:
-    """The two processes of `script_child`, their pipes and their folder. All of it belongs to one thread."""
+    """The two processes of `sandbox`, their pipes and their folder. All of it belongs to one thread."""
 
     def __init__(
         self, setup: dict[str, Any], longest: int, say: Callable[..., None], closing: Callable[[], bool]
@@ -562,7 +563,7 @@ class _Child:
         self._folder = tempfile.mkdtemp(prefix="synctail-script-")
         try:
             self._process = subprocess.Popen(
-                [sys.executable, "-I", "-S", "-B", inside.__file__],
+                [sys.executable, "-I", "-S", "-B", keeper.PROGRAM],
                 stdin=subprocess.PIPE,
                 stdout=subprocess.PIPE,
                 stderr=subprocess.PIPE,
