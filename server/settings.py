@@ -68,7 +68,7 @@ SESSION_KEY = Setting(
 ALLOWED_ORIGINS = Setting(
     "SYNCTAIL_ALLOWED_ORIGINS",
     "",
-    "Browser origins that may sign in and open websockets, besides the server's own.",
+    "Browser origins whose pages may sign in, make changes and open websockets, besides the server's own.",
     "origins such as https://ops.example.com, separated by commas",
     _origins,
 )

@@ -58,9 +58,8 @@ document.addEventListener("submit", async (event) => {
   if (!(form instanceof HTMLFormElement) || !form.matches("[data-check-now]")) return;
   event.preventDefault();
   say("Checking…");
-  const csrf = /** @type {HTMLInputElement} */ (form.elements.namedItem("csrf")).value;
   try {
-    await load(form.action, { method: "POST", body: new URLSearchParams({ csrf }) });
+    await load(form.action, { method: "POST" });
   } catch {
     form.submit();
     return;

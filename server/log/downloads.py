@@ -15,7 +15,7 @@ from typing import Any, Protocol
 import msgspec
 from starlette.requests import Request
 from starlette.responses import Response
-from starlette.routing import BaseRoute, Route
+from starlette.routing import BaseRoute
 
 from server.access import auth
 from server.log import query, wire
@@ -25,6 +25,7 @@ from server.log.search import Search, Step, Way
 from server.log.store import Store
 from server.web import errors, params
 from server.web.cut_off import Stream, said
+from server.web.routing import HttpRoute, Role
 from synctail.model import keys
 from synctail.model.sync import Summary
 
@@ -57,8 +58,8 @@ class Downloads:
 
     def routes(self) -> list[BaseRoute]:
         return [
-            Route("/api/syncs/{sync}/log.txt", self.text),
-            Route("/api/syncs/{sync}/log.ndjson", self.ndjson),
+            HttpRoute("GET /api/syncs/{sync}/log.txt", self.text, role=Role.VIEWER),
+            HttpRoute("GET /api/syncs/{sync}/log.ndjson", self.ndjson, role=Role.VIEWER),
         ]
 
     async def text(self, request: Request) -> Response:
@@ -68,7 +69,7 @@ class Downloads:
         return await self._answer(request, Ndjson())
 
     async def _answer(self, request: Request, form: Form) -> Response:
-        who = auth.require(request, auth.Role.VIEWER)
+        who = auth.principal(request)
         after = params.whole_number(request.query_params, "after", default=0)
         follow = params.whole_number(request.query_params, "follow", default=0, most=1)
         wanted = query.asked(request.query_params)
@@ -84,7 +85,8 @@ class Downloads:
             body, disposition = self._stored(summary, after, form), "attachment"
         part = "-found" if wanted else ""
         name = f'{disposition}; filename="{summary.service}-{summary.id}{part}.{form.ending}"'
-        return Stream(body, lambda error: _last_words(form, error), form.media, {"Content-Disposition": name})
+        headers = {"Content-Type": form.media, "Content-Disposition": name}
+        return Stream(body, headers, last_words=lambda error: _last_words(form, error))
 
     async def _stored(self, summary: Summary, after: int, form: Form) -> AsyncIterator[bytes]:
         """The lines that were there when it was asked for."""

@@ -6,10 +6,10 @@ import asyncio
 import resource
 import sys
 from collections.abc import Iterator
-from contextlib import aclosing, contextmanager, suppress
+from contextlib import aclosing, contextmanager
 
 from starlette.requests import HTTPConnection
-from starlette.routing import BaseRoute, WebSocketRoute
+from starlette.routing import BaseRoute
 from starlette.types import Receive, Scope, Send
 from starlette.websockets import WebSocket, WebSocketDisconnect
 
@@ -18,6 +18,7 @@ from server.log import wire
 from server.log.hub import Hub, Rider, Tail
 from server.web import errors, params
 from server.web.protocols import LANE
+from server.web.routing import Role, SocketRoute, close
 
 SPARE_FILES = 200
 """So many of the files that the process may have open are for polls, pages and Redis."""
@@ -43,34 +44,26 @@ class Live:
         self._viewers = 0
 
     def routes(self) -> list[BaseRoute]:
-        # An ASGI application, not a function: what Starlette wraps around one would stay as long as the viewer.
-        return [WebSocketRoute("/api/syncs/{sync}/live", self, name="live")]
+        return [SocketRoute("/api/syncs/{sync}/live", self, role=Role.VIEWER)]
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         websocket = WebSocket(scope, receive, send)
-        # Accepted before it is judged: a browser can read a close code, but not the status of a refused handshake.
+        # Accepted before anything is looked up: a browser can read a close code, but not the status of a refused
+        # handshake.
         offered = scope.get("subprotocols", [])
         await websocket.accept(wire.SUBPROTOCOL if wire.SUBPROTOCOL in offered else None)
         try:
-            who, after = self._judge(HTTPConnection(scope))
+            after = params.whole_number(HTTPConnection(scope).query_params, "after", default=0)
             # What the handshake said is not needed any more, and a viewer stays for hours.
             scope["headers"] = []
             with self._place():
-                await self._serve(websocket, who, after)
+                await self._serve(websocket, auth.principal(websocket), after)
         except errors.ApiError as error:
-            await _close(websocket, error.close_code, error.detail)
+            await close(websocket, error.close_code, error.detail)
         except _Ended:
-            await _close(websocket, 1000, "ended")
+            await close(websocket, 1000, "ended")
         except _Left:
             pass
-
-    def _judge(self, asking: HTTPConnection) -> tuple[auth.Principal, int]:
-        """Who it is, and the line to begin after. Raises an `ApiError`."""
-        if asking.scope.get("redis_away"):
-            raise errors.RedisAway
-        who = auth.require(asking, auth.Role.VIEWER)
-        self._auth.check_origin(asking)
-        return who, params.whole_number(asking.query_params, "after", default=0)
 
     @contextmanager
     def _place(self) -> Iterator[None]:
@@ -140,9 +133,3 @@ async def _receive(websocket: WebSocket) -> None:
     if message["type"] == "websocket.disconnect":
         raise _Left
     raise errors.BadRequest("This websocket only sends. To follow a sync from a line on, open it with ?after=N.")
-
-
-async def _close(websocket: WebSocket, code: int, reason: str) -> None:
-    with suppress(RuntimeError, WebSocketDisconnect):  # it may have gone in the meantime
-        # A close frame holds 123 bytes of reason (RFC 6455, 5.5).
-        await websocket.close(code, reason.encode()[:120].decode("utf-8", "ignore"))

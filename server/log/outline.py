@@ -15,12 +15,12 @@ from typing import Any
 import msgspec
 from starlette.requests import Request
 from starlette.responses import Response
-from starlette.routing import BaseRoute, Route
+from starlette.routing import BaseRoute
 
-from server.access import auth
 from server.log import wire
 from server.log.store import Store
-from server.web import errors
+from server.web import bodies, errors
+from server.web.routing import HttpRoute, Role
 from synctail.model.ids import parse_rfc3339
 from synctail.model.sync import Summary
 
@@ -149,17 +149,14 @@ class Outlines:
         self._turns = asyncio.Semaphore(AT_ONCE)
 
     def routes(self) -> list[BaseRoute]:
-        return [Route("/api/syncs/{sync}/log/outline", self.outline)]
+        return [HttpRoute("GET /api/syncs/{sync}/log/outline", self.outline, role=Role.VIEWER)]
 
     async def outline(self, request: Request) -> Response:
-        auth.require(request, auth.Role.VIEWER)
         at = request.query_params.get("at", "")
         when = _moment(at) if at else None
         summary = await self._store.summary(request.path_params["sync"])
         told = await self._at(summary, when) if when else (await self._upto_date(summary)).told()
-        return Response(
-            msgspec.json.encode(told), media_type="application/json", headers={"Cache-Control": "private, no-cache"}
-        )
+        return bodies.answer(told, headers={"Cache-Control": "private, no-cache"})
 
     async def _upto_date(self, summary: Summary) -> Outline:
         kept = self._kept.setdefault(summary.id, _Kept())

@@ -11,17 +11,14 @@ import re
 from collections.abc import AsyncIterator, Mapping
 from typing import NamedTuple
 
-import msgspec
-from redis.exceptions import RedisError
 from starlette.requests import Request
-from starlette.responses import Response, StreamingResponse
-from starlette.routing import BaseRoute, Route
-from starlette.types import Receive, Scope, Send
+from starlette.responses import Response
+from starlette.routing import BaseRoute
 
-from server.access import auth
 from server.log.store import Store
-from server.web import errors, params
-from server.web.protocols import cutter
+from server.web import bodies, errors, params
+from server.web.cut_off import Stream
+from server.web.routing import HttpRoute, Role
 from synctail.model import keys
 from synctail.model.sync import Payload, Summary
 
@@ -64,19 +61,17 @@ class Payloads:
 
     def routes(self) -> list[BaseRoute]:
         return [
-            Route("/api/syncs/{sync}/payloads", self.listed),
-            Route("/api/syncs/{sync}/payloads/{n}", self.file),
+            HttpRoute("GET /api/syncs/{sync}/payloads", self.listed, role=Role.VIEWER),
+            HttpRoute("GET /api/syncs/{sync}/payloads/{n}", self.file, role=Role.VIEWER),
         ]
 
     async def listed(self, request: Request) -> Response:
-        auth.require(request, auth.Role.VIEWER)
         after = params.whole_number(request.query_params, "after", default=0, most=2**31)
         limit = params.whole_number(request.query_params, "limit", default=LISTED, least=1, most=LISTED_AT_MOST)
         found = await self._store.payloads(request.path_params["sync"], after, limit)
-        return Response(msgspec.json.encode(found), media_type="application/json")
+        return bodies.answer(found)
 
     async def file(self, request: Request) -> Response:
-        auth.require(request, auth.Role.VIEWER)
         preview = params.whole_number(request.query_params, "preview", default=0, most=1)
         payload, summary = await self._store.payload(request.path_params["sync"], _number(request.path_params["n"]))
         if preview:
@@ -88,7 +83,7 @@ class Payloads:
         # A range is asked for with GET only (RFC 9110, 14.2).
         asked = wanted(request.headers, tag, payload.bytes) if request.method == "GET" else WHOLE
         if asked is NOTHING:
-            return _no_such_range(request.headers["range"], payload)
+            raise errors.RangeNotSatisfiable(request.headers["range"], payload.bytes)
         headers["Content-Type"], ending = media_type(payload.type)
         name = f"{summary.service}-{summary.id}-{payload.kind}-{payload.n}.{ending}"
         headers["Content-Disposition"] = f'attachment; filename="{name}"'
@@ -97,9 +92,7 @@ class Payloads:
             status, (first, end) = 206, asked
             headers["Content-Range"] = f"bytes {first}-{end - 1}/{payload.bytes}"
         headers["Content-Length"] = str(end - first)
-        if request.method == "HEAD":
-            return Response(status_code=status, headers=headers)
-        return _File(self._bytes(payload, summary, first, end), status, headers)
+        return Stream(self._bytes(payload, summary, first, end), headers, status=status)
 
     async def _bytes(self, payload: Payload, summary: Summary, first: int, end: int) -> AsyncIterator[bytes]:
         while first < end:
@@ -121,21 +114,6 @@ class Payloads:
         text = codecs.getincrementaldecoder("utf-8")("backslashreplace").decode(raw, final=whole)
         headers = {**_SAFE, "Cache-Control": "no-store", "Content-Disposition": "inline"}
         return Response(text.encode(), headers=headers, media_type="text/plain; charset=utf-8")
-
-
-class _File(StreamingResponse):
-    """One that cannot go on is broken off, short of the length it named, so that no client takes it for whole."""
-
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        try:
-            await super().__call__(scope, receive, send)
-        except* (errors.ApiError, RedisError):
-            cut = cutter(scope)
-            if cut is None:
-                raise
-            cut()
-            while (await receive())["type"] != "http.disconnect":
-                pass
 
 
 def media_type(stored: str) -> tuple[str, str]:
@@ -166,13 +144,6 @@ def wanted(headers: Mapping[str, str], tag: str, size: int) -> Span:
     else:
         first, end = int(match[1]), min(int(match[2]) + 1, size) if match[2] else size
     return Span(first, end) if first < end else NOTHING
-
-
-def _no_such_range(asked: str, payload: Payload) -> Response:
-    error = errors.RangeNotSatisfiable
-    answer = errors.problem(error.status, error.title, f"Got {asked[:60]!r}; this payload has {payload.bytes:,} bytes.")
-    answer.headers["Content-Range"] = f"bytes */{payload.bytes}"
-    return answer
 
 
 def _number(text: str) -> int:

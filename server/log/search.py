@@ -22,14 +22,14 @@ import msgspec
 from starlette.datastructures import QueryParams
 from starlette.requests import Request
 from starlette.responses import Response
-from starlette.routing import BaseRoute, Route
+from starlette.routing import BaseRoute
 
-from server.access import auth
 from server.log import query, wire
 from server.log.query import Query
 from server.log.store import Store
-from server.web import errors, params
+from server.web import bodies, errors, params
 from server.web.cut_off import Stream, said
+from server.web.routing import HttpRoute, Role
 from synctail.model import keys
 from synctail.model.sync import Summary
 
@@ -97,7 +97,7 @@ class Search:
 
     def routes(self) -> list[BaseRoute]:
         """But for the search itself, which is another way to ask for a log."""
-        return [Route("/api/marks", self.marks, methods=["POST"])]
+        return [HttpRoute("POST /api/marks", self.marks, role=Role.VIEWER)]
 
     # --- answers ------------------------------------------------------------------------------------------------
 
@@ -120,7 +120,7 @@ class Search:
         summary = await self._store.summary(request.path_params["sync"])
         way = Way(after, min(before, summary.lines + 1), newest_first)
         if streamed:
-            return Stream(self._frames(summary, wanted, way, limit), _last_words, NDJSON, {})
+            return Stream(self._frames(summary, wanted, way, limit), {"Content-Type": NDJSON}, last_words=_last_words)
         return await self._document(request, summary, wanted, way, limit)
 
     async def _document(self, request: Request, summary: Summary, wanted: Query, way: Way, limit: int) -> Response:
@@ -188,11 +188,7 @@ class Search:
     async def marks(self, request: Request) -> Response:
         """Where texts match a pattern. A page cannot tell by itself: a browser's own patterns are others, and there is
         no bound to their time."""
-        auth.require(request, auth.Role.VIEWER)
-        try:
-            asked = msgspec.json.decode(await request.body(), type=Marking)
-        except (msgspec.DecodeError, UnicodeDecodeError) as error:
-            raise errors.BadRequest(f'{error}. Send {{"q": "…", "texts": ["…"]}}.') from None
+        asked = await bodies.read(request, Marking, 'Send {"q": "…", "texts": ["…"]}.')
         if not 0 < len(asked.q) <= query.LONGEST:
             raise errors.BadRequest(f"q: got {len(asked.q):,} characters; takes from 1 to {query.LONGEST:,}")
         if len(asked.texts) > TEXTS_AT_MOST:
@@ -200,7 +196,7 @@ class Search:
         find = query.compiled(asked.q, case=asked.case)
         async with self._turns:
             found = await asyncio.to_thread(lambda: [query.spans(find, text) for text in asked.texts])
-        return Response(_encode({"marks": found}), media_type="application/json", headers={"Cache-Control": "no-store"})
+        return bodies.answer({"marks": found}, headers={"Cache-Control": "no-store"})
 
     async def lines_of(self, body: bytes, wanted: Query) -> list[bytes]:
         """Those of a chunk's lines that match."""

@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping
 from datetime import datetime, timedelta
 from typing import Any, NamedTuple
 
 import msgspec
 from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
-from starlette.routing import BaseRoute, Route
+from starlette.routing import BaseRoute
 from starlette.templating import Jinja2Templates
 
 from jobs.services.model import Schedule, Service
@@ -22,6 +21,7 @@ from server.pages.charts import chart
 from server.services import schedules
 from server.services.actions import Actions
 from server.web import errors, params
+from server.web.routing import OPEN, HttpRoute, Role
 from synctail.model import keys
 from synctail.model.ids import parse_rfc3339, rfc3339, utc_now
 from synctail.model.sync import Summary
@@ -59,16 +59,16 @@ class Pages:
 
     def routes(self) -> list[BaseRoute]:
         return [
-            Route("/", self.home),
-            Route("/sign-in", self.sign_in_form, methods=["GET"]),
-            Route("/sign-in", self.sign_in, methods=["POST"]),
-            Route("/sign-out", self.sign_out, methods=["POST"]),
-            Route("/theme", self.theme, methods=["POST"]),
-            Route("/services", self.services),
-            Route("/services/{service}", self.service),
-            Route("/syncs/{sync}", self.sync),
-            Route("/syncs/{sync}/stop", self.stop, methods=["POST"]),
-            Route("/syncs/{sync}/retry", self.retry, methods=["POST"]),
+            HttpRoute("GET /", self.home, role=Role.VIEWER),
+            HttpRoute("GET /sign-in", self.sign_in_form, role=OPEN),
+            HttpRoute("POST /sign-in", self.sign_in, role=OPEN),
+            HttpRoute("POST /sign-out", self.sign_out, role=Role.VIEWER),
+            HttpRoute("POST /theme", self.theme, role=Role.VIEWER),
+            HttpRoute("GET /services", self.services, role=Role.VIEWER),
+            HttpRoute("GET /services/{service}", self.service, role=Role.VIEWER),
+            HttpRoute("GET /syncs/{sync}", self.sync, role=Role.VIEWER),
+            HttpRoute("POST /syncs/{sync}/stop", self.stop, role=Role.OPERATOR),
+            HttpRoute("POST /syncs/{sync}/retry", self.retry, role=Role.OPERATOR),
         ]
 
     async def home(self, _request: Request) -> Response:
@@ -80,7 +80,6 @@ class Pages:
         return self._page(request, "sign_in.html", next=_own_path(request.query_params.get("next", "")), error=None)
 
     async def sign_in(self, request: Request) -> Response:
-        self._auth.check_origin(request)
         if int(request.headers.get("content-length") or SIGN_IN_LIMIT_BYTES + 1) > SIGN_IN_LIMIT_BYTES:
             raise errors.BadRequest("That is no token: a token has a few dozen characters.")
         form = await request.form(max_fields=10, max_files=0)
@@ -101,8 +100,8 @@ class Pages:
         return answer
 
     async def sign_out(self, request: Request) -> Response:
-        who = await auth.require_change(request, auth.Role.VIEWER)
-        if who.csrf:
+        who = auth.principal(request)
+        if who.session:
             await self._auth.sign_out(who)
         answer = RedirectResponse("/sign-in", 303)
         answer.delete_cookie(auth.COOKIE)
@@ -110,7 +109,6 @@ class Pages:
 
     async def theme(self, request: Request) -> Response:
         """Light, dark, or as the system has it: a cookie, so that the first paint is right already."""
-        self._auth.check_origin(request)
         form = await request.form(max_fields=10, max_files=0)
         theme = str(form.get("theme", ""))
         if theme not in THEMES:
@@ -123,7 +121,6 @@ class Pages:
     # --- services and syncs -------------------------------------------------------------------------------------
 
     async def services(self, request: Request) -> Response:
-        auth.require(request, auth.Role.VIEWER)
         stored = await self._store.services()
         q = request.query_params.get("q", "")
         found = [one for one in stored if q.lower() in f"{one.name.lower()} {one.id}"]
@@ -133,7 +130,6 @@ class Pages:
         return self._list(request, "services.html", rows=rows, stored=len(stored), q=q)
 
     async def service(self, request: Request) -> Response:
-        auth.require(request, auth.Role.VIEWER)
         service = await self._store.service(request.path_params["service"])
         query = request.query_params
         before = query.get("before", "")
@@ -156,7 +152,6 @@ class Pages:
         )
 
     async def sync(self, request: Request) -> Response:
-        auth.require(request, auth.Role.VIEWER)
         summary = await self._store.summary(request.path_params["sync"])
         try:
             service = await self._store.service(summary.service)
@@ -177,12 +172,11 @@ class Pages:
         return lines
 
     async def stop(self, request: Request) -> Response:
-        who = await auth.require_change(request, auth.Role.OPERATOR)
+        who = auth.principal(request)
         await self._actions.stop(request.path_params["sync"], who)
         return RedirectResponse(f"/syncs/{request.path_params['sync']}", 303)
 
     async def retry(self, request: Request) -> Response:
-        await auth.require_change(request, auth.Role.OPERATOR)
         match str((await request.form()).get("only", "all")):
             case "all" | "failed" as only:
                 summary = await self._actions.retry(request.path_params["sync"], only)
@@ -192,11 +186,10 @@ class Pages:
 
     # --- rendering ----------------------------------------------------------------------------------------------
 
-    def error(
-        self, request: Request, status: int, title: str, detail: str, extra: Mapping[str, object] | None = None
-    ) -> Response:
-        running = (extra or {}).get("sync")
-        return self._page(request, "error.html", status, status=status, title=title, detail=detail, running=running)
+    def error(self, request: Request, error: errors.ApiError) -> Response:
+        answer = self._page(request, "error.html", error.status, error=error, running=error.extra.get("sync"))
+        answer.headers.update(error.headers)
+        return answer
 
     def _list(self, request: Request, template: str, /, **context: Any) -> Response:
         """A page that fetches itself every five seconds: 304 while nothing of it is another. What goes by the clock
@@ -217,13 +210,13 @@ class Pages:
 
     def _shared(self, request: Request) -> dict[str, Any]:
         """What every page takes: who asks, and how they want it to look."""
-        who = auth.principal(request)
+        who = auth.maybe_principal(request)
         role = who.role if who else 0
         theme = request.cookies.get(THEME, "")
         return {
             "principal": {"name": who.name, "role": who.role.name.lower()} if who else None,
-            "may": {"run": role >= auth.Role.OPERATOR, "change": role >= auth.Role.ADMIN},
-            "csrf": who.csrf if who else "",
+            "may": {"run": role >= Role.OPERATOR, "change": role >= Role.ADMIN},
+            "session": bool(who and who.session),
             "theme": theme if theme in THEMES else "system",
             "next_here": _address(request),
             "now": rfc3339(utc_now()),

@@ -28,7 +28,8 @@ class Actions:
         self._services = services
 
     async def create(self, definition: object) -> Service:
-        service = _checked(definition)
+        with refused_as(errors.DefinitionRefused):
+            service = read_service(definition)
         try:
             await run_in_threadpool(self._services.create, service)
         except ServiceExists:
@@ -38,7 +39,8 @@ class Actions:
         return service
 
     async def replace(self, service_id: str, definition: object) -> Service:
-        service = _checked(definition)
+        with refused_as(errors.DefinitionRefused):
+            service = read_service(definition)
         if service.id != service_id:
             raise errors.DefinitionRefused(
                 f"id: got {service.id!r}, but this is {service_id!r}. An id cannot be changed.",
@@ -99,10 +101,17 @@ class Actions:
 
 def checked_run(given: object) -> Run:
     """Raises `errors.OptionsRefused` with every fault."""
-    try:
+    with refused_as(errors.OptionsRefused):
         return read_run(given)
+
+
+@contextmanager
+def refused_as(error: type[errors.DefinitionRefused]) -> Iterator[None]:
+    """Every fault of a definition, as an answer."""
+    try:
+        yield
     except DefinitionFaulty as faulty:
-        raise errors.OptionsRefused(str(faulty), errors=[one._asdict() for one in faulty.faults]) from None
+        raise error.of(faulty.faults) from None
 
 
 @contextmanager
@@ -126,13 +135,6 @@ def _refusals(service: Service) -> Iterator[None]:
         ) from None
     except NoRetry as error:
         raise errors.Conflict(str(error)) from None
-
-
-def _checked(definition: object) -> Service:
-    try:
-        return read_service(definition)
-    except DefinitionFaulty as faulty:
-        raise errors.DefinitionRefused(str(faulty), errors=[one._asdict() for one in faulty.faults]) from None
 
 
 def _no_service(service_id: str) -> errors.ApiError:

@@ -8,12 +8,12 @@ from urllib.parse import quote
 from starlette.concurrency import run_in_threadpool
 from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
-from starlette.routing import BaseRoute, Route
+from starlette.routing import BaseRoute
 
 from jobs.queue.check_requests import CheckRequests
-from server.access import auth
 from server.log.store import Store
 from server.services.forms import Render
+from server.web.routing import HttpRoute, Role
 
 
 class CheckPages:
@@ -24,13 +24,12 @@ class CheckPages:
 
     def routes(self) -> list[BaseRoute]:
         return [
-            Route("/services/{service}/check", self.last, methods=["GET"]),
-            Route("/services/{service}/check", self.ask, methods=["POST"]),
+            HttpRoute("GET /services/{service}/check", self.last, role=Role.VIEWER),
+            HttpRoute("POST /services/{service}/check", self.ask, role=Role.OPERATOR),
         ]
 
     async def last(self, request: Request) -> Response:
         """`?asked=` is the time at which the check was asked for that is waited for."""
-        auth.require(request, auth.Role.VIEWER)
         service = await self._store.service(request.path_params["service"])
         check = await run_in_threadpool(self._requests.last, service.id)
         asked = request.query_params.get("asked", "")
@@ -39,7 +38,6 @@ class CheckPages:
         return self._render(request, "service_check.html", service=service, check=check, waits=waits, asked=asked)
 
     async def ask(self, request: Request) -> Response:
-        await auth.require_change(request, auth.Role.OPERATOR)
         service = await self._store.service(request.path_params["service"])
         asked = await run_in_threadpool(self._requests.ask, service.id)
         return RedirectResponse(f"/services/{service.id}/check?asked={quote(asked)}", 303)

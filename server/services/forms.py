@@ -11,7 +11,7 @@ from starlette.concurrency import run_in_threadpool
 from starlette.datastructures import UploadFile
 from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
-from starlette.routing import BaseRoute, Route
+from starlette.routing import BaseRoute
 
 from jobs.services.model import Service
 from jobs.services.validate import Fault
@@ -23,6 +23,7 @@ from server.services.fields import Typed
 from server.services.toml_files import Bundles
 from server.services.trial import Trials
 from server.web import errors
+from server.web.routing import DEFINITION_BYTES, HttpRoute, Role
 
 MOST_INPUTS = 20_000
 RECORD = "try.record"
@@ -54,43 +55,40 @@ class Forms:
     def routes(self) -> list[BaseRoute]:
         one = "/services/{service}"
         return [
-            Route("/services/new", self.new, methods=["GET"]),
-            Route("/services/new", self.create, methods=["POST"]),
-            Route("/services/import", self.import_form, methods=["GET"]),
-            Route("/services/import", self.take, methods=["POST"]),
-            Route(f"{one}/edit", self.edit, methods=["GET"]),
-            Route(f"{one}/edit", self.replace, methods=["POST"]),
-            Route(f"{one}/clone", self.clone, methods=["GET"]),
-            Route(f"{one}/activate", self.activate, methods=["POST"]),
-            Route(f"{one}/deactivate", self.deactivate, methods=["POST"]),
-            Route(f"{one}/notes", self.notes, methods=["GET"]),
-            Route(f"{one}/notes", self.write_notes, methods=["POST"]),
-            Route(f"{one}/remove", self.ask_to_remove, methods=["GET"]),
-            Route(f"{one}/remove", self.remove, methods=["POST"]),
-            Route(f"{one}/export.toml", self.export, methods=["GET"]),
-            Route(f"{one}/run", self.run_form, methods=["GET"]),
-            Route(f"{one}/run", self.run, methods=["POST"]),
+            HttpRoute("GET /services/new", self.new, role=Role.ADMIN),
+            HttpRoute("POST /services/new", self.create, role=Role.ADMIN, body_bytes=DEFINITION_BYTES),
+            HttpRoute("GET /services/import", self.import_form, role=Role.ADMIN),
+            HttpRoute("POST /services/import", self.take, role=Role.ADMIN, body_bytes=DEFINITION_BYTES),
+            HttpRoute(f"GET {one}/edit", self.edit, role=Role.ADMIN),
+            HttpRoute(f"POST {one}/edit", self.replace, role=Role.ADMIN, body_bytes=DEFINITION_BYTES),
+            HttpRoute(f"GET {one}/clone", self.clone, role=Role.ADMIN),
+            HttpRoute(f"POST {one}/activate", self.activate, role=Role.ADMIN),
+            HttpRoute(f"POST {one}/deactivate", self.deactivate, role=Role.ADMIN),
+            HttpRoute(f"GET {one}/notes", self.notes, role=Role.ADMIN),
+            HttpRoute(f"POST {one}/notes", self.write_notes, role=Role.ADMIN),
+            HttpRoute(f"GET {one}/remove", self.ask_to_remove, role=Role.ADMIN),
+            HttpRoute(f"POST {one}/remove", self.remove, role=Role.ADMIN),
+            HttpRoute(f"GET {one}/export.toml", self.export, role=Role.VIEWER),
+            HttpRoute(f"GET {one}/run", self.run_form, role=Role.OPERATOR),
+            HttpRoute(f"POST {one}/run", self.run, role=Role.OPERATOR),
         ]
 
     # --- making and changing ------------------------------------------------------------------------------------------
 
     async def new(self, request: Request) -> Response:
-        auth.require(request, auth.Role.ADMIN)
         return await self._form(request, _new_sheet(), service_form.blank())
 
     async def clone(self, request: Request) -> Response:
-        auth.require(request, auth.Role.ADMIN)
         service = await self._service(request)
         typed = {**service_form.typed_of(service), "id": "", "name": f"{service.name} (copy)", "active": "off"}
         return await self._form(request, _new_sheet(service), typed)
 
     async def edit(self, request: Request) -> Response:
-        auth.require(request, auth.Role.ADMIN)
         service = await self._service(request)
         return await self._form(request, _edit_sheet(service), service_form.typed_of(service))
 
     async def create(self, request: Request) -> Response:
-        typed, do = await _posted(request, auth.Role.ADMIN)
+        typed, do = await _posted(request)
         sheet = _new_sheet()
         if do != "save":
             return await self._other(request, sheet, typed, do)
@@ -106,7 +104,7 @@ class Forms:
         return await self._form(request, sheet, typed, faults, status=422)
 
     async def replace(self, request: Request) -> Response:
-        typed, do = await _posted(request, auth.Role.ADMIN)
+        typed, do = await _posted(request)
         service = await self._service(request)
         sheet = _edit_sheet(service)
         typed["id"] = service.id
@@ -199,15 +197,13 @@ class Forms:
         return await self._change(request, active=False)
 
     async def notes(self, request: Request) -> Response:
-        auth.require(request, auth.Role.ADMIN)
         return self._render(request, "service_notes.html", service=await self._service(request))
 
     async def write_notes(self, request: Request) -> Response:
-        typed, _ = await _posted(request, auth.Role.ADMIN)
+        typed, _ = await _posted(request)
         return await self._change(request, notes=typed.get("notes", ""))
 
     async def _change(self, request: Request, **changes: Any) -> Response:
-        await auth.require_change(request, auth.Role.ADMIN)
         service = await self._service(request)
         changed = msgspec.structs.replace(service, **changes)
         if changed != service:
@@ -215,31 +211,25 @@ class Forms:
         return RedirectResponse(f"/services/{service.id}", 303)
 
     async def ask_to_remove(self, request: Request) -> Response:
-        auth.require(request, auth.Role.ADMIN)
         service = await self._service(request)
         running = [one for one in await self._store.syncs(service.id, limit=50) if not one.status.ended]
         return self._render(request, "service_remove.html", service=service, running=running)
 
     async def remove(self, request: Request) -> Response:
-        await auth.require_change(request, auth.Role.ADMIN)
         await self._actions.remove(request.path_params["service"])
         return RedirectResponse("/services", 303)
 
     # --- as TOML ------------------------------------------------------------------------------------------------------
 
     async def export(self, request: Request) -> Response:
-        auth.require(request, auth.Role.VIEWER)
         service = await self._service(request)
         return toml_files.answer([service], file=f"{service.id}.toml")
 
     async def import_form(self, request: Request) -> Response:
-        auth.require(request, auth.Role.ADMIN)
         return self._import_page(request)
 
     async def take(self, request: Request) -> Response:
-        auth.require(request, auth.Role.ADMIN)
         form = await request.form(max_fields=20, max_files=1)
-        await auth.require_change(request, auth.Role.ADMIN)
         text = str(form.get("toml") or "")
         try:
             file = form.get("file")
@@ -263,15 +253,14 @@ class Forms:
     # --- running otherwise --------------------------------------------------------------------------------------------
 
     async def run_form(self, request: Request) -> Response:
-        auth.require(request, auth.Role.OPERATOR)
         service = await self._service(request)
         return self._run_page(request, service, service_form.run_typed_of(service))
 
     async def run(self, request: Request) -> Response:
-        """Without anything of the form, a plain run."""
-        typed, do = await _posted(request, auth.Role.OPERATOR)
+        """A button elsewhere sends none of the form, and starts a plain run."""
+        typed, do = await _posted(request)
         service_id = request.path_params["service"]
-        if not typed:
+        if "page_size" not in typed:
             return await self._started(service_id)
         service = await self._service(request)
         if do not in ("run", "save", ""):
@@ -286,7 +275,7 @@ class Forms:
         if faults:
             return self._run_page(request, service, typed, faults, 422)
         if do == "save":
-            await auth.require_change(request, auth.Role.ADMIN)
+            auth.require(auth.principal(request), Role.ADMIN)
             await self._actions.replace(service.id, msgspec.to_builtins(run.applied_to(service)))
             return await self._started(service_id)
         return await self._started(service_id, service_form.otherwise(run, service))
@@ -320,14 +309,11 @@ def _version(service: Service) -> str:
     return hashlib.sha256(msgspec.json.encode(service)).hexdigest()[:16]
 
 
-async def _posted(request: Request, role: auth.Role) -> tuple[Typed, str]:
-    """What was typed, and which button was pressed. Raises what `auth.require_change` does."""
-    auth.require(request, role)  # before anything is read
+async def _posted(request: Request) -> tuple[Typed, str]:
+    """What was typed, and which button was pressed."""
     form = await request.form(max_fields=MOST_INPUTS, max_files=0)
-    await auth.require_change(request, role)
     # The last of a name: a box that is not ticked is told by what stands before it.
     typed = {name: value.replace("\r\n", "\n") for name, value in form.multi_items() if isinstance(value, str)}
-    typed.pop("csrf", None)
     return typed, typed.pop("do", "")
 
 

@@ -16,7 +16,9 @@ from typing import NamedTuple
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import Response
-from starlette.routing import BaseRoute, Mount, Route
+from starlette.routing import BaseRoute
+
+from server.web.routing import OPEN, HttpRoute
 
 FOR_EVER = "public, max-age=31536000, immutable"
 """A year: no cache keeps anything for longer (RFC 9111 §1.2.2 allows it, RFC 2616 §14.21 named the year)."""
@@ -52,7 +54,10 @@ class Assets:
         return f"/static/{self._version}/{name}"
 
     def routes(self) -> list[BaseRoute]:
-        return [Mount("/static", routes=[Route("/{name}", self.file), Route("/{version}/{name}", self.file)])]
+        return [
+            HttpRoute("GET /static/{name}", self.file, role=OPEN),
+            HttpRoute("GET /static/{version}/{name}", self.file, role=OPEN),
+        ]
 
     async def file(self, request: Request) -> Response:
         self._look()

@@ -13,21 +13,22 @@ from server.web.protocols import cutter
 
 
 class Stream(StreamingResponse):
-    """One that cannot go on says so in its last line, and ends so that no client takes it for whole.
+    """One that cannot go on is broken off, so that no client takes it for whole.
 
-    `last_words` writes that line. A client that leaves ends `body`.
+    `last_words` makes the line that says why; without it there is none. A client that leaves ends `body`.
     """
 
     def __init__(
         self,
         body: AsyncIterator[bytes],
-        last_words: Callable[[errors.ApiError], bytes],
-        media: str,
         headers: dict[str, str],
+        *,
+        status: int = 200,
+        last_words: Callable[[errors.ApiError], bytes] | None = None,
     ) -> None:
         # A proxy that gathers would make what is live lag.
         always = {"Cache-Control": "no-store", "X-Accel-Buffering": "no"}
-        super().__init__(body, media_type=media, headers={**always, **headers})
+        super().__init__(body, status, {**always, **headers})
         self._last_words = last_words
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -44,7 +45,8 @@ class Stream(StreamingResponse):
             cut = cutter(scope)
             if cut is None:
                 raise
-            await send({"type": "http.response.body", "body": self._last_words(known), "more_body": True})
+            if self._last_words:
+                await send({"type": "http.response.body", "body": self._last_words(known), "more_body": True})
             cut()
             while (await receive())["type"] != "http.disconnect":
                 pass

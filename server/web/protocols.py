@@ -164,8 +164,7 @@ class Http(_LetsGo, HttpToolsProtocol):
         self._refuse(f"{msg} Send HTTP/1.1.")
 
     def _refuse(self, detail: str) -> None:
-        bad = errors.BadRequest
-        answer = errors.problem(bad.status, bad.title, detail)
+        answer = errors.problem(errors.BadRequest(detail))
         answer.headers.update({**SECURITY, "Connection": "close"})
         self.transport.write(_as_sent(answer))
         self.transport.close()

@@ -25,6 +25,8 @@ from synctail.model.sync import Status, Summary, summary_from_hash
 
 ROOT = Path(__file__).parents[2]
 ADMIN_TOKEN = "st_the-admin-of-the-tests"
+OWN_PAGE = {"Sec-Fetch-Site": "same-origin"}
+"""What a browser says of a request by a page of ours."""
 PATIENCE_S = 20.0
 """What must come may take so long, on a machine that does other things as well. Nobody waits for it in vain but a test
 that fails."""

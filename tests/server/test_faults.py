@@ -28,7 +28,7 @@ from synctail.model.sync import Status, Trigger
 from synctail.settings import Settings
 from tests.jobs.run.test_attempt import hanging
 from tests.kit.following import BEARER, Logs, Reader, live_url, open_socket
-from tests.kit.support import PATIENCE_S, Process, free_port, service, store, until
+from tests.kit.support import OWN_PAGE, PATIENCE_S, Process, free_port, service, store, until
 
 __all__ = ["hanging"]  # a fixture of another file, used here as well
 
@@ -167,9 +167,7 @@ def test_a_session_that_was_signed_out_is_over_wherever_its_cookie_is(web: httpx
     with httpx2.Client(base_url=web.base_url, timeout=PATIENCE_S) as browser:
         browser.post("/sign-in", data={"token": BEARER["Authorization"].split()[1], "next": "/services"})
         cookies = dict(browser.cookies)
-        page = browser.get("/services", headers={"Accept": "text/html"})
-        csrf = page.text.split('name="csrf" value="')[1].split('"')[0]
-        assert browser.post("/sign-out", data={"csrf": csrf}).status_code == 303
+        assert browser.post("/sign-out", headers=OWN_PAGE).status_code == 303
     with httpx2.Client(base_url=web.base_url, cookies=cookies, timeout=PATIENCE_S) as thief:
         assert thief.get("/api/services").status_code == 401
 

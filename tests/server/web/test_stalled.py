@@ -18,15 +18,16 @@ from websockets.exceptions import ConnectionClosed
 
 from server import app
 from server.access import auth
-from server.access.auth import Auth, Principal, Role, token_hash
+from server.access.auth import Auth, Principal, token_hash
 from server.web import errors, protocols
+from server.web.routing import Role
 from synctail.log.writer import LogWriter
 from synctail.model import keys
 from synctail.settings import Settings
 from tests.kit.chaos import Journeys, Producer, journeys
 from tests.kit.following import BEARER, Logs, open_socket
 from tests.kit.serving import Serving, serving
-from tests.kit.support import ADMIN_TOKEN, PATIENCE_S, until
+from tests.kit.support import ADMIN_TOKEN, OWN_PAGE, PATIENCE_S, until
 from tests.server.log.test_live import shake_hands
 
 __all__ = ["journeys"]  # a fixture of another file, used here
@@ -160,9 +161,7 @@ def test_a_session_that_is_signed_out_closes_its_websocket(impatient: Serving, l
         cookie = {"Cookie": f"{auth.COOKIE}={browser.cookies[auth.COOKIE]}"}
         with open_socket(impatient.web, sync_id, additional_headers=cookie) as socket:
             socket.recv(timeout=PATIENCE_S)
-            page = browser.get("/services", headers={"Accept": "text/html"}).text
-            form = {"csrf": page.split('name="csrf" value="')[1].split('"')[0]}
-            assert browser.post("/sign-out", data=form).status_code == 303
+            assert browser.post("/sign-out", headers=OWN_PAGE).status_code == 303
             assert close_code(socket) == 4401
 
 
@@ -193,7 +192,7 @@ def test_a_thousand_viewers_of_one_token_are_one_question(config: Settings, clie
 
     async def look() -> None:
         redis_client = app._redis(config.redis_url)
-        one = Auth(redis_client, "k" * 16, ())
+        one = Auth(redis_client, "k" * 16)
         known = Principal("ana", Role.VIEWER, token=token_hash(OTHER))
         gone = Principal("bo", Role.VIEWER, token=token_hash("st_never-was"))
         over = Principal("ana", Role.VIEWER, "session", token_hash(OTHER), until=time.time() - 1)
