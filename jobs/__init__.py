@@ -13,11 +13,13 @@
 - `given`: records that wait in Redis, in place of a source's: posted ones, and failed ones for a retry.
 - `connectors/`: one file for each kind of system a sync reads from or writes to. `checks` tries both ends of a service
   without a sync, asked for through `check_requests`.
-- `logwriter`: the only writer of a sync's log and summary, over `lines` (what the bytes are), `masks` (what must not
-  be in them) and `appender` (the scripts that write); `logcap` says where a log is full; `loghandler` brings
-  `logging` and prints into it.
-- `payloads`: keeps what was pulled, scripted and pushed as files, where that is wanted.
-- `endings`: a true last line for a sync whose own process can no longer write it.
-- `days`: what each service moved on each day, added once for each sync that ended.
+- `logwriter`: the only writer of a sync's log and summary, as a job calls it; `inbox`: what it hands to the thread of
+  `flusher`, which writes. `spool` and `delivery`: what that thread decides. `lines`: what the bytes are; `masks`: what
+  must not be in them; `logcap`: how much is kept; `appender`: the append, with typed answers. `loghandler` captures
+  `logging` and prints.
+- `lua/`: every script that runs in Redis, one file each.
+- `payloads`: keeps what was pulled, scripted and pushed as files, if wanted.
+- `endings`: an ending for a sync whose own process can no longer write it.
+- `days`: what each service moved on each day, added once for each ended sync.
 - `clock`: starts what is due, and ends what is dead.
 """

@@ -7,6 +7,7 @@ from collections.abc import AsyncIterator
 from typing import Any, NamedTuple
 
 import msgspec
+from redis.asyncio import Redis
 from starlette.datastructures import QueryParams
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
@@ -16,10 +17,12 @@ from jobs.queue.requests import Only
 from jobs.services.model import Service
 from server.access import auth
 from server.log import query, wire
+from server.log.log_reader import LogReader
 from server.log.search import Search
-from server.log.store import Store
+from server.log.summaries import Summaries
 from server.services.actions import Actions, checked_run
-from server.web import errors, params
+from server.services.reader import ServiceReader
+from server.web import errors, health, params
 from synctail.model.sync import Summary
 
 LISTED = 50
@@ -41,8 +44,19 @@ class _Retry(msgspec.Struct, forbid_unknown_fields=True):
 
 
 class Api:
-    def __init__(self, store: Store, actions: Actions, search: Search) -> None:
-        self._store = store
+    def __init__(
+        self,
+        client: Redis,
+        services: ServiceReader,
+        summaries: Summaries,
+        log: LogReader,
+        actions: Actions,
+        search: Search,
+    ) -> None:
+        self._client = client
+        self._services = services
+        self._summaries = summaries
+        self._log = log
         self._actions = actions
         self._search = search
 
@@ -69,19 +83,19 @@ class Api:
         return JSONResponse({"status": "ok"})
 
     async def readyz(self, _request: Request) -> Response:
-        return JSONResponse({"status": await self._store.condition()})
+        return JSONResponse({"status": await health.condition(self._client)})
 
     async def services(self, request: Request) -> Response:
         auth.require(request, auth.Role.VIEWER)
-        services = await self._store.services()
-        last = await self._store.last_syncs(services)
+        services = await self._services.all()
+        last = await self._summaries.last_of(services)
         return _json([_with_last(service, last.get(service.id)) for service in services])
 
     async def service(self, request: Request) -> Response:
         auth.require(request, auth.Role.VIEWER)
-        service = await self._store.service(request.path_params["service"])
-        last = await self._store.last_syncs([service])
-        missed = await self._store.missed(service.id)
+        service = await self._services.get(request.path_params["service"])
+        last = await self._summaries.last_of([service])
+        missed = await self._services.missed(service.id)
         return _json({**_with_last(service, last.get(service.id)), "missed": msgspec.to_builtins(missed)})
 
     async def create(self, request: Request) -> Response:
@@ -94,7 +108,7 @@ class Api:
         body = await request.body()
         await auth.require_change(request, auth.Role.ADMIN)
         service = await self._actions.replace(request.path_params["service"], _decoded(body))
-        last = await self._store.last_syncs([service])
+        last = await self._summaries.last_of([service])
         return _json(_with_last(service, last.get(service.id)))
 
     async def remove(self, request: Request) -> Response:
@@ -106,9 +120,9 @@ class Api:
         auth.require(request, auth.Role.VIEWER)
         service_id = request.path_params.get("service")
         if service_id is not None:
-            await self._store.service(service_id)
+            await self._services.get(service_id)
         query = request.query_params
-        found = await self._store.syncs(
+        found = await self._summaries.newest(
             service_id,
             status=params.status(query),
             q=query.get("q", ""),
@@ -119,9 +133,9 @@ class Api:
 
     async def days(self, request: Request) -> Response:
         auth.require(request, auth.Role.VIEWER)
-        service = await self._store.service(request.path_params["service"])
+        service = await self._services.get(request.path_params["service"])
         count = params.whole_number(request.query_params, "count", default=14, least=1, most=35)
-        return _json(await self._store.days(service.id, count=count))
+        return _json(await self._summaries.days(service.id, count=count))
 
     async def start(self, request: Request) -> Response:
         body = await request.body()  # first: what was read once can be read again, by whoever looks for a form
@@ -132,12 +146,12 @@ class Api:
 
     async def sync(self, request: Request) -> Response:
         auth.require(request, auth.Role.VIEWER)
-        return _json(await self._store.summary(request.path_params["sync"]))
+        return _json(await self._summaries.get(request.path_params["sync"]))
 
     async def stop(self, request: Request) -> Response:
         who = await auth.require_change(request, auth.Role.OPERATOR)
         await self._actions.stop(request.path_params["sync"], who)
-        return _json(await self._store.summary(request.path_params["sync"]), 202)
+        return _json(await self._summaries.get(request.path_params["sync"]), 202)
 
     async def retry(self, request: Request) -> Response:
         body = await request.body()
@@ -157,7 +171,7 @@ class Api:
             return await self._search.answer(request, wanted)
         asked = _asked(request.query_params)
         # The summary first: the lines that it counts are then in the stream for sure.
-        summary = await self._store.summary(request.path_params["sync"])
+        summary = await self._summaries.get(request.path_params["sync"])
         state = f"{asked}{wire.summary_frame(summary)}"
         tag = f'"{hashlib.blake2b(state.encode(), digest_size=12).hexdigest()}"'
         headers = {"ETag": tag, "Cache-Control": "private, no-cache"}
@@ -174,11 +188,11 @@ class Api:
             until = min(asked.last, until)
         else:
             yield wire.summary_frame(summary)
-            if (stands := wire.stands(cursor, summary)) < cursor:
-                yield wire.rewind_frame(summary.id, stands)
-                cursor = stands
+            if (valid := wire.valid_cursor(cursor, summary)) < cursor:
+                yield wire.rewind_frame(summary.id, valid)
+                cursor = valid
         if cursor < until:
-            found = await self._store.read(summary.id, cursor, until, lines=asked.limit)
+            found = await self._log.read(summary.id, cursor, until, lines=asked.limit)
             for frame in wire.frames(summary.id, found):
                 yield frame.text
                 cursor = frame.last

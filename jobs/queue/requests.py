@@ -20,6 +20,7 @@ from rq.exceptions import InvalidJobOperation, NoSuchJobError
 
 from jobs.queue.batches import packed
 from jobs.services.model import InboundSource, Run, Service
+from synctail import lua
 from synctail.connect import connect
 from synctail.log.appender import Appender
 from synctail.log.endings import end_sync
@@ -65,29 +66,6 @@ class NoRetry(Exception):
     """The sync cannot be tried again so: a sentence that says why, and what can be done."""
 
 
-_TAKE_OVER = """
-if (redis.call('HGET', KEYS[1], ARGV[1]) or '') ~= ARGV[2] then return 0 end
-redis.call('HSET', KEYS[1], ARGV[1], ARGV[3])
-redis.call('PEXPIRE', KEYS[1], ARGV[4])
-return 1
-"""
-
-# Only on a sync that has not ended: a bare HSET could bring an expired key back, for ever.
-_ASK_TO_STOP = """
-local status = redis.call('HGET', KEYS[1], 'status')
-if status == 'queued' or status == 'running' then
-  redis.call('HSET', KEYS[1], 'stop', ARGV[1])
-end
-return status
-"""
-
-_LINK = """
-if redis.call('EXISTS', KEYS[1]) == 1 then
-  redis.call('HSET', KEYS[1], 'retried_by', ARGV[1])
-end
-"""
-
-
 class _Asked(NamedTuple):
     """`given` records, in `batches`, are given to the sync in place of its source's; None: none are."""
 
@@ -106,9 +84,9 @@ class Requests:
         self._retention = settings.retention
         self._appender = Appender(self._client, live_ttl_ms=settings.retention_ms)
         self._queue = Queue(QUEUE, connection=self._client, serializer="json")
-        self._take_over = self._client.register_script(_TAKE_OVER)
-        self._ask_to_stop = self._client.register_script(_ASK_TO_STOP)
-        self._link = self._client.register_script(_LINK)
+        self._take_over = lua.script(self._client, __file__, "take_turn")
+        self._ask_to_stop = lua.script(self._client, __file__, "request_stop")
+        self._link = lua.script(self._client, __file__, "link_retry")
         # RQ's Queue is not made for threads, and the server calls from a pool of them.
         self._lock = threading.Lock()
 

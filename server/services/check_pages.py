@@ -12,13 +12,13 @@ from starlette.routing import BaseRoute, Route
 
 from jobs.queue.check_requests import CheckRequests
 from server.access import auth
-from server.log.store import Store
 from server.services.forms import Render
+from server.services.reader import ServiceReader
 
 
 class CheckPages:
-    def __init__(self, store: Store, requests: CheckRequests, render: Render) -> None:
-        self._store = store
+    def __init__(self, services: ServiceReader, requests: CheckRequests, render: Render) -> None:
+        self._services = services
         self._requests = requests
         self._render = render
 
@@ -31,7 +31,7 @@ class CheckPages:
     async def last(self, request: Request) -> Response:
         """`?asked=` is the time at which the check was asked for that is waited for."""
         auth.require(request, auth.Role.VIEWER)
-        service = await self._store.service(request.path_params["service"])
+        service = await self._services.get(request.path_params["service"])
         check = await run_in_threadpool(self._requests.last, service.id)
         asked = request.query_params.get("asked", "")
         # Times in RFC 3339 sort as texts: an answer to a later question is one to this, too.
@@ -40,6 +40,6 @@ class CheckPages:
 
     async def ask(self, request: Request) -> Response:
         await auth.require_change(request, auth.Role.OPERATOR)
-        service = await self._store.service(request.path_params["service"])
+        service = await self._services.get(request.path_params["service"])
         asked = await run_in_threadpool(self._requests.ask, service.id)
         return RedirectResponse(f"/services/{service.id}/check?asked={quote(asked)}", 303)

@@ -10,12 +10,12 @@ from starlette.routing import BaseRoute, Route
 
 from jobs.queue.check_requests import CheckRequests
 from server.access import auth
-from server.log.store import Store
+from server.services.reader import ServiceReader
 
 
 class Checks:
-    def __init__(self, store: Store, requests: CheckRequests) -> None:
-        self._store = store
+    def __init__(self, services: ServiceReader, requests: CheckRequests) -> None:
+        self._services = services
         self._requests = requests
 
     def routes(self) -> list[BaseRoute]:
@@ -26,12 +26,12 @@ class Checks:
 
     async def ask(self, request: Request) -> Response:
         await auth.require_change(request, auth.Role.OPERATOR)
-        service = await self._store.service(request.path_params["service"])
+        service = await self._services.get(request.path_params["service"])
         asked_at = await run_in_threadpool(self._requests.ask, service.id)
         return JSONResponse({"service": service.id, "asked_at": asked_at}, 202)
 
     async def last(self, request: Request) -> Response:
         auth.require(request, auth.Role.VIEWER)
-        service = await self._store.service(request.path_params["service"])
+        service = await self._services.get(request.path_params["service"])
         found = await run_in_threadpool(self._requests.last, service.id)
         return Response(msgspec.json.encode(found), media_type="application/json")

@@ -14,8 +14,8 @@ from jobs.services.model import Service
 from jobs.services.toml import read_definitions, write_services
 from jobs.services.validate import DefinitionFaulty, Fault, read_service
 from server.access import auth
-from server.log.store import Store
 from server.services.actions import Actions
+from server.services.reader import ServiceReader
 from server.web import errors, params
 
 MEDIA = "application/toml"
@@ -36,8 +36,8 @@ class Change(NamedTuple):
 
 
 class Bundles:
-    def __init__(self, store: Store, actions: Actions) -> None:
-        self._store = store
+    def __init__(self, services: ServiceReader, actions: Actions) -> None:
+        self._services = services
         self._actions = actions
 
     def routes(self) -> list[BaseRoute]:
@@ -49,7 +49,7 @@ class Bundles:
     async def export(self, request: Request) -> Response:
         auth.require(request, auth.Role.VIEWER)
         wanted = request.query_params.getlist("service")
-        services = [await self._store.service(one) for one in wanted] if wanted else await self._store.services()
+        services = [await self._services.get(one) for one in wanted] if wanted else await self._services.all()
         return answer(services)
 
     async def take(self, request: Request) -> Response:
@@ -79,7 +79,7 @@ class Bundles:
         changes = []
         for service in services:
             try:
-                before = await self._store.service(service.id)
+                before = await self._services.get(service.id)
             except errors.ServiceUnknown:
                 before = None
             changes.append(Change(before, service))

@@ -1,4 +1,4 @@
-"""An answer that is streamed, and does not pretend to be whole when it is not."""
+"""A streamed answer that is visibly cut off when it cannot be completed."""
 
 from __future__ import annotations
 
@@ -13,9 +13,9 @@ from server.web.protocols import cutter
 
 
 class Stream(StreamingResponse):
-    """One that cannot go on says so in its last line, and ends so that no client takes it for whole.
+    """When it cannot go on, its last line says so, and it ends in a way that no client takes for complete.
 
-    `last_words` writes that line. A client that leaves ends `body`.
+    `last_words` writes that line. A client that disconnects ends `body`.
     """
 
     def __init__(
@@ -25,14 +25,14 @@ class Stream(StreamingResponse):
         media: str,
         headers: dict[str, str],
     ) -> None:
-        # A proxy that gathers would make what is live lag.
+        # A proxy that buffers would delay live lines.
         always = {"Cache-Control": "no-store", "X-Accel-Buffering": "no"}
         super().__init__(body, media_type=media, headers={**always, **headers})
         self._last_words = last_words
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["method"] == "HEAD":
-            # Nobody reads a body here, and that of a log which is followed comes to no end.
+            # A body would be discarded, and that of a followed log does not end.
             await send({"type": "http.response.start", "status": self.status_code, "headers": self.raw_headers})
             await send({"type": "http.response.body"})
             return
@@ -50,8 +50,8 @@ class Stream(StreamingResponse):
                 pass
 
 
-def said(error: errors.ApiError) -> dict[str, object]:
-    """What a program is told of an error in the middle of a stream."""
+def described(error: errors.ApiError) -> dict[str, object]:
+    """An error in the middle of a stream, for a program."""
     return {"status": error.status, "title": error.title, "detail": error.detail}
 
 
