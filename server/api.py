@@ -7,6 +7,7 @@ from collections.abc import AsyncIterator
 from typing import Any, NamedTuple
 
 import msgspec
+from redis.asyncio import Redis
 from starlette.datastructures import QueryParams
 from starlette.requests import Request
 from starlette.responses import Response
@@ -16,10 +17,12 @@ from jobs.queue.requests import Only
 from jobs.services.model import Service
 from server.access import auth
 from server.log import query, wire
+from server.log.log_reader import LogReader
 from server.log.search import Search
-from server.log.store import Store
+from server.log.summaries import Summaries
 from server.services.actions import Actions, checked_run
-from server.web import bodies, errors, params
+from server.services.reader import ServiceReader
+from server.web import bodies, errors, health, params
 from server.web.routing import DEFINITION_BYTES, OPEN, HttpRoute, Role
 from synctail.model.sync import Summary
 
@@ -43,8 +46,19 @@ class _Retry(msgspec.Struct, forbid_unknown_fields=True):
 
 
 class Api:
-    def __init__(self, store: Store, actions: Actions, search: Search) -> None:
-        self._store = store
+    def __init__(
+        self,
+        client: Redis,
+        services: ServiceReader,
+        summaries: Summaries,
+        log: LogReader,
+        actions: Actions,
+        search: Search,
+    ) -> None:
+        self._client = client
+        self._services = services
+        self._summaries = summaries
+        self._log = log
         self._actions = actions
         self._search = search
 
@@ -71,17 +85,17 @@ class Api:
         return bodies.answer({"status": "ok"})
 
     async def readyz(self, _request: Request) -> Response:
-        return bodies.answer({"status": await self._store.condition()})
+        return bodies.answer({"status": await health.condition(self._client)})
 
     async def services(self, _request: Request) -> Response:
-        services = await self._store.services()
-        last = await self._store.last_syncs(services)
+        services = await self._services.all()
+        last = await self._summaries.last_of(services)
         return bodies.answer([_with_last(service, last.get(service.id)) for service in services])
 
     async def service(self, request: Request) -> Response:
-        service = await self._store.service(request.path_params["service"])
-        last = await self._store.last_syncs([service])
-        missed = await self._store.missed(service.id)
+        service = await self._services.get(request.path_params["service"])
+        last = await self._summaries.last_of([service])
+        missed = await self._services.missed(service.id)
         return bodies.answer({**_with_last(service, last.get(service.id)), "missed": msgspec.to_builtins(missed)})
 
     async def create(self, request: Request) -> Response:
@@ -91,7 +105,7 @@ class Api:
     async def replace(self, request: Request) -> Response:
         definition = await bodies.read(request, object, SEND_DEFINITION)
         service = await self._actions.replace(request.path_params["service"], definition)
-        last = await self._store.last_syncs([service])
+        last = await self._summaries.last_of([service])
         return bodies.answer(_with_last(service, last.get(service.id)))
 
     async def remove(self, request: Request) -> Response:
@@ -101,9 +115,9 @@ class Api:
     async def syncs(self, request: Request) -> Response:
         service_id = request.path_params.get("service")
         if service_id is not None:
-            await self._store.service(service_id)
+            await self._services.get(service_id)
         query = request.query_params
-        found = await self._store.syncs(
+        found = await self._summaries.newest(
             service_id,
             status=params.status(query),
             q=query.get("q", ""),
@@ -113,9 +127,9 @@ class Api:
         return bodies.answer(found)
 
     async def days(self, request: Request) -> Response:
-        service = await self._store.service(request.path_params["service"])
+        service = await self._services.get(request.path_params["service"])
         count = params.whole_number(request.query_params, "count", default=14, least=1, most=35)
-        return bodies.answer(await self._store.days(service.id, count=count))
+        return bodies.answer(await self._summaries.days(service.id, count=count))
 
     async def start(self, request: Request) -> Response:
         given = await bodies.read(request, object, "Send none, or what this sync shall do otherwise.", empty=b"{}")
@@ -123,12 +137,12 @@ class Api:
         return _started(summary)
 
     async def sync(self, request: Request) -> Response:
-        return bodies.answer(await self._store.summary(request.path_params["sync"]))
+        return bodies.answer(await self._summaries.get(request.path_params["sync"]))
 
     async def stop(self, request: Request) -> Response:
         who = auth.principal(request)
         await self._actions.stop(request.path_params["sync"], who)
-        return bodies.answer(await self._store.summary(request.path_params["sync"]), 202)
+        return bodies.answer(await self._summaries.get(request.path_params["sync"]), 202)
 
     async def retry(self, request: Request) -> Response:
         given = await bodies.read(request, object, 'Send none, or {"only": "failed"}.', empty=b"{}")
@@ -145,7 +159,7 @@ class Api:
             return await self._search.answer(request, wanted)
         asked = _asked(request.query_params)
         # The summary first: the lines that it counts are then in the stream for sure.
-        summary = await self._store.summary(request.path_params["sync"])
+        summary = await self._summaries.get(request.path_params["sync"])
         state = f"{asked}{wire.summary_frame(summary)}"
         tag = f'"{hashlib.blake2b(state.encode(), digest_size=12).hexdigest()}"'
         headers = {"ETag": tag, "Cache-Control": "private, no-cache"}
@@ -162,11 +176,11 @@ class Api:
             until = min(asked.last, until)
         else:
             yield wire.summary_frame(summary)
-            if (stands := wire.stands(cursor, summary)) < cursor:
-                yield wire.rewind_frame(summary.id, stands)
-                cursor = stands
+            if (valid := wire.valid_cursor(cursor, summary)) < cursor:
+                yield wire.rewind_frame(summary.id, valid)
+                cursor = valid
         if cursor < until:
-            found = await self._store.read(summary.id, cursor, until, lines=asked.limit)
+            found = await self._log.read(summary.id, cursor, until, lines=asked.limit)
             for frame in wire.frames(summary.id, found):
                 yield frame.text
                 cursor = frame.last

@@ -33,10 +33,12 @@ from server.api import Api
 from server.log.downloads import Downloads
 from server.log.hub import Hub
 from server.log.live import Live
+from server.log.log_reader import LogReader
 from server.log.outline import Outlines
 from server.log.payload_files import Payloads
+from server.log.payload_reader import PayloadReader
 from server.log.search import Search
-from server.log.store import Store
+from server.log.summaries import Summaries
 from server.pages.overview import FILTERS, Pages
 from server.services import schedules
 from server.services.actions import Actions
@@ -44,6 +46,7 @@ from server.services.check_pages import CheckPages
 from server.services.checks import Checks
 from server.services.forms import Forms
 from server.services.inbound import Inbound
+from server.services.reader import ServiceReader
 from server.services.toml_files import Bundles
 from server.services.trial import Trials
 from server.settings import ServerSettings
@@ -53,6 +56,8 @@ from server.web.headers import SecurityHeaders
 from synctail.connect import connect
 
 ROOT = Path(__file__).parent.parent
+READS_AT_ONCE = 16
+"""Reads of logs and payload files at the same time, of 50 connections."""
 
 _log = logging.getLogger("synctail.server")
 
@@ -66,15 +71,17 @@ class _App(Starlette):
 def create_app(settings: ServerSettings) -> Starlette:
     client = _redis(settings.jobs.redis_url)
     auth, origins = Auth(client, settings.session_key), Origins(settings.allowed_origins)
-    store = Store(client, settings.jobs.retention)
-    hub = Hub(store)
-    search = Search(store)
+    turns = asyncio.Semaphore(READS_AT_ONCE)
+    services, summaries = ServiceReader(client), Summaries(client, settings.jobs.retention)
+    log, files = LogReader(client, turns), PayloadReader(client, summaries, turns)
+    hub = Hub(client.connection_pool, summaries, log)
+    search = Search(summaries, log)
     blocking = connect(settings.jobs.redis_url)
-    actions = Actions(store, Requests(settings.jobs, blocking), Services(blocking))
-    bundles, checks = Bundles(store, actions), CheckRequests(blocking)
+    actions = Actions(services, summaries, Requests(settings.jobs, blocking), Services(blocking))
+    bundles, checks = Bundles(services, actions), CheckRequests(blocking)
     trials = Trials()
     assets = Assets(ROOT / "static")
-    pages = Pages(store, actions, auth, _templates(assets), retention=settings.jobs.retention)
+    pages = Pages(services, summaries, log, actions, auth, _templates(assets), retention=settings.jobs.retention)
 
     @asynccontextmanager
     async def lifespan(_app: Starlette) -> AsyncIterator[None]:
@@ -96,20 +103,20 @@ def create_app(settings: ServerSettings) -> Starlette:
 
     app = _App(
         routes=[
-            *Forms(store, actions, bundles, trials, pages.render).routes(),
-            *CheckPages(store, checks, pages.render).routes(),
+            *Forms(services, summaries, actions, bundles, trials, pages.render).routes(),
+            *CheckPages(services, checks, pages.render).routes(),
             *pages.routes(),
             *bundles.routes(),
             *trials.routes(),
             *Tokens(client).routes(),
             *schedules.routes(),
-            *Api(store, actions, search).routes(),
+            *Api(client, services, summaries, log, actions, search).routes(),
             *search.routes(),
-            *Outlines(store).routes(),
-            *Inbound(store, actions).routes(),
-            *Checks(store, checks).routes(),
-            *Downloads(store, hub, auth, search).routes(),
-            *Payloads(store).routes(),
+            *Outlines(summaries, log).routes(),
+            *Inbound(services, actions).routes(),
+            *Checks(services, checks).routes(),
+            *Downloads(summaries, log, hub, auth, search).routes(),
+            *Payloads(files).routes(),
             *Live(hub, auth).routes(),
             *assets.routes(),
         ],

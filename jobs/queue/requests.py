@@ -20,6 +20,7 @@ from jobs.queue.job_queue import JobQueue
 from jobs.queue.stored import record_count, stored_run
 from jobs.queue.turns import AlreadyRunning, Turns
 from jobs.services.model import InboundSource, Run, Service
+from synctail import lua
 from synctail.connect import connect
 from synctail.log.appender import Appender
 from synctail.log.endings import end_sync
@@ -55,22 +56,6 @@ class NoRetry(Exception):
     """The sync cannot be retried this way: a sentence that says why, and what to do instead."""
 
 
-# Only for a sync that has not ended: a bare HSET could bring back an expired key, without a TTL.
-_ASK_TO_STOP = """
-local status = redis.call('HGET', KEYS[1], 'status')
-if status == 'queued' or status == 'running' then
-  redis.call('HSET', KEYS[1], 'stop', ARGV[1])
-end
-return status
-"""
-
-_LINK = """
-if redis.call('EXISTS', KEYS[1]) == 1 then
-  redis.call('HSET', KEYS[1], 'retried_by', ARGV[1])
-end
-"""
-
-
 class _Request(NamedTuple):
     """`records`: how many the `batches` hold, which the sync takes in place of its source's; None: it pulls."""
 
@@ -90,8 +75,8 @@ class Requests:
         self._appender = Appender(self._client, live_ttl_ms=settings.retention_ms)
         self._queue: Queue = JobQueue(self._client)
         self._turns = Turns(self._client)
-        self._ask_to_stop = self._client.register_script(_ASK_TO_STOP)
-        self._link = self._client.register_script(_LINK)
+        self._ask_to_stop = lua.script(self._client, __file__, "request_stop")
+        self._link = lua.script(self._client, __file__, "link_retry")
 
     def start(self, service: Service, trigger: Trigger, run: Run | None = None) -> Summary:
         """Queue a sync and return its summary. Raises `ServiceInactive` or `AlreadyRunning`."""

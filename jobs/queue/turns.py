@@ -10,14 +10,8 @@ from typing import cast
 import redis
 
 from jobs.services.model import Service
+from synctail import lua
 from synctail.model import keys
-
-_TAKE_OVER = """
-if (redis.call('HGET', KEYS[1], ARGV[1]) or '') ~= ARGV[2] then return 0 end
-redis.call('HSET', KEYS[1], ARGV[1], ARGV[3])
-redis.call('PEXPIRE', KEYS[1], ARGV[4])
-return 1
-"""
 
 
 class AlreadyRunning(Exception):
@@ -33,7 +27,7 @@ class Turns:
 
     def __init__(self, client: redis.Redis) -> None:
         self._client = client
-        self._take_over = client.register_script(_TAKE_OVER)
+        self._take_over = lua.script(client, __file__, "take_turn")
 
     def take(self, service: Service, sync_id: str) -> None:
         """Take one of the service's places: it has as many as it may have concurrent syncs. A sync holds its place

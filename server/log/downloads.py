@@ -19,12 +19,14 @@ from starlette.routing import BaseRoute
 
 from server.access import auth
 from server.log import query, wire
-from server.log.hub import Hub, Rider
+from server.log.hub import Hub
+from server.log.log_reader import LogReader
 from server.log.query import Query
 from server.log.search import Search, Step, Way
-from server.log.store import Store
+from server.log.summaries import Summaries
+from server.log.viewers import Viewer
 from server.web import errors, params
-from server.web.cut_off import Stream, said
+from server.web.cut_off import Stream, described
 from server.web.routing import HttpRoute, Role
 from synctail.model import keys
 from synctail.model.sync import Summary
@@ -50,8 +52,9 @@ class Form(Protocol):
 
 
 class Downloads:
-    def __init__(self, store: Store, hub: Hub, who: auth.Auth, search: Search) -> None:
-        self._store = store
+    def __init__(self, summaries: Summaries, log: LogReader, hub: Hub, who: auth.Auth, search: Search) -> None:
+        self._summaries = summaries
+        self._log = log
         self._hub = hub
         self._auth = who
         self._search = search
@@ -76,7 +79,7 @@ class Downloads:
         if wanted:
             self._search.check_room()
         # Before the first byte, so that an unknown or expired sync is an error and not an empty file.
-        summary = await self._store.summary(request.path_params["sync"])
+        summary = await self._summaries.get(request.path_params["sync"])
         if follow:
             body, disposition = self._followed(summary, who, after, form, wanted), "inline"
         elif wanted:
@@ -90,11 +93,11 @@ class Downloads:
 
     async def _stored(self, summary: Summary, after: int, form: Form) -> AsyncIterator[bytes]:
         """The lines that were there when it was asked for."""
-        cursor = wire.stands(after, summary)
+        cursor = wire.valid_cursor(after, summary)
         if cursor < after:
             yield _rewind(form, cursor)
         while cursor < summary.lines:
-            parts = await self._store.read(summary.id, cursor, summary.lines)
+            parts = await self._log.read(summary.id, cursor, summary.lines)
             if not parts:
                 raise errors.RedisAway("Redis went back in time while the log was read. Ask again.")
             for piece in _pieces(parts, form):
@@ -114,9 +117,9 @@ class Downloads:
         self, summary: Summary, who: auth.Principal, after: int, form: Form, wanted: Query | None
     ) -> AsyncIterator[bytes]:
         woken = asyncio.Event()
-        rider = Rider(after, woken.set)
-        with self._auth.held(who, rider.fail):
-            async with aclosing(self._hub.follow(summary.id, rider, woken)) as frames:
+        viewer = Viewer(after, woken.set)
+        with self._auth.held(who, viewer.fail):
+            async with aclosing(self._hub.follow(summary.id, viewer, woken)) as frames:
                 async for text in frames:
                     # Lines begin within the first bytes; only what is no lines is worth decoding.
                     if text.startswith('{"type":"lines"'):
@@ -134,7 +137,7 @@ class Downloads:
 
 
 def _last_words(form: Form, error: errors.ApiError) -> bytes:
-    return form.note("error", said(error), f"cut off here: {error.title}. {error.detail}")
+    return form.note("error", described(error), f"cut off here: {error.title}. {error.detail}")
 
 
 def _found_pieces(step: Step, form: Form) -> Iterator[bytes]:

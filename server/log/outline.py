@@ -18,7 +18,8 @@ from starlette.responses import Response
 from starlette.routing import BaseRoute
 
 from server.log import wire
-from server.log.store import Store
+from server.log.log_reader import LogReader
+from server.log.summaries import Summaries
 from server.web import bodies, errors
 from server.web.routing import HttpRoute, Role
 from synctail.model.ids import parse_rfc3339
@@ -143,8 +144,9 @@ class _Kept:
 
 
 class Outlines:
-    def __init__(self, store: Store) -> None:
-        self._store = store
+    def __init__(self, summaries: Summaries, log: LogReader) -> None:
+        self._summaries = summaries
+        self._log = log
         self._kept: OrderedDict[str, _Kept] = OrderedDict()
         self._turns = asyncio.Semaphore(AT_ONCE)
 
@@ -154,7 +156,7 @@ class Outlines:
     async def outline(self, request: Request) -> Response:
         at = request.query_params.get("at", "")
         when = _moment(at) if at else None
-        summary = await self._store.summary(request.path_params["sync"])
+        summary = await self._summaries.get(request.path_params["sync"])
         told = await self._at(summary, when) if when else (await self._upto_date(summary)).told()
         return bodies.answer(told, headers={"Cache-Control": "private, no-cache"})
 
@@ -175,7 +177,7 @@ class Outlines:
 
     async def _continue(self, outline: Outline, summary: Summary) -> None:
         while outline.upto < summary.lines:
-            parts = await self._store.read(summary.id, outline.upto, summary.lines)
+            parts = await self._log.read(summary.id, outline.upto, summary.lines)
             if not parts:
                 raise errors.RedisAway("Redis went back in time while the log was read. Ask again.")
             async with self._turns:
@@ -203,7 +205,7 @@ class Outlines:
     async def _chunk_from(self, sync_id: str, n: int, until: int) -> list[_Line]:
         """The next lines of one chunk, from line `n` on; none where they are all gone."""
         while n <= until:
-            parts = await self._store.read(sync_id, n - 1, until, lines=PROBED)
+            parts = await self._log.read(sync_id, n - 1, until, lines=PROBED)
             for part in parts:
                 if isinstance(part, wire.Chunk):
                     return _decode(b"[" + part.body + b"]")

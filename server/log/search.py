@@ -25,10 +25,11 @@ from starlette.responses import Response
 from starlette.routing import BaseRoute
 
 from server.log import query, wire
+from server.log.log_reader import LogReader
 from server.log.query import Query
-from server.log.store import Store
+from server.log.summaries import Summaries
 from server.web import bodies, errors, params
-from server.web.cut_off import Stream, said
+from server.web.cut_off import Stream, described
 from server.web.routing import HttpRoute, Role
 from synctail.model import keys
 from synctail.model.sync import Summary
@@ -90,8 +91,9 @@ class Step(NamedTuple):
 
 
 class Search:
-    def __init__(self, store: Store) -> None:
-        self._store = store
+    def __init__(self, summaries: Summaries, log: LogReader) -> None:
+        self._summaries = summaries
+        self._log = log
         self._turns = asyncio.Semaphore(PIECES_AT_ONCE)
         self._running = 0
 
@@ -117,7 +119,7 @@ class Search:
                     f"{name}: a search takes after and before, which are not part of what it covers"
                 )
         self.check_room()
-        summary = await self._store.summary(request.path_params["sync"])
+        summary = await self._summaries.get(request.path_params["sync"])
         way = Way(after, min(before, summary.lines + 1), newest_first)
         if streamed:
             return Stream(self._frames(summary, wanted, way, limit), {"Content-Type": NDJSON}, last_words=_last_words)
@@ -254,7 +256,7 @@ class Search:
             until = first - 1
 
     async def _read(self, sync_id: str, after: int, until: int) -> list[wire.Chunk | wire.Gap]:
-        parts = await self._store.read(sync_id, after, until)
+        parts = await self._log.read(sync_id, after, until)
         if not parts:
             raise errors.RedisAway("Redis went back in time while the log was searched. Ask again.")
         return parts
@@ -345,4 +347,4 @@ def _frame(**frame: object) -> bytes:
 
 
 def _last_words(error: errors.ApiError) -> bytes:
-    return _frame(type="error", **said(error))
+    return _frame(type="error", **described(error))

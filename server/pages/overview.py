@@ -15,11 +15,13 @@ from starlette.templating import Jinja2Templates
 from jobs.services.model import Schedule, Service
 from server.access import auth
 from server.log import wire
-from server.log.store import Store
+from server.log.log_reader import LogReader
+from server.log.summaries import Summaries
 from server.log.terminal_text import shown
 from server.pages.charts import chart
 from server.services import schedules
 from server.services.actions import Actions
+from server.services.reader import ServiceReader
 from server.web import errors, params
 from server.web.routing import OPEN, HttpRoute, Role
 from synctail.model import keys
@@ -48,9 +50,19 @@ class Row(NamedTuple):
 
 class Pages:
     def __init__(
-        self, store: Store, actions: Actions, who: auth.Auth, templates: Jinja2Templates, *, retention: timedelta
+        self,
+        services: ServiceReader,
+        summaries: Summaries,
+        log: LogReader,
+        actions: Actions,
+        who: auth.Auth,
+        templates: Jinja2Templates,
+        *,
+        retention: timedelta,
     ) -> None:
-        self._store = store
+        self._services = services
+        self._summaries = summaries
+        self._log = log
         self._actions = actions
         self._auth = who
         self._templates = templates
@@ -121,19 +133,19 @@ class Pages:
     # --- services and syncs -------------------------------------------------------------------------------------
 
     async def services(self, request: Request) -> Response:
-        stored = await self._store.services()
+        stored = await self._services.all()
         q = request.query_params.get("q", "")
         found = [one for one in stored if q.lower() in f"{one.name.lower()} {one.id}"]
-        last = await self._store.last_syncs(found)
+        last = await self._summaries.last_of(found)
         now = utc_now()
         rows = [Row(one, last.get(one.id), self._dues.next(one, now)) for one in found]
         return self._list(request, "services.html", rows=rows, stored=len(stored), q=q)
 
     async def service(self, request: Request) -> Response:
-        service = await self._store.service(request.path_params["service"])
+        service = await self._services.get(request.path_params["service"])
         query = request.query_params
         before = query.get("before", "")
-        syncs = await self._store.syncs(
+        syncs = await self._summaries.newest(
             service.id, status=params.status(query), q=query.get("q", ""), limit=LISTED + 1, before=before
         )
         return self._list(
@@ -141,9 +153,9 @@ class Pages:
             "service.html",
             service=service,
             due=self._dues.next(service, utc_now()),
-            missed=await self._store.missed(service.id),
+            missed=await self._services.missed(service.id),
             missed_cap=keys.MISSED_CAP,
-            chart=chart(await self._store.days(service.id)),
+            chart=chart(await self._summaries.days(service.id)),
             syncs=syncs[:LISTED],
             status=query.get("status", ""),
             q=query.get("q", ""),
@@ -152,9 +164,9 @@ class Pages:
         )
 
     async def sync(self, request: Request) -> Response:
-        summary = await self._store.summary(request.path_params["sync"])
+        summary = await self._summaries.get(request.path_params["sync"])
         try:
-            service = await self._store.service(summary.service)
+            service = await self._services.get(summary.service)
         except errors.ServiceUnknown:
             service = None
         lines = await self._newest(summary)
@@ -165,7 +177,7 @@ class Pages:
         lines: list[dict[str, Any]] = []
         cursor = max(0, summary.lines - LINES_WITHOUT_SCRIPT)
         while cursor < summary.lines:
-            for part in await self._store.read(summary.id, cursor, summary.lines):
+            for part in await self._log.read(summary.id, cursor, summary.lines):
                 if isinstance(part, wire.Chunk):
                     lines.extend(msgspec.json.decode(b"[" + part.body + b"]"))
                 cursor = part.last

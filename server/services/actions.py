@@ -14,7 +14,8 @@ from jobs.services.model import InboundSource, Run, Service
 from jobs.services.store import ServiceExists, ServiceNotFound, Services
 from jobs.services.validate import DefinitionFaulty, read_run, read_service
 from server.access.auth import Principal
-from server.log.store import Store
+from server.log.summaries import Summaries
+from server.services.reader import ServiceReader
 from server.web import errors
 from synctail.model.sync import Summary, Trigger
 
@@ -22,8 +23,9 @@ from synctail.model.sync import Summary, Trigger
 class Actions:
     """Raises `errors.ApiError`s."""
 
-    def __init__(self, store: Store, requests: Requests, services: Services) -> None:
-        self._store = store
+    def __init__(self, stored: ServiceReader, summaries: Summaries, requests: Requests, services: Services) -> None:
+        self._stored = stored
+        self._summaries = summaries
         self._requests = requests
         self._services = services
 
@@ -69,7 +71,7 @@ class Actions:
 
     async def start(self, service_id: str, run: Run | None = None) -> Summary:
         """`run`: what this one sync does otherwise."""
-        service = await self._store.service(service_id)
+        service = await self._stored.get(service_id)
         if isinstance(service.source, InboundSource):
             raise errors.Conflict(
                 f"The service {service_id!r} pulls nothing: its syncs start when records are posted to "
@@ -80,8 +82,8 @@ class Actions:
 
     async def retry(self, sync_id: str, only: Only) -> Summary:
         """The same sync again, or only the records of it that failed."""
-        sync = await self._store.summary(sync_id)
-        service = await self._store.service(sync.service)
+        sync = await self._summaries.get(sync_id)
+        service = await self._stored.get(sync.service)
         with _refusals(service):
             return await run_in_threadpool(self._requests.retry, service, sync, only)
 
@@ -91,11 +93,11 @@ class Actions:
             return await run_in_threadpool(self._requests.post, service, records)
 
     async def stop(self, sync_id: str, who: Principal) -> None:
-        summary = await self._store.summary(sync_id)
+        summary = await self._summaries.get(sync_id)
         try:
             await run_in_threadpool(self._requests.stop, sync_id, who.name)
         except NotRunning:
-            ended = await self._store.summary(summary.id)
+            ended = await self._summaries.get(summary.id)
             raise errors.Conflict(f"The sync has ended already: it is {ended.status}.") from None
 
 

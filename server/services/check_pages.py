@@ -11,14 +11,14 @@ from starlette.responses import RedirectResponse, Response
 from starlette.routing import BaseRoute
 
 from jobs.queue.check_requests import CheckRequests
-from server.log.store import Store
 from server.services.forms import Render
+from server.services.reader import ServiceReader
 from server.web.routing import HttpRoute, Role
 
 
 class CheckPages:
-    def __init__(self, store: Store, requests: CheckRequests, render: Render) -> None:
-        self._store = store
+    def __init__(self, services: ServiceReader, requests: CheckRequests, render: Render) -> None:
+        self._services = services
         self._requests = requests
         self._render = render
 
@@ -30,7 +30,7 @@ class CheckPages:
 
     async def last(self, request: Request) -> Response:
         """`?asked=` is the time at which the check was asked for that is waited for."""
-        service = await self._store.service(request.path_params["service"])
+        service = await self._services.get(request.path_params["service"])
         check = await run_in_threadpool(self._requests.last, service.id)
         asked = request.query_params.get("asked", "")
         # Times in RFC 3339 sort as texts: an answer to a later question is one to this, too.
@@ -38,6 +38,6 @@ class CheckPages:
         return self._render(request, "service_check.html", service=service, check=check, waits=waits, asked=asked)
 
     async def ask(self, request: Request) -> Response:
-        service = await self._store.service(request.path_params["service"])
+        service = await self._services.get(request.path_params["service"])
         asked = await run_in_threadpool(self._requests.ask, service.id)
         return RedirectResponse(f"/services/{service.id}/check?asked={quote(asked)}", 303)

@@ -8,14 +8,14 @@ from starlette.responses import Response
 from starlette.routing import BaseRoute
 
 from jobs.queue.check_requests import CheckRequests
-from server.log.store import Store
+from server.services.reader import ServiceReader
 from server.web import bodies
 from server.web.routing import HttpRoute, Role
 
 
 class Checks:
-    def __init__(self, store: Store, requests: CheckRequests) -> None:
-        self._store = store
+    def __init__(self, services: ServiceReader, requests: CheckRequests) -> None:
+        self._services = services
         self._requests = requests
 
     def routes(self) -> list[BaseRoute]:
@@ -25,10 +25,10 @@ class Checks:
         ]
 
     async def ask(self, request: Request) -> Response:
-        service = await self._store.service(request.path_params["service"])
+        service = await self._services.get(request.path_params["service"])
         asked_at = await run_in_threadpool(self._requests.ask, service.id)
         return bodies.answer({"service": service.id, "asked_at": asked_at}, 202)
 
     async def last(self, request: Request) -> Response:
-        service = await self._store.service(request.path_params["service"])
+        service = await self._services.get(request.path_params["service"])
         return bodies.answer(await run_in_threadpool(self._requests.last, service.id))

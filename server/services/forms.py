@@ -16,10 +16,11 @@ from starlette.routing import BaseRoute
 from jobs.services.model import Service
 from jobs.services.validate import Fault
 from server.access import auth
-from server.log.store import Store
+from server.log.summaries import Summaries
 from server.services import fields, schedules, service_form, toml_files
 from server.services.actions import Actions, checked_run
 from server.services.fields import Typed
+from server.services.reader import ServiceReader
 from server.services.toml_files import Bundles
 from server.services.trial import Trials
 from server.web import errors
@@ -45,8 +46,17 @@ class Sheet(NamedTuple):
 
 
 class Forms:
-    def __init__(self, store: Store, actions: Actions, bundles: Bundles, trials: Trials, render: Render) -> None:
-        self._store = store
+    def __init__(
+        self,
+        services: ServiceReader,
+        summaries: Summaries,
+        actions: Actions,
+        bundles: Bundles,
+        trials: Trials,
+        render: Render,
+    ) -> None:
+        self._services = services
+        self._summaries = summaries
         self._actions = actions
         self._bundles = bundles
         self._trials = trials
@@ -212,7 +222,7 @@ class Forms:
 
     async def ask_to_remove(self, request: Request) -> Response:
         service = await self._service(request)
-        running = [one for one in await self._store.syncs(service.id, limit=50) if not one.status.ended]
+        running = [one for one in await self._summaries.newest(service.id, limit=50) if not one.status.ended]
         return self._render(request, "service_remove.html", service=service, running=running)
 
     async def remove(self, request: Request) -> Response:
@@ -291,7 +301,7 @@ class Forms:
         return self._render(request, "service_run.html", status, service=service, items=items, complaints=complaints)
 
     async def _service(self, request: Request) -> Service:
-        return await self._store.service(request.path_params["service"])
+        return await self._services.get(request.path_params["service"])
 
 
 def _new_sheet(copied: Service | None = None) -> Sheet:

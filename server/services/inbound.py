@@ -18,8 +18,8 @@ from starlette.responses import Response
 from starlette.routing import BaseRoute
 
 from jobs.services.model import InboundSource
-from server.log.store import Store
 from server.services.actions import Actions
+from server.services.reader import ServiceReader
 from server.web import bodies, errors
 from server.web.routing import RECORDS_BYTES, HttpRoute, Role
 from synctail.model.json_text import as_text
@@ -34,8 +34,8 @@ _one: msgspec.json.Decoder[msgspec.Raw] = msgspec.json.Decoder(msgspec.Raw)
 
 
 class Inbound:
-    def __init__(self, store: Store, actions: Actions) -> None:
-        self._store = store
+    def __init__(self, services: ServiceReader, actions: Actions) -> None:
+        self._services = services
         self._actions = actions
         self._turn = asyncio.Semaphore(AT_ONCE)
 
@@ -43,7 +43,7 @@ class Inbound:
         return [HttpRoute("POST /api/inbound/{service}", self.post, role=Role.OPERATOR, body_bytes=RECORDS_BYTES)]
 
     async def post(self, request: Request) -> Response:
-        service = await self._store.service(request.path_params["service"])
+        service = await self._services.get(request.path_params["service"])
         if not isinstance(service.source, InboundSource):
             raise errors.Conflict(f"The service {service.id!r} takes no records that are posted: it pulls its own.")
         encoding = request.headers.get("content-encoding", "identity")

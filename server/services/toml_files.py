@@ -13,8 +13,8 @@ from starlette.routing import BaseRoute
 from jobs.services.model import Service
 from jobs.services.toml import read_definitions, write_services
 from jobs.services.validate import DefinitionFaulty, Fault, read_service
-from server.log.store import Store
 from server.services.actions import Actions, refused_as
+from server.services.reader import ServiceReader
 from server.web import bodies, errors, params
 from server.web.routing import DEFINITION_BYTES, HttpRoute, Role
 
@@ -36,8 +36,8 @@ class Change(NamedTuple):
 
 
 class Bundles:
-    def __init__(self, store: Store, actions: Actions) -> None:
-        self._store = store
+    def __init__(self, services: ServiceReader, actions: Actions) -> None:
+        self._services = services
         self._actions = actions
 
     def routes(self) -> list[BaseRoute]:
@@ -48,7 +48,7 @@ class Bundles:
 
     async def export(self, request: Request) -> Response:
         wanted = request.query_params.getlist("service")
-        services = [await self._store.service(one) for one in wanted] if wanted else await self._store.services()
+        services = [await self._services.get(one) for one in wanted] if wanted else await self._services.all()
         return answer(services)
 
     async def take(self, request: Request) -> Response:
@@ -75,7 +75,7 @@ class Bundles:
         changes = []
         for service in services:
             try:
-                before = await self._store.service(service.id)
+                before = await self._services.get(service.id)
             except errors.ServiceUnknown:
                 before = None
             changes.append(Change(before, service))

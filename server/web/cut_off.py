@@ -1,4 +1,4 @@
-"""An answer that is streamed, and does not pretend to be whole when it is not."""
+"""A streamed answer that is visibly cut off when it cannot be completed."""
 
 from __future__ import annotations
 
@@ -26,14 +26,14 @@ class Stream(StreamingResponse):
         status: int = 200,
         last_words: Callable[[errors.ApiError], bytes] | None = None,
     ) -> None:
-        # A proxy that gathers would make what is live lag.
+        # A proxy that buffers would delay live lines.
         always = {"Cache-Control": "no-store", "X-Accel-Buffering": "no"}
         super().__init__(body, status, {**always, **headers})
         self._last_words = last_words
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["method"] == "HEAD":
-            # Nobody reads a body here, and that of a log which is followed comes to no end.
+            # A body would be discarded, and that of a followed log does not end.
             await send({"type": "http.response.start", "status": self.status_code, "headers": self.raw_headers})
             await send({"type": "http.response.body"})
             return
@@ -52,8 +52,8 @@ class Stream(StreamingResponse):
                 pass
 
 
-def said(error: errors.ApiError) -> dict[str, object]:
-    """What a program is told of an error in the middle of a stream."""
+def described(error: errors.ApiError) -> dict[str, object]:
+    """An error in the middle of a stream, for a program."""
     return {"status": error.status, "title": error.title, "detail": error.detail}
 
 

@@ -413,7 +413,7 @@ def test_a_payload_of_a_sync_is_had_from_its_line(page: Page, own_sync: OwnSync,
     limit = PayloadLimit(each=1 << 20, total=1 << 20)
     wanted = Stored(pull=True)
     log = own_sync.writer
-    kept = Payloads(client, own_sync.id, log._attempt, log, wanted, limit=limit, ttl_ms=60_000)
+    kept = Payloads(client, own_sync.id, log._flusher._attempt, log, wanted, limit=limit, ttl_ms=60_000)
     kept.keep("pull", "page 1", JSON, b'{"id": 1}')
     log.flush()
     own_sync.lines += 1

@@ -229,8 +229,8 @@ def test_a_log_that_is_full_stops_neither_the_sync_nor_its_counts(
         summary = ended(client, requests.start(customers, Trigger.MANUAL).id)
     assert (summary.status, summary.pushed, summary.lines) == (Status.COMPLETED, 500, 103)
     texts = [line["text"] for line in lines_of(client, summary.id)]
-    assert texts[100].startswith("The log is full: it has 100 lines")
-    assert "lines more were logged, and not kept" in texts[101]
+    assert texts[100].startswith("The log is full: it reached 100 lines")
+    assert "more lines were logged, but not kept" in texts[101]
     assert texts[102] == "Completed: 500 pushed, 0 skipped"
 
 

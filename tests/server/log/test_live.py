@@ -30,10 +30,14 @@ from server import app
 from server import settings as server_settings
 from server.__main__ import configure
 from server.access.auth import token_hash
-from server.log import hub, subscriber, wire
-from server.log.hub import Hub, Rider
-from server.log.store import Store
+from server.log import broadcast, keeper, subscriber, wire
+from server.log.hub import Hub
+from server.log.keeper import Keeper
+from server.log.log_reader import LogReader
+from server.log.summaries import Summaries
+from server.log.viewers import Viewer
 from server.web import errors
+from server.web.tasks import within
 from synctail import settings
 from synctail.connect import connect as connect_redis
 from synctail.log.appender import Appender
@@ -256,7 +260,7 @@ def test_a_chunk_too_large_to_publish_arrives_as_fast(client: redis.Redis, web: 
         appender.append(sync_id, attempt=claim.attempt, first=1, count=100, body=body, fields={"status": "running"})
         while reader.cursor < 100:
             reader.hear(socket.recv(timeout=PATIENCE_S))
-        assert time.monotonic() - time_s < hub.CHECK_EVERY_S - 1, "it was not found by looking every now and then"
+        assert time.monotonic() - time_s < keeper.CHECK_EVERY_S - 1, "it was not found by looking every now and then"
 
 
 def test_lines_that_the_stream_has_lost_are_told_as_a_gap(client: redis.Redis, web: httpx2.Client, logs: Logs) -> None:
@@ -309,7 +313,7 @@ def test_the_end_of_a_sync_that_is_watched_comes_once_and_last(web: httpx2.Clien
         began = time.monotonic()
         logs.end(story, status, reason)
         assert reader.listen(socket) == 1000
-        assert time.monotonic() - began < hub.CHECK_EVERY_S - 1, "nobody had to look for it"
+        assert time.monotonic() - began < keeper.CHECK_EVERY_S - 1, "nobody had to look for it"
     assert reader.end
     assert (reader.end["last"], reader.end["summary"]["status"]) == (2, status)
     assert reader.summaries[-1] == reader.end["summary"]
@@ -709,7 +713,7 @@ def test_a_viewer_who_waits_costs_no_task_but_the_one_that_listens(
 ) -> None:
     """And no timer: one beat for all is written by the tail. What its handshake said is forgotten."""
     del web
-    monkeypatch.setattr(hub, "BEAT_EVERY_S", 0.3)
+    monkeypatch.setattr(broadcast, "BEAT_EVERY_S", 0.3)
     sync_id = logs.start()
     with logs.writing(sync_id) as story, serving(environ) as one, ExitStack() as stack:
         story.info("x" * 1000)
@@ -733,7 +737,7 @@ def test_without_a_lane_beats_come_as_well(
     environ: dict[str, str], web: httpx2.Client, logs: Logs, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     del web
-    monkeypatch.setattr(hub, "BEAT_EVERY_S", 0.2)
+    monkeypatch.setattr(broadcast, "BEAT_EVERY_S", 0.2)
     sync_id = logs.start()
     with serving(environ, "websockets-sansio") as one, open_socket(one.web, sync_id) as viewer:
         while json.loads(viewer.recv(timeout=PATIENCE_S))["type"] != "summary":
@@ -745,9 +749,10 @@ def test_without_a_lane_beats_come_as_well(
 
 
 @asynccontextmanager
-async def running_hub(config: settings.Settings, store: type[Store] = Store) -> AsyncIterator[Hub]:
+async def running_hub(config: settings.Settings, summaries: type[Summaries] = Summaries) -> AsyncIterator[Hub]:
     redis_client = app._redis(config.redis_url)
-    one = Hub(store(redis_client, config.retention))
+    log = LogReader(redis_client, asyncio.Semaphore(app.READS_AT_ONCE))
+    one = Hub(redis_client.connection_pool, summaries(redis_client, config.retention), log)
     task = asyncio.create_task(one.run())
     await asyncio.sleep(0)
     try:
@@ -762,7 +767,7 @@ async def running_hub(config: settings.Settings, store: type[Store] = Store) -> 
 async def first_frames(one: Hub, sync_id: str, count: int) -> list[dict[str, Any]]:
     frames: list[dict[str, Any]] = []
     woken = asyncio.Event()
-    following = one.follow(sync_id, Rider(0, woken.set), woken)
+    following = one.follow(sync_id, Viewer(0, woken.set), woken)
     async with asyncio.timeout(PATIENCE_S), aclosing(following):
         async for text in following:
             frame = json.loads(text)
@@ -776,7 +781,7 @@ async def first_frames(one: Hub, sync_id: str, count: int) -> list[dict[str, Any
 def test_a_reader_that_comes_back_at_once_need_not_wait(
     config: settings.Settings, logs: Logs, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(hub, "CONFIRM_S", 8.0)
+    monkeypatch.setattr(keeper, "CONFIRM_S", 8.0)
     sync_id = logs.start()
 
     async def come_back() -> float:
@@ -787,7 +792,7 @@ def test_a_reader_that_comes_back_at_once_need_not_wait(
                 await first_frames(one, sync_id, 1)
             return time.monotonic() - began
 
-    assert asyncio.run(come_back()) < hub.CONFIRM_S / 2
+    assert asyncio.run(come_back()) < keeper.CONFIRM_S / 2
 
 
 def test_an_ending_in_the_moment_of_the_first_look_is_told_at_once(
@@ -795,21 +800,21 @@ def test_an_ending_in_the_moment_of_the_first_look_is_told_at_once(
 ) -> None:
     """It comes by pub/sub while the answer that does not know of it is still on its way."""
     heard = asyncio.Event()
-    received = Hub.received
+    received = Keeper.received
 
-    def hear(one: Hub, channel: str, message: bytes) -> None:
-        received(one, channel, message)
+    def hear(one: Keeper, message: bytes) -> None:
+        received(one, message)
         heard.set()
 
-    monkeypatch.setattr(Hub, "received", hear)
-    monkeypatch.setattr(hub, "CONFIRM_S", 4 * PATIENCE_S)
-    monkeypatch.setattr(hub, "CHECK_EVERY_S", 4 * PATIENCE_S)
+    monkeypatch.setattr(Keeper, "received", hear)
+    monkeypatch.setattr(keeper, "CONFIRM_S", 4 * PATIENCE_S)
+    monkeypatch.setattr(keeper, "CHECK_EVERY_S", 4 * PATIENCE_S)
     sync_id = logs.start()
     with logs.writing(sync_id) as story:
 
-        class EndsMeanwhile(Store):
-            async def summary(self, sync_id: str) -> Summary:
-                found = await super().summary(sync_id)
+        class EndsMeanwhile(Summaries):
+            async def get(self, sync_id: str) -> Summary:
+                found = await super().get(sync_id)
                 if not heard.is_set():
                     await asyncio.to_thread(logs.end, story)
                     await heard.wait()
@@ -823,8 +828,8 @@ def test_an_ending_in_the_moment_of_the_first_look_is_told_at_once(
 
 
 def test_silence_is_broken_by_a_beat(config: settings.Settings, logs: Logs, monkeypatch: pytest.MonkeyPatch) -> None:
-    assert hub.BEAT_EVERY_S == 10
-    monkeypatch.setattr(hub, "BEAT_EVERY_S", 0.1)
+    assert broadcast.BEAT_EVERY_S == 10
+    monkeypatch.setattr(broadcast, "BEAT_EVERY_S", 0.1)
     sync_id = logs.start()
 
     async def listen() -> list[dict[str, Any]]:
@@ -835,11 +840,11 @@ def test_silence_is_broken_by_a_beat(config: settings.Settings, logs: Logs, monk
 
 
 def test_waiting_for_an_event_can_always_be_cancelled() -> None:
-    """A cancellation that is swallowed in the moment of the event would leave a tail kept for ever."""
+    """A cancellation that is swallowed at the moment of the event would leave a keeper running for ever."""
 
     async def cancel_in_that_moment(passes: int) -> bool:
         event = asyncio.Event()
-        task = asyncio.create_task(hub._within(event, 5))
+        task = asyncio.create_task(within(event, 5))
         await asyncio.sleep(0)
         await asyncio.sleep(0)
         event.set()
@@ -863,8 +868,8 @@ def test_readers_that_come_and_go_leave_no_task_behind(config: settings.Settings
             while not writing.done():
                 await first_frames(one, sync_id, 2)
             await writing
-            await asyncio.to_thread(until, lambda: not one._tails, "no tail is left")
-            return [name for task in asyncio.all_tasks() if (name := task.get_name()).startswith("tail-")]
+            await asyncio.to_thread(until, lambda: not one._keepers, "no keeper is left")
+            return [name for task in asyncio.all_tasks() if (name := task.get_name()).startswith("keeper-")]
 
     with logs.writing(sync_id) as story:
         assert asyncio.run(come_and_go(story)) == []
@@ -893,26 +898,22 @@ class Deaf:
         await asyncio.Event().wait()
 
 
-def test_a_dead_subscription_is_noticed_although_viewers_come_and_go(
-    config: settings.Settings, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_dead_subscription_is_noticed_although_viewers_come_and_go(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(subscriber, "SILENT_S", 0.3)
     monkeypatch.setattr(subscriber, "PING_EVERY_S", 0.2)
     deaf = Deaf()
 
     async def come_and_go() -> None:
-        client = app._redis(config.redis_url)
-        one = subscriber.Subscriber(cast("Any", deaf), Hub(Store(client, config.retention)))
+        one = subscriber.Subscriber(cast("Any", deaf))
         task = asyncio.create_task(one.run())
         async with asyncio.timeout(PATIENCE_S):
             while deaf.made < 2:
-                one.want("a")
+                one.want("a", cast("Any", None))
                 await asyncio.sleep(0.05)
                 one.drop("a")
         task.cancel()
         await asyncio.wait({task}, timeout=PATIENCE_S)
         assert task.cancelled()
-        await client.aclose()
 
     asyncio.run(come_and_go())
     assert "PING" in deaf.sent

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from server.log.hub import PUBLISH_EVERY_S, Pace
+from server.log.viewers import PUBLISH_EVERY_S, Pace
 
 
 @pytest.mark.parametrize(

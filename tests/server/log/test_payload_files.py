@@ -81,7 +81,7 @@ def begin(client: redis.Redis, logs: Logs, config: Settings) -> Iterator[Callabl
         kept = Payloads(
             options.pop("client", client),
             sync_id,
-            log._attempt,
+            log._flusher._attempt,
             log,
             wanted,
             limit=limit,
@@ -403,8 +403,8 @@ def test_what_is_too_large_is_said_with_its_size_and_leaves_nothing(
     assert client.hlen(keys.pieces(story.id)) == 0
     for page in range(2, 7):
         story.payloads.keep("pull", f"page {page}", JSON, noise(keys.PIECE_BYTES))
-    one = "larger than the 524,288 bytes that are kept of one (SYNCTAIL_PAYLOAD_BYTES)"
-    all_of_them = "with it they would have more than 786,432 bytes in this sync (SYNCTAIL_PAYLOAD_TOTAL)"
+    one = "the limit is 524,288 bytes (SYNCTAIL_PAYLOAD_BYTES)"
+    all_of_them = "the limit is 786,432 bytes for all payloads of a sync (SYNCTAIL_PAYLOAD_TOTAL)"
     assert [(line["level"], line["text"]) for line in story.lines()] == [
         ("warning", f"Payload not kept: pull, page 1, 786,432 bytes: {one}"),
         ("info", "Payload 1: pull, page 2, 262,144 bytes"),

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 import redis
 
-from server.log.store import Store
+from server.services.reader import ServiceReader
 from server.web.headers import SECURITY
 from tests.kit.serving import Serving, serving
 
@@ -21,10 +21,10 @@ def broken(environ: dict[str, str], client: redis.Redis, monkeypatch: pytest.Mon
     """A server in which nobody expects what happens."""
     del client
 
-    async def fail(_store: Store) -> Any:
+    async def fail(_services: ServiceReader) -> Any:
         raise ValueError("the words of the fault")
 
-    monkeypatch.setattr(Store, "services", fail)
+    monkeypatch.setattr(ServiceReader, "all", fail)
     with serving(environ) as one:
         yield one
 

@@ -48,8 +48,8 @@ class Log:
         return self.appender.claim(self.id)
 
     def append(self, first: int, count: int = 1, *, attempt: int = 1, text: str = "x", **more: Any) -> Answer:
-        encoded = [lines.encode_line(n, 0, "info", text, None, lambda v: v) for n in range(first, first + count)]
-        encoding, body = lines.pack(encoded) if count else ("json", b"")
+        entries = [lines.Entry(0, "info", text)] * count
+        encoding, body = lines.pack(lines.encode_lines(first, entries)) if count else ("json", b"")
         return self.appender.append(
             self.id, attempt=attempt, first=first, count=count, encoding=encoding, body=body, **more
         )
@@ -109,7 +109,7 @@ def test_claiming_a_sync_that_is_gone_does_not_bring_it_back(log: Log) -> None:
 def test_an_ending_from_outside_is_the_last_line_and_fences_the_writer(log: Log) -> None:
     attempt = log.claim().attempt
     log.append(1, 3)
-    line = lines.encode_line(0, 0, "error", "it is over", None, lambda v: v)
+    line = lines.encode_line(0, lines.Entry(0, "error", "it is over"))
     assert log.appender.end(log.id, line, {"status": "failed"}) == Answer("ok", 4)
     assert log.numbers() == [1, 2, 3, 4]
     assert json.loads(log.chunks()[-1].body)["n"] == 4
@@ -121,7 +121,7 @@ def test_an_ending_from_outside_is_the_last_line_and_fences_the_writer(log: Log)
 
 def test_a_sync_that_never_began_can_be_ended(backend: redis.Redis) -> None:
     log = Log(backend, "queued")
-    line = lines.encode_line(0, 0, "warning", "before it started", None, lambda v: v)
+    line = lines.encode_line(0, lines.Entry(0, "warning", "before it started"))
     assert log.appender.end(log.id, line, {"status": "stopped"}) == Answer("ok", 1)
     assert log.numbers() == [1]
     with pytest.raises(SyncEnded):
@@ -275,7 +275,7 @@ def test_a_chunk_travels_in_the_message(log: Log, listener: Listener) -> None:
     log.append(1, 2)
     message = listener.next()
     assert message.startswith(b"1-2 json\n")
-    assert wire.chunk_from_message(message) == log.chunks()[0]
+    assert wire.read_message(message)[1] == log.chunks()[0]
 
 
 def test_a_compressed_chunk_travels_as_it_is_stored(log: Log, listener: Listener) -> None:
@@ -283,7 +283,7 @@ def test_a_compressed_chunk_travels_as_it_is_stored(log: Log, listener: Listener
     log.append(1, 100)
     message = listener.next()
     assert message.startswith(b"1-100 zstd\n")
-    assert wire.chunk_from_message(message) == log.chunks()[0]
+    assert wire.read_message(message)[1] == log.chunks()[0]
 
 
 def test_a_large_chunk_only_wakes(log: Log, listener: Listener) -> None:
@@ -292,7 +292,7 @@ def test_a_large_chunk_only_wakes(log: Log, listener: Listener) -> None:
     log.appender.append(log.id, attempt=1, first=1, count=1, body=body)
     message = listener.next()
     assert message == b"1-1 wake"
-    assert wire.chunk_from_message(message) is None
+    assert wire.read_message(message)[1] is None
 
 
 def test_a_change_without_lines_wakes_and_a_mere_sign_of_life_does_not(log: Log, listener: Listener) -> None:
