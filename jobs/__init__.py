@@ -6,10 +6,12 @@
 - `worker`, `tasks`: RQ's process and what it calls; `interrupts`: how a running sync is interrupted; `leash`: a sync's
   process goes with its worker.
 - `headlines`: how a sync's log begins.
-- `services`: the stored definitions; `definitions` checks one whole, `endpoints` its source and destination. `typed`:
-  how people write values and functions; `toml`: services as TOML; `trial`: one record through filters and mapping.
-- `sync`: pull, filter (`filters`), skip what was `seen`, `script` (with `script_child`, what runs in its process), map
-  (`mapping`, with the functions of `transforms` and what their `arguments` may be), push, count.
+- `services`: the stored definitions; `definitions` checks one whole, `endpoints` its source and destination. `shapes`:
+  their types, taken apart. `typed`: how people write values and functions; `toml`: services as TOML; `trial`: one
+  record through filters and mapping.
+- `sync`: pull, filter (`filters`), skip what was `seen`, `script` (with `script_child`, what runs in its process;
+  `script_check` tells beforehand whether one can run), map (`mapping`, with the functions of `transforms` and what
+  their `arguments` may be), push, count.
 - `given`: records that wait in Redis, in place of a source's: posted ones, and failed ones for a retry.
 - `connectors/`: one file for each kind of system a sync reads from or writes to. `checks` tries both ends of a service
   without a sync, asked for through `check_requests`.

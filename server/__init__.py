@@ -8,8 +8,8 @@
   logs; `payloads`: payload files. All read through the same two pieces:
 - `store`: the only reader of summaries and logs; `hub`: what is new, for all who watch, over `subscriber`, this
   process's one subscription to Redis. `actions`: what may be done to syncs.
-- `forms`: pages to make, change and run services, over `fields` (inputs out of a struct's type, and back), `words` (how
-  they are called) and `service_form` (what stands where); `check_pages`: the state of its connections. `schedules`:
+- `forms`: pages to make, change and run services, over `fields` (inputs from a struct's type, and back), `words` (the
+  names of choices) and `service_form` (the sections); `check_pages`: the state of its connections. `schedules`:
   cron in words; `trial`: a record, tried; `bundles`: services as TOML; `tokens`: access tokens.
 - `wire`: the frames, and how chunks become frames. Pure.
 """

@@ -7,6 +7,7 @@ import re
 from collections.abc import Iterable
 from importlib.util import find_spec
 from pathlib import Path
+from typing import Literal, get_args, get_origin
 
 import click
 import msgspec
@@ -14,7 +15,8 @@ import pytest
 from starlette.routing import BaseRoute, Mount, Route, WebSocketRoute
 
 from demo import settings as demo_settings
-from jobs.services.model import Service
+from jobs.services.model import Secret, Service
+from jobs.services.shapes import Member, members
 from server import settings as server_settings
 from server.app import create_app
 from server.log import wire
@@ -23,6 +25,7 @@ from synctail import settings as jobs_settings
 from synctail.cli.__main__ import synctail
 from synctail.model import keys
 from synctail.model.sync import Level, Line, Phase, Reason, Status, Summary, Trigger
+from tests.jobs.services.test_shapes import structs_of
 from tests.kit.support import ROOT
 
 REFERENCE = (ROOT / "docs" / "reference.md").read_text()
@@ -49,6 +52,22 @@ def test_each_route_stands_in_the_reference(environ: dict[str, str]) -> None:
         if isinstance(route, Route) and route.path.startswith("/api"):
             for method in {"POST", "PUT", "DELETE"} & (route.methods or set()):
                 assert f"`{method} {route.path}`" in REFERENCE
+
+
+def row(member: Member) -> str:
+    default = "required" if member.required else ""
+    if not member.required and not (member.shape.kinds and member.default):
+        default = f"`{msgspec.json.encode(member.default).decode()}`"
+    values = get_args(member.shape.bare) if get_origin(member.shape.bare) is Literal else ()
+    says = " ".join([member.description.replace("*", r"\*"), *(f"`{value}`" for value in values)])
+    return f"| `{member.name}` | {default} | {says} |"
+
+
+def test_each_member_of_a_service_stands_in_the_reference_as_it_is() -> None:
+    listed = re.findall(r"^\| `.* \|$", REFERENCE.split("### Members")[1].split("\n### ")[0], flags=re.MULTILINE)
+    structs = [struct for struct in structs_of(Service) if struct is not Secret]
+    rows = {row(member) for struct in structs for member in members(struct).values()}
+    assert rows == {one for one in listed if not one.endswith("| default | |")}
 
 
 def paragraph(begins: str) -> str:

@@ -19,7 +19,7 @@ from rq.command import send_stop_job_command
 from rq.exceptions import InvalidJobOperation, NoSuchJobError
 
 from jobs.queue.batches import packed
-from jobs.services.model import InboundSource, Run, Service
+from jobs.services.model import InboundSource, RunOptions, Service
 from synctail.connect import connect
 from synctail.log.appender import Appender
 from synctail.log.endings import end_sync
@@ -92,7 +92,7 @@ class _Asked(NamedTuple):
     """`given` records, in `batches`, are given to the sync in place of its source's; None: none are."""
 
     trigger: Trigger
-    run: Run
+    run: RunOptions
     given: int | None = None
     batches: Iterable[bytes] = ()
     retry_of: str | None = None
@@ -112,9 +112,9 @@ class Requests:
         # RQ's Queue is not made for threads, and the server calls from a pool of them.
         self._lock = threading.Lock()
 
-    def start(self, service: Service, trigger: Trigger, run: Run | None = None) -> Summary:
+    def start(self, service: Service, trigger: Trigger, run: RunOptions | None = None) -> Summary:
         """Queue a sync and return its summary. Raises `ServiceInactive` or `AlreadyRunning`."""
-        summary = self._begin(service, _Asked(trigger, run or Run()))
+        summary = self._begin(service, _Asked(trigger, run or RunOptions()))
         self._take_turn(service, summary.id)
         self._enqueue(service, summary.id)
         return summary
@@ -124,7 +124,7 @@ class Requests:
         posted is never refused because a sync runs. Raises `ServiceInactive` or `TooManyWait`."""
         if service.active and self._client.llen(keys.service_waiting(service.id)) >= WAITING_CAP:
             raise TooManyWait(service.id)
-        summary = self._begin(service, _Asked(Trigger.INBOUND, Run(), len(records), packed(records)))
+        summary = self._begin(service, _Asked(Trigger.INBOUND, RunOptions(), len(records), packed(records)))
         waiting = keys.service_waiting(service.id)
         with self._client.pipeline() as pipe:
             pipe.rpush(waiting, summary.id)
@@ -238,7 +238,7 @@ class Requests:
                 pipe.pexpire(given, ttl_ms)
                 pipe.execute()
         with self._client.pipeline() as pipe:
-            if asked.run != Run():
+            if asked.run != RunOptions():
                 pipe.set(keys.run(summary.id), msgspec.json.encode(asked.run), px=ttl_ms)
             pipe.hset(keys.summary(summary.id), mapping={**stored, "attempt": 0, "last": 0})
             pipe.pexpire(keys.summary(summary.id), ttl_ms)
@@ -322,10 +322,10 @@ def stored_summary(client: redis.Redis, sync_id: str) -> Summary | None:
     return summary_from_hash(stored) if stored.get(b"status") else None
 
 
-def stored_run(client: redis.Redis, sync_id: str) -> Run:
+def stored_run(client: redis.Redis, sync_id: str) -> RunOptions:
     """What the sync does otherwise than its service says."""
     stored = cast("bytes | None", client.get(keys.run(sync_id)))
-    return msgspec.json.decode(stored, type=Run) if stored else Run()
+    return msgspec.json.decode(stored, type=RunOptions) if stored else RunOptions()
 
 
 def given_count(client: redis.Redis, sync_id: str) -> int | None:

@@ -17,7 +17,7 @@ from jobs.run.opening import headlines
 from jobs.run.pushed_before import Seen
 from jobs.run.sync import LogLost, Sync, TooManyErrors
 from jobs.services.ends import passwords
-from jobs.services.model import Run, Service
+from jobs.services.model import RunOptions, Service
 from synctail.connect import patiently
 from synctail.log.appender import Appender, Claim
 from synctail.log.cap import LogLimit
@@ -147,7 +147,7 @@ class _Run:
             return Ending(Status.COMPLETED_WITH_ERRORS, None, text)
         return Ending(Status.COMPLETED, None, f"Completed: {counts.pushed:,} pushed, {counts.skipped:,} skipped")
 
-    def _asked(self) -> tuple[Run, int | None]:
+    def _asked(self) -> tuple[RunOptions, int | None]:
         """What this sync does otherwise, and how many records it was given: kept at least as long as it may run."""
         assert self._service is not None  # noqa: S101 - for the type checker
         sync_id = self._summary.id

@@ -9,7 +9,7 @@ from contextlib import contextmanager
 from starlette.concurrency import run_in_threadpool
 
 from jobs.queue.requests import AlreadyRunning, NoRetry, NotRunning, Only, Requests, ServiceInactive, TooManyWait
-from jobs.services.model import InboundSource, Run, Service
+from jobs.services.model import InboundSource, RunOptions, Service
 from jobs.services.store import ServiceExists, ServiceNotFound, Services
 from jobs.services.validate import DefinitionFaulty, read_run, read_service
 from server.access.auth import Principal
@@ -64,7 +64,7 @@ class Actions:
         except ServiceNotFound:
             raise _no_service(service_id) from None
 
-    async def start(self, service_id: str, run: Run | None = None) -> Summary:
+    async def start(self, service_id: str, run: RunOptions | None = None) -> Summary:
         """`run`: what this one sync does otherwise."""
         service = await self._store.service(service_id)
         if isinstance(service.source, InboundSource):
@@ -96,7 +96,7 @@ class Actions:
             raise errors.Conflict(f"The sync has ended already: it is {ended.status}.") from None
 
 
-def checked_run(given: object) -> Run:
+def checked_run(given: object) -> RunOptions:
     """Raises `errors.OptionsRefused` with every fault."""
     try:
         return read_run(given)
