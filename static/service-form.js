@@ -187,7 +187,7 @@ async function readBack() {
   const schedule = input("trigger.schedule")?.value.trim() ?? "";
   const timezone = input("trigger.timezone")?.value.trim() ?? "";
   if (!schedule) {
-    sayDue("It runs when somebody asks for it.", "none");
+    sayDue("Runs only on request.", "none");
     return;
   }
   try {
@@ -199,7 +199,7 @@ async function readBack() {
     if (response.ok) showDue(said);
     else if (response.status === 422) sayDue(said.errors[0].says, "wrong");
   } catch {
-    if (mine === asked) sayDue("The server cannot be reached; what is due is not known.", "wrong");
+    if (mine === asked) sayDue("The server cannot be reached, so the next starts are unknown.", "wrong");
   }
 }
 

@@ -6,13 +6,15 @@ import inspect
 import re
 from importlib.util import find_spec
 from pathlib import Path
+from typing import Literal, get_args, get_origin
 
 import click
 import msgspec
 import pytest
 
 from demo import settings as demo_settings
-from jobs.services.model import Service
+from jobs.services.model import Secret, Service
+from jobs.services.shapes import Member, members
 from server import settings as server_settings
 from server.log import wire
 from server.web import errors
@@ -21,6 +23,7 @@ from synctail import settings as jobs_settings
 from synctail.cli.__main__ import synctail
 from synctail.model import keys
 from synctail.model.sync import Level, Line, Phase, Reason, Status, Summary, Trigger
+from tests.jobs.services.test_shapes import structs_of
 from tests.kit.routes import app, table
 from tests.kit.support import ROOT
 
@@ -52,6 +55,22 @@ def test_each_route_of_the_api_stands_in_the_reference_with_its_role() -> None:
         for route in routes
         for method in (route.methods or set()) - {"HEAD"}
     }
+
+
+def row(member: Member) -> str:
+    default = "required" if member.required else ""
+    if not member.required and not (member.shape.kinds and member.default):
+        default = f"`{msgspec.json.encode(member.default).decode()}`"
+    values = get_args(member.shape.bare) if get_origin(member.shape.bare) is Literal else ()
+    says = " ".join([member.description.replace("*", r"\*"), *(f"`{value}`" for value in values)])
+    return f"| `{member.name}` | {default} | {says} |"
+
+
+def test_each_member_of_a_service_stands_in_the_reference_as_it_is() -> None:
+    listed = re.findall(r"^\| `.* \|$", REFERENCE.split("### Members")[1].split("\n### ")[0], flags=re.MULTILINE)
+    structs = [struct for struct in structs_of(Service) if struct is not Secret]
+    rows = {row(member) for struct in structs for member in members(struct).values()}
+    assert rows == {one for one in listed if not one.endswith("| default | |")}
 
 
 def paragraph(begins: str) -> str:

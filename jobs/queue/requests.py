@@ -19,7 +19,7 @@ from jobs.queue.batches import packed
 from jobs.queue.job_queue import JobQueue
 from jobs.queue.stored import record_count, stored_run
 from jobs.queue.turns import AlreadyRunning, Turns
-from jobs.services.model import InboundSource, Run, Service
+from jobs.services.model import InboundSource, RunOptions, Service
 from synctail import lua
 from synctail.connect import connect
 from synctail.log.appender import Appender
@@ -60,7 +60,7 @@ class _Request(NamedTuple):
     """`records`: how many the `batches` hold, which the sync takes in place of its source's; None: it pulls."""
 
     trigger: Trigger
-    run: Run
+    run: RunOptions
     records: int | None = None
     batches: Iterable[bytes] = ()
     retry_of: str | None = None
@@ -78,9 +78,9 @@ class Requests:
         self._ask_to_stop = lua.script(self._client, __file__, "request_stop")
         self._link = lua.script(self._client, __file__, "link_retry")
 
-    def start(self, service: Service, trigger: Trigger, run: Run | None = None) -> Summary:
+    def start(self, service: Service, trigger: Trigger, run: RunOptions | None = None) -> Summary:
         """Queue a sync and return its summary. Raises `ServiceInactive` or `AlreadyRunning`."""
-        summary = self._begin(service, _Request(trigger, run or Run()))
+        summary = self._begin(service, _Request(trigger, run or RunOptions()))
         self._take_turn(service, summary.id)
         self._enqueue(service, summary.id)
         return summary
@@ -90,7 +90,7 @@ class Requests:
         earlier ones. Raises `ServiceInactive` or `TooManyWait`."""
         if service.active and self._client.llen(keys.service_waiting(service.id)) >= WAITING_CAP:
             raise TooManyWait(service.id)
-        summary = self._begin(service, _Request(Trigger.INBOUND, Run(), len(records), packed(records)))
+        summary = self._begin(service, _Request(Trigger.INBOUND, RunOptions(), len(records), packed(records)))
         waiting = keys.service_waiting(service.id)
         with self._client.pipeline() as pipe:
             pipe.rpush(waiting, summary.id)
@@ -179,7 +179,7 @@ class Requests:
                 pipe.rpush(records, batch)
                 pipe.pexpire(records, self._retention)
                 pipe.execute()
-        if request.run != Run():
+        if request.run != RunOptions():
             self._client.set(keys.run(summary.id), msgspec.json.encode(request.run), px=self._retention)
         count = {} if request.records is None else {"given": request.records}
         register(self._client, summary, retention=self._retention, **count)

@@ -8,15 +8,15 @@ from typing import cast
 import msgspec
 import redis
 
-from jobs.services.model import Run
+from jobs.services.model import RunOptions
 from synctail.model import keys
 from synctail.model.sync import Status, Summary, summary_from_hash
 
 
-def stored_run(client: redis.Redis, sync_id: str) -> Run:
+def stored_run(client: redis.Redis, sync_id: str) -> RunOptions:
     """The options of this one sync."""
     stored = cast("bytes | None", client.get(keys.run(sync_id)))
-    return msgspec.json.decode(stored, type=Run) if stored else Run()
+    return msgspec.json.decode(stored, type=RunOptions) if stored else RunOptions()
 
 
 def record_count(client: redis.Redis, sync_id: str) -> int | None:

@@ -10,7 +10,7 @@ from starlette.concurrency import run_in_threadpool
 
 from jobs.queue.requests import NoRetry, NotRunning, Only, Requests, ServiceInactive, TooManyWait
 from jobs.queue.turns import AlreadyRunning
-from jobs.services.model import InboundSource, Run, Service
+from jobs.services.model import InboundSource, RunOptions, Service
 from jobs.services.store import ServiceExists, ServiceNotFound, Services
 from jobs.services.validate import DefinitionFaulty, read_run, read_service
 from server.access.auth import Principal
@@ -69,7 +69,7 @@ class Actions:
         except ServiceNotFound:
             raise _no_service(service_id) from None
 
-    async def start(self, service_id: str, run: Run | None = None) -> Summary:
+    async def start(self, service_id: str, run: RunOptions | None = None) -> Summary:
         """`run`: what this one sync does otherwise."""
         service = await self._stored.get(service_id)
         if isinstance(service.source, InboundSource):
@@ -101,7 +101,7 @@ class Actions:
             raise errors.Conflict(f"The sync has ended already: it is {ended.status}.") from None
 
 
-def checked_run(given: object) -> Run:
+def checked_run(given: object) -> RunOptions:
     """Raises `errors.OptionsRefused` with every fault."""
     with refused_as(errors.OptionsRefused):
         return read_run(given)

@@ -1,5 +1,5 @@
-"""The pages on which services are made, changed, run otherwise and removed. They work without JavaScript: adding a row
-or changing a kind is a submit button, answered with the same form and all that was typed."""
+"""Pages to create, change, run and remove services. They work without JavaScript: adding a row or changing a kind is a
+submit button, answered with the same form and everything that was typed."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
 from starlette.routing import BaseRoute
 
-from jobs.services.model import Service
+from jobs.services.model import RunOptions, Service
 from jobs.services.validate import Fault
 from server.access import auth
 from server.log.summaries import Summaries
@@ -28,7 +28,7 @@ from server.web.routing import DEFINITION_BYTES, HttpRoute, Role
 
 MOST_INPUTS = 20_000
 RECORD = "try.record"
-"""The input into which a record is pasted, to try filters and mapping."""
+"""The input for a record on which filters and mapping are tried."""
 
 
 class Render(Protocol):
@@ -36,7 +36,7 @@ class Render(Protocol):
 
 
 class Sheet(NamedTuple):
-    """One form of a service: where it leads, and what it was filled from."""
+    """One form of a service: where it leads, and the service that fills it."""
 
     mode: str
     title: str
@@ -86,7 +86,7 @@ class Forms:
     # --- making and changing ------------------------------------------------------------------------------------------
 
     async def new(self, request: Request) -> Response:
-        return await self._form(request, _new_sheet(), service_form.blank())
+        return await self._form(request, _new_sheet(), {})
 
     async def clone(self, request: Request) -> Response:
         service = await self._service(request)
@@ -108,7 +108,7 @@ class Forms:
             try:
                 service = await self._actions.create(definition)
             except errors.Conflict:
-                faults = [Fault("id", f"there is a service {definition['id']!r} already; choose another id")]
+                faults = [Fault("id", "is already taken; choose another")]
             else:
                 return RedirectResponse(f"/services/{service.id}", 303)
         return await self._form(request, sheet, typed, faults, status=422)
@@ -125,13 +125,13 @@ class Forms:
         if faults:
             return await self._form(request, sheet, typed, faults, status=422)
         if typed.get("version") != _version(service):
-            # What it says now is shown to nobody here; saving once more replaces it, knowingly.
+            # The form does not show the other version; saving again replaces it knowingly.
             return await self._form(request, sheet, {**typed, "version": _version(service)}, status=409, changed=True)
         await self._actions.replace(service.id, definition)
         return RedirectResponse(f"/services/{service.id}", 303)
 
     async def _other(self, request: Request, sheet: Sheet, typed: Typed, do: str) -> Response:
-        """Anything but saving: the form once more, with a row more or less, another kind, or a record tried."""
+        """Any button but save: the form again, with a row more or less, another kind, or a record tried."""
         typed = _with_rows(fields.tidied(typed, Service, drop_blank=False), do)
         tried = None
         if do == "try":
@@ -150,7 +150,7 @@ class Forms:
         changed: bool = False,
         done: str = "",
     ) -> Response:
-        # In a thread: a definition may have a thousand rows, and nobody else shall wait for them.
+        # In a thread: other requests must not wait for a definition of a thousand rows.
         view = await run_in_threadpool(service_form.view, typed, faults or [])
         schedule, zone = typed.get("trigger.schedule", ""), typed.get("trigger.timezone", "UTC")
         due, due_fault = None, None
@@ -179,7 +179,7 @@ class Forms:
         )
 
     async def _try(self, typed: Typed) -> dict[str, Any]:
-        """As `server.services.trial` has it, with what cannot be read among the errors."""
+        """The answer of `server.services.trial`, with what cannot be read among its errors."""
         typed = fields.tidied(typed, Service, drop_blank=True)
         definition, faults = fields.definition_of(typed, Service)
         about = ("filters", "mapping", "lookups")
@@ -274,10 +274,10 @@ class Forms:
             return await self._started(service_id)
         service = await self._service(request)
         if do not in ("run", "save", ""):
-            typed = _with_rows(fields.tidied(typed, service_form.RunSheet, drop_blank=False), do)
+            typed = _with_rows(fields.tidied(typed, RunOptions, drop_blank=False), do)
             return self._run_page(request, service, typed)
-        typed = fields.tidied(typed, service_form.RunSheet, drop_blank=True)
-        given, faults = fields.definition_of(typed, service_form.RunSheet)
+        typed = fields.tidied(typed, RunOptions, drop_blank=True)
+        given, faults = fields.definition_of(typed, RunOptions)
         try:
             run = checked_run(given)
         except errors.OptionsRefused as refused:
@@ -315,7 +315,7 @@ def _edit_sheet(service: Service) -> Sheet:
 
 
 def _version(service: Service) -> str:
-    """Changes with the definition: who saves learns that somebody else did meanwhile."""
+    """Changes with the definition, so that saving notices a change made meanwhile."""
     return hashlib.sha256(msgspec.json.encode(service)).hexdigest()[:16]
 
 

@@ -143,7 +143,7 @@ def test_a_sync_is_started_with_filters_pages_and_files_of_its_own(
         ({"filter": []}, ["filter"]),
         (
             {"filters": [{"field": "a[", "op": "="}, {"field": "a", "op": "~"}], "page_size": 0},
-            ["filters[1].op", "page_size"],
+            ["filters[1].op", "page_size", "filters[0].field"],
         ),
         (
             {"filters": [{"field": "a[", "op": "="}, {"field": "a", "op": "in", "value": 1}]},

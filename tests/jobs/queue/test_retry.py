@@ -20,7 +20,7 @@ from jobs.queue.stored import stored_run
 from jobs.run import kept_records
 from jobs.run.kept_records import Failures, KeptRecords
 from jobs.run.pushed_before import Seen
-from jobs.services.model import FileDestination, Options, Run, Service, SqlDestination
+from jobs.services.model import FileDestination, Options, RunOptions, Service, SqlDestination
 from jobs.transform.model import Filter, MappedField, ScriptText
 from synctail.log.registry import stored_summary
 from synctail.model import keys
@@ -168,7 +168,7 @@ def test_all_of_a_sync_is_run_again_with_its_filters_and_options(
     del worker
     one = things(source, table)
     store(client, one)
-    run = Run(filters=[Filter("id", "<=", 100)], page_size=200)
+    run = RunOptions(filters=[Filter("id", "<=", 100)], page_size=200)
     first = ended(client, requests.start(one, Trigger.MANUAL, run).id)
     assert (first.pulled, first.pushed, first.filtered) == (250, 100, 150)
     again = ended(client, requests.retry(one, first).id)

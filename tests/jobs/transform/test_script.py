@@ -13,7 +13,8 @@ from typing import Any
 
 import pytest
 
-from jobs.transform.script import NAMED, Outcome, check
+from jobs.transform.script import NAMED, Outcome
+from jobs.transform.script_check import check
 from tests.kit.scripts import (
     RECORDS,
     Log,

@@ -23,7 +23,7 @@ import pytest
 import redis
 
 from jobs.queue.requests import Requests
-from jobs.services.model import Run
+from jobs.services.model import RunOptions
 from jobs.transform.model import MappedField, ScriptText
 from server.log import wire
 from server.log.payload_files import NOTHING, WHOLE, Span, media_type, wanted
@@ -618,7 +618,7 @@ def test_a_run_may_keep_what_its_service_does_not(
     orders = service(url=orders_shop)
     store(client, orders)
     for stored, kinds in [(Stored(push=True), ["push", "push"]), (None, [])]:
-        sync_id = requests.start(orders, Trigger.MANUAL, Run(store=stored)).id
+        sync_id = requests.start(orders, Trigger.MANUAL, RunOptions(store=stored)).id
         until(lambda: client.hget(keys.summary(sync_id), "status") == b"completed", "it completes")  # noqa: B023
         assert [one["kind"] for one in web.get(f"/api/syncs/{sync_id}/payloads").json()] == kinds
         assert bool(client.exists(keys.payloads(sync_id))) == bool(kinds)

@@ -16,7 +16,20 @@ import pytest
 import redis
 
 from jobs.services import trial
-from jobs.services.model import InboundSource, Options, Run, Schedule, Service, decode_service
+from jobs.services.model import (
+    AnyDestination,
+    AnySource,
+    FileSource,
+    HttpAuth,
+    InboundSource,
+    Options,
+    RunOptions,
+    Schedule,
+    Service,
+    decode_service,
+)
+from jobs.services.shapes import members, shape_of
+from jobs.services.validate import Fault
 from jobs.transform.functions import TRANSFORMS
 from jobs.transform.model import Filter, MappedField, ScriptText
 from server.access.auth import token_hash
@@ -179,6 +192,7 @@ def test_opening_and_saving_changes_nothing(browser: httpx2.Client, client: redi
         script=ScriptText("\n\ndef handle(records, log):\n\treturn records\n", timeout_s=1.5),
         options=Options(max_failed=0, unseen_only=False),
     )
+    full = msgspec.structs.replace(full, source=FileSource(path="in/*.csv", delimiter="\t", columns=["a", "b"]))
     store(client, full)
     page = opened(browser, "/services/orders/edit")
     assert "<script>alert" not in page.html
@@ -211,9 +225,9 @@ def test_every_fault_stands_at_its_field_and_nothing_typed_is_lost(browser: http
     assert answer.status_code == 422
     page = Form(answer.text)
     expected = {
-        "id": "takes lower-case letters",
+        "id": "lower-case letters",
         "source.url": "begins with http",
-        "filters[0].field": "no JMESPath",
+        "filters[0].field": "is not JMESPath",
         "mapping[0].with": 'did you mean "lower"',
         "mapping[1].with": "takes a function after |",
         "lookups[0].name": "is missing",
@@ -283,7 +297,7 @@ def test_an_id_that_is_taken_is_a_fault_of_the_id(browser: httpx2.Client, client
     made = stored(client, "orders-2")
     assert not made.active, "a copy waits until somebody has looked at it"
     assert made.source == stored(client, "orders").source
-    assert "is what a page is called" in Form(pressed(browser, "/services/new", copy, "save", id="new").text).fault(
+    assert "is the address of a page" in Form(pressed(browser, "/services/new", copy, "save", id="new").text).fault(
         "id"
     )
 
@@ -353,7 +367,9 @@ def test_an_operator_runs_otherwise_but_changes_no_service(browser: httpx2.Clien
     sync_id = answer.headers["location"].removeprefix("/syncs/")
     run = client.get(keys.run(sync_id))
     assert isinstance(run, bytes)
-    assert msgspec.json.decode(run, type=Run) == Run(page_size=7, store=Stored(pull=True)), "the filters are its own"
+    assert msgspec.json.decode(run, type=RunOptions) == RunOptions(page_size=7, store=Stored(pull=True)), (
+        "the filters are its own"
+    )
 
 
 def test_a_run_is_refused_with_its_faults_and_saved_by_an_administrator(
@@ -426,33 +442,22 @@ def test_toml_leaves_by_one_page_and_comes_in_by_another(browser: httpx2.Client,
 # --- the form and its words -------------------------------------------------------------------------------------------
 
 
-def every_key(wanted: Any, key: str) -> Iterator[str]:
-    """Of each input there can be, with the kinds that lead to it."""
-    kinds = fields.structs(wanted)
-    row = fields.row_struct(wanted)
-    if key:
-        yield key
-    if row is not None:
-        kinds, key = {"": row}, f"{key}[]"
-    for kind, struct in kinds.items():
-        inner = f"{key}({kind})" if kind else key
-        if kind:
-            yield f"{key}.kind"
-            yield inner
-        for one in fields.members(struct):
-            yield from every_key(one.type, fields.join(inner, one.encode_name))
-
-
-@pytest.mark.parametrize("key", sorted(set(every_key(Service, ""))))
-def test_each_input_has_words_of_its_own(key: str) -> None:
-    said = labels.known(key)
-    assert said is not None, f"server/services/labels.py has no words for {key}"
-    assert said.label
-
-
 def test_each_member_of_a_service_has_a_place_in_a_section() -> None:
-    placed = [name for section in service_form.SECTIONS for name in section.members]
-    assert sorted(placed) == sorted(one.encode_name for one in fields.members(Service))
+    placed = [name for names in service_form.SECTIONS.values() for name in names]
+    assert sorted(placed) == sorted(members(Service))
+
+
+def test_the_summary_of_faults_is_in_the_order_of_the_page() -> None:
+    faults = [Fault(path, "is wrong") for path in ("id", "mapping[0].with[1]", "nowhere", "name", "filters")]
+    summary = service_form.view({"mapping[0].with": "trim"}, faults).complaints
+    assert [one.label for one in summary] == ["Name", "ID", "Filters", "Mapping 1, Functions", "nowhere"]
+
+
+def test_each_kind_has_a_name_and_a_sentence() -> None:
+    for union in (AnySource, AnyDestination, HttpAuth):
+        for kind, struct in shape_of(union).kinds.items():
+            assert kind in labels.VALUES
+            assert struct.__doc__
 
 
 def test_a_member_that_nobody_has_placed_or_named_is_shown_all_the_same() -> None:
@@ -462,7 +467,7 @@ def test_a_member_that_nobody_has_placed_or_named_is_shown_all_the_same() -> Non
         tags: list[str] = []
 
     typed = fields.typed_of({"tags": ["a", "b"], "headers": {"X": "1"}}, Grown)
-    items = [fields.item_of(typed, one.type, one.encode_name) for one in fields.members(Grown)]
+    items = fields.items_of(typed, Grown)
     assert [(one.label, getattr(one, "shape", "")) for one in items] == [
         ("Retry limit", "number"),
         ("Headers", "table"),
@@ -573,7 +578,7 @@ def test_a_record_is_tried_in_the_form(browser: httpx2.Client) -> None:
     for record, says in (
         ('{"email": "ANA<b>"}', "&#34;email&#34;: &#34;ana&lt;b&gt;&#34;"),
         ('{"email"', "is not JSON"),
-        ("[1]", "takes a JSON object"),
+        ("[1]", "takes an object"),
     ):
         answer = browser.post("/services/new", data={**page.values(), **typed, "try.record": record, "do": "try"})
         assert says in answer.text, answer.text

@@ -21,7 +21,7 @@ import redis
 from click.testing import CliRunner, Result
 
 from jobs.queue.requests import Requests
-from jobs.services.model import Run, decode_service
+from jobs.services.model import RunOptions, decode_service
 from jobs.services.toml import write_services
 from jobs.transform.model import Filter
 from server.access.auth import token_hash
@@ -118,11 +118,11 @@ def test_a_sync_is_started_otherwise(invoke: Callable[..., Result], client: redi
     assert answer.exit_code == 0, answer.output
     run = client.get(keys.run(answer.output.strip()))
     assert isinstance(run, bytes)
-    wanted = Run(filters=[Filter("total", ">=", 10)], page_size=7, store=Stored(pull=True, push=True))
+    wanted = RunOptions(filters=[Filter("total", ">=", 10)], page_size=7, store=Stored(pull=True, push=True))
     assert json.loads(run) == json.loads(msgspec.json.encode(wanted))
     assert invoke("run", "orders", "--filter", "total").exit_code == 2
     assert "takes pull, script, push" in invoke("run", "orders", "--store", "everything").stderr
-    assert "is no JMESPath" in invoke("run", "orders", "--filter", "a( = 1").stderr
+    assert "is not JMESPath" in invoke("run", "orders", "--filter", "a( = 1").stderr
 
 
 @pytest.mark.parametrize(
