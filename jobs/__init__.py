@@ -1,7 +1,7 @@
 """Runs syncs and writes their story. The map, in the order a sync meets the files:
 
 - `records`, `keys`, `settings`: what things are, where they live, what may be set. Pure; they import nothing of ours.
-- `connect`: one Redis client, made one way.
+- `connect`: one Redis client, made one way. `unsafe_text`: what acts on a terminal or a page.
 - `enqueue`: ask for a sync, or for one again. The only way to start one.
 - `worker`, `tasks`: RQ's process and what it calls; `interrupts`: how a running sync is interrupted; `leash`: a sync's
   process goes with its worker.
