@@ -37,7 +37,7 @@ run: install
 	@PATH="$(CURDIR)/$(BIN):$$PATH" exec $(BIN)/python -m demo
 
 test: check
-	@node --test --test-reporter=dot tests/js/*.test.js
+	@node --test --test-reporter=dot tests/js/*/*.test.js
 	@tests/install-browser.sh
 	@tests/install-systems.sh
 	@$(BIN)/pytest -n $(WORKERS) --dist loadfile --no-loadscope-reorder $(if $(CI),--reruns 1 --rerun-show-tracebacks)

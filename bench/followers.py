@@ -1,4 +1,4 @@
-"""Viewers who come back, by the rules of `static/follower.js`: backoff with jitter, polling after two failures.
+"""Viewers who come back, by the rules of `static/log/follower.js`: backoff with jitter, polling after two failures.
 
 A process of its own, asked over its standard input, a line each; it answers each with a line of JSON:
 `mark` forgets when viewers were last seen live; `live` and `lines` wait until each has a new websocket that speaks, or

@@ -80,7 +80,7 @@ def create_app(settings: ServerSettings) -> Starlette:
     actions = Actions(services, summaries, Requests(settings.jobs, blocking), Services(blocking))
     bundles, checks = Bundles(services, actions), CheckRequests(blocking)
     trials = Trials()
-    assets = Assets(ROOT / "static")
+    assets = Assets(ROOT / "static", reload=settings.reload)
     pages = Pages(services, summaries, log, actions, auth, _templates(assets), retention=settings.jobs.retention)
 
     @asynccontextmanager
@@ -169,7 +169,7 @@ def _templates(assets: Assets) -> Jinja2Templates:
         loader=jinja2.FileSystemLoader(ROOT / "templates"), autoescape=True, undefined=jinja2.StrictUndefined
     )
     env.filters.update(FILTERS)
-    env.globals["static"] = assets.address
+    env.globals.update(static=assets.address, imported=assets.imported)
     return Jinja2Templates(env=env)
 
 

@@ -1,6 +1,6 @@
-"""What a log holds, in short: lines of each level and phase, and its sections. And which line a moment falls on.
+"""The outline of a log: the count of lines of each level and phase, and its sections. And the line of a moment.
 
-A log's outline is kept in memory and continued from where it ended; of the least used ones none is kept.
+Outlines are kept in memory and continued from where they ended; the least recently used are dropped.
 """
 
 from __future__ import annotations
@@ -28,18 +28,18 @@ from synctail.model.sync import Summary
 KEPT = 64
 MOST_SECTIONS = 2000
 MOST_PHASES = 100
-"""Phases beyond are counted together, under `…`: a job may call them what it likes."""
+"""Further phases are counted together, as `…`: their names are the job's, and unbounded."""
 OTHER_PHASES = "…"
 BRIDGE_LINES = 20
-"""So many lines without a phase, between two of the same, belong to it. A lost line says no phase either."""
+"""This many lines without a phase between two lines of one phase belong to it. Lost lines have no phase either."""
 PROBED = 500
-"""Lines of one look, when a moment is looked for."""
+"""Lines per read, when searching for a moment."""
 AT_ONCE = 2
 BREATH_S = 0.002
 
 
 class Section(msgspec.Struct):
-    """Lines `first` to `last`, which say that they are of one phase; the times of both."""
+    """A run of one phase: lines `first` to `last`, with the times of both."""
 
     first: int
     last: int
@@ -50,7 +50,7 @@ class Section(msgspec.Struct):
     ended: str
 
     def take(self, line: _Line) -> None:
-        """One more."""
+        """Add a line."""
         self.last, self.ended = line.n, line.time
         if line.level == "error":
             self.errors += 1
@@ -58,7 +58,7 @@ class Section(msgspec.Struct):
             self.warnings += 1
 
     def join(self, other: Section) -> None:
-        """With what follows it."""
+        """Add the section that follows it."""
         self.last, self.ended = other.last, other.ended
         self.errors += other.errors
         self.warnings += other.warnings
@@ -81,7 +81,7 @@ _decode = msgspec.json.Decoder(list[_Line]).decode
 
 
 class Outline:
-    """Of the lines up to `upto`. Pure: chunks in, in order."""
+    """The outline of lines 1 to `upto`. Pure: chunks are added in order."""
 
     def __init__(self) -> None:
         self.upto = 0
@@ -89,9 +89,9 @@ class Outline:
         self.phases: Counter[str] = Counter()
         self.sections: list[Section] = []
         self.cut: int | None = None
-        """The line from which on there are no sections: there were too many before."""
+        """From this line on there are no sections: there were too many before."""
         self._loose: Section | None = None
-        """Lines without a phase that may yet turn out to lie between two of the same."""
+        """Lines without a phase; if the same phase goes on after them, they belong to it."""
 
     def add(self, part: wire.Chunk | wire.Gap) -> None:
         if isinstance(part, wire.Chunk):
@@ -140,7 +140,7 @@ class _Kept:
         self.outline = Outline()
         self.lock = asyncio.Lock()
         self.ended = False
-        """The sync had ended when this was last brought up to date."""
+        """The sync had ended at the last update."""
 
 
 class Outlines:
@@ -167,8 +167,8 @@ class Outlines:
             self._kept.popitem(last=False)
         async with kept.lock:
             ended = summary.status.ended
-            # Redis may have gone back in time, and the sync may have been ended then without its writer: what is known
-            # of a log that is shorter now, or ended without getting longer, may be of lines that are not in it.
+            # Redis may have gone back in time, and the sync may have been ended without its writer. If the log is
+            # shorter now, or has ended without getting longer, the outline may count lines that are not in it.
             if kept.outline.upto > summary.lines or (ended and not kept.ended and kept.outline.upto == summary.lines):
                 kept.outline = Outline()
             await self._continue(kept.outline, summary)
@@ -184,7 +184,7 @@ class Outlines:
                 await asyncio.to_thread(_add, outline, parts)
 
     async def _at(self, summary: Summary, when: datetime) -> dict[str, Any]:
-        """The first line of that moment or later, by halving; the last line, where all are earlier."""
+        """The first line at or after a moment, by binary search; the last line if all are earlier."""
         low, high = 1, summary.lines + 1
         best = last = None
         while low < high:
@@ -203,7 +203,7 @@ class Outlines:
         return {"n": found.n if found else None, "time": found.time if found else None}
 
     async def _chunk_from(self, sync_id: str, n: int, until: int) -> list[_Line]:
-        """The next lines of one chunk, from line `n` on; none where they are all gone."""
+        """Lines of the chunk that holds line `n`, or of the next chunk if `n` is in a gap; empty if there is none."""
         while n <= until:
             parts = await self._log.read(sync_id, n - 1, until, lines=PROBED)
             for part in parts:
@@ -220,7 +220,7 @@ def _add(outline: Outline, parts: Sequence[wire.Chunk | wire.Gap]) -> None:
     for part in parts:
         outline.add(part)
         if time.perf_counter() > breathed + BREATH_S:
-            time.sleep(0.00005)  # whoever serves viewers must not wait for an outline
+            time.sleep(0.00005)  # viewers must not wait for an outline
             breathed = time.perf_counter()
 
 

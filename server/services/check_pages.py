@@ -1,5 +1,5 @@
 """The state of a service's connections, as a page of its own. The page of a service shows the same part, `_check.html`,
-which static/check.js keeps up from here."""
+which static/pages/check.js keeps up from here."""
 
 from __future__ import annotations
 

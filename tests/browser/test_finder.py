@@ -242,9 +242,7 @@ def test_the_address_holds_what_is_looked_for(log: Page, sync: str) -> None:
 def test_a_link_to_a_line_that_a_filter_hides_says_so(page: Page, sync: str) -> None:
     page.goto(f"{sync}?level=error#L9")
     ready(page)
-    expect(page.locator("#notice")).to_have_text(
-        'Line 9 is not among the lines that are shown; "c" shows it in context.'
-    )
+    expect(page.locator("#notice")).to_have_text('Line 9 is hidden by the filters; press "c" to show it in context.')
     page.keyboard.press("c")
     expect(page.locator("#L9")).to_be_in_viewport()
     expect(page.locator("#L9")).to_have_class(re.compile("is-target"))
@@ -326,7 +324,7 @@ def test_what_is_shown_can_be_downloaded(log: Page) -> None:
     expect(log.locator("#filtered-count")).to_have_text("4 of 4,001 lines")
     log.locator(".menu.download summary").click()
     with log.expect_download() as download:
-        log.get_by_role("link", name="What is shown, as text").click()
+        log.get_by_role("link", name="Filtered log, as text").click()
     assert download.value.suggested_filename.endswith("-found.txt")
     assert len(download.value.path().read_text().splitlines()) == 4
 

@@ -473,7 +473,7 @@ def test_everything_is_done_by_keys_alone(page: Page, own_sync: OwnSync) -> None
     page.keyboard.press("?")
     dialog = page.get_by_role("dialog", name="Keys")
     expect(dialog).to_contain_text("Wrap long lines, or not")
-    dialog.get_by_label("Single keys do something").press("Space")
+    dialog.get_by_label("Single keys work").press("Space")
     page.keyboard.press("Escape")
     expect(dialog).to_be_hidden()
     page.reload()

@@ -158,9 +158,17 @@ def adjoin(page: Page) -> None:
     )
 
 
+_CAME = """() => {
+  const { store } = document.getElementById("log").parts;
+  const missing = [...store.missing(1, store.last), [store.last + 1]];
+  const spans = missing.map(([first], i) => [i ? missing[i - 1][1] + 1 : 1, first - 1]);
+  return spans.filter(([first, last]) => first <= last);
+}"""
+
+
 def came(page: Page) -> list[list[int]]:
-    """The numbers of all lines that came to a sync's page, whether they have a row or not, as spans."""
-    return cast("list[list[int]]", page.evaluate("() => document.getElementById('log').parts.store.came"))
+    """The numbers of all lines that a sync's page holds, whether they have a row or not, as spans."""
+    return cast("list[list[int]]", page.evaluate(_CAME))
 
 
 def says(page: Page, words: str, *, seconds: float = PATIENCE_MS / 1000) -> None:

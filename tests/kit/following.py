@@ -155,7 +155,7 @@ class Story:
         for begin in range(first, last + 1, 10):
             numbers = range(begin, min(begin + 9, last) + 1)
             body = keys.SEPARATOR.join(
-                json.dumps({"n": n, "time": "", "level": "info", "text": f"line {n}"}).encode() for n in numbers
+                msgspec.json.encode({"n": n, "time": "", "level": "info", "text": f"line {n}"}) for n in numbers
             )
             fields = {"status": "running"}
             count = len(numbers)

@@ -82,7 +82,7 @@ def test_unknown_paths_are_closed_too_and_open_ones_open_nothing_else(web: httpx
     del web.headers["Authorization"]
     for path in ("/nothing", "/api", "/healthz/x", "/sign-in/x", "/STATIC/app.css", "//healthz"):
         assert web.get(path).status_code == 401, path
-    for path in ("/healthz", "/readyz", "/sign-in", "/static/app.css"):
+    for path in ("/healthz", "/readyz", "/sign-in", "/static/css/app.css"):
         assert web.get(path).status_code == 200, path
     for path in ("/static/../server/access/auth.py", "/static/%2e%2e/pyproject.toml", "/static/..%2fpyproject.toml"):
         answer = web.get(path)

@@ -117,7 +117,7 @@ def test_a_reader_ahead_of_an_ended_log_is_told_and_taken_back(
     assert msgspec.json.decode(notice) == {"type": "rewind", "last": 9}
     assert msgspec.json.decode(line)["n"] == 10
     notice, line = web.get(f"/api/syncs/{sync_id}/log.txt?{query}").text.splitlines()
-    assert notice.startswith("… what you have after line 9 is not in this log")
+    assert notice.startswith("… the lines you have after line 9 are not in this log")
     assert line.endswith("over")
 
 

