@@ -2,7 +2,7 @@
 
     .venv/bin/python -m bench.idle --viewers 1000 --seconds 30
 
-A running log in which nothing is written (a job's writer still gives its sign of life each second). Memory is what the
+A running log in which nothing is written (a job's writer still sends its heartbeat each second). Memory is what the
 server's processes hold of their own (PSS) after the viewers came, less what they held before, after a first few came
 and went. The servers idle at the same time: each one's own CPU is counted. Then a few lines show that all are live.
 """

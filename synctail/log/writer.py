@@ -32,14 +32,14 @@ _URGENT = frozenset({Level.WARNING.value, Level.ERROR.value})
 class LogWriter:
     """Writes the log and the summary of one attempt of one sync.
 
-    Create it in the process that runs the sync, as its thread does not survive a fork, and `close` it in any case: a
-    sync without an ending looks as if it still ran.
+    Create it in the process that runs the sync, as its thread does not survive a fork. Always `close` it: until then
+    its heartbeats keep the sync running.
 
     The methods that log, and `set`, may be called from any thread and from signal handlers. They return at once, also
     while Redis is away: lines wait in memory, up to 64 MiB, and the log tells how many did not fit. A quiet log is
     written at once, a busy one every 20 ms. Lines are numbered in the order of the calls, without holes.
 
-    Values are masked, made readable and cut as needed, so any value can be logged; none of these methods raises.
+    Any value can be logged: it is masked, made readable and cut as needed.
     """
 
     def __init__(

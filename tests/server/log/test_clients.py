@@ -60,7 +60,7 @@ POST = b"POST /sign-in HTTP/1.1\r\nHost: x\r\n" + FORM
 def test_one_who_does_not_end_what_it_asks_is_let_go(brisk: Serving, says: bytes) -> None:
     with connect(brisk.web, says) as silent:
         until(brisk.connections, "it is connected")
-        until(lambda: not brisk.connections(), "it is let go", seconds=10)
+        until(lambda: not brisk.connections(), "it is disconnected", seconds=10)
         assert heard(silent) == b""
 
 
@@ -68,7 +68,7 @@ def test_one_who_sends_an_empty_line_after_an_answer_is_let_go(brisk: Serving) -
     with connect(brisk.web, b"GET /healthz HTTP/1.1\r\nHost: x\r\n\r\n") as silent:
         assert silent.recv(12) == b"HTTP/1.1 200"
         silent.sendall(b"\r\n")
-        until(lambda: not brisk.connections(), "it is let go")
+        until(lambda: not brisk.connections(), "it is disconnected")
 
 
 def test_one_who_asks_slowly_or_waits_for_long_is_not(brisk: Serving, logs: Logs) -> None:
@@ -96,7 +96,7 @@ def test_a_head_without_end_is_refused_before_it_fills_the_memory(brisk: Serving
                 endless.sendall(b"a" * 4096)
                 sent += 4096
         assert sent < 8 * 1024 * 1024
-        until(lambda: not brisk.connections(), "it is let go", seconds=10)
+        until(lambda: not brisk.connections(), "it is disconnected", seconds=10)
 
 
 def test_a_head_that_is_a_little_too_large_is_told_so(brisk: Serving) -> None:

@@ -666,7 +666,7 @@ def test_a_viewer_that_stalls_for_good_is_let_go(
             with logs.writing(sync_id) as story, shake_hands(web, sync_id):
                 noise(story, 3000)
                 story.flush()
-                until(lambda: not server.server_state.connections, "the stalled viewer is let go")
+                until(lambda: not server.server_state.connections, "the stalled viewer is disconnected")
                 until(lambda: not subscriptions(client, sync_id), "the subscription is released")
         finally:
             server.should_exit = True

@@ -336,7 +336,7 @@ def test_payloads_live_as_long_as_the_sync_runs_and_end_with_its_log(
     story.payloads.keep("pull", "page 1", JSON, ORDERS)
     for key in (keys.payloads, keys.pieces):
         client.pexpire(key(story.id), 5_000)  # as if it had been kept almost a day ago
-    until(lambda: len(set(ends_at(client, story.id))) == 1, "a sign of life refreshes them")
+    until(lambda: len(set(ends_at(client, story.id))) == 1, "a heartbeat refreshes them")
     end_together(client, story.id, config)
     assert logs.end(story.log)
     end_together(client, story.id, config)
@@ -514,7 +514,7 @@ def test_one_who_stops_reading_a_file_is_let_go(
     size = 8 << 20
     story.payloads.keep("pull", "page 1", JSON, noise(size))
     with serving(environ) as one, stalled(one.web, story.url(1)) as reader:
-        until(lambda: not one.connections(), "it is let go")
+        until(lambda: not one.connections(), "it is disconnected")
         rest = b"".join(iter(lambda: reader.recv(1 << 20), b""))
         assert len(rest) < size, "what was cut off must not look whole"
 

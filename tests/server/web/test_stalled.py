@@ -75,7 +75,7 @@ def test_one_who_stops_reading_a_log_is_let_go(impatient: Serving, logs: Logs, p
         noise(story, 5000)
         assert story.flush()
         with ask(impatient, f"/api/syncs/{sync_id}/{path}") as stalled:
-            until(lambda: not impatient.connections(), "it is let go")
+            until(lambda: not impatient.connections(), "it is disconnected")
             rest = b"".join(iter(lambda: stalled.recv(1 << 20), b""))
             assert not rest.endswith(END), "what was cut off must not look whole"
 
@@ -94,7 +94,7 @@ def test_one_who_reads_slowly_is_not(impatient: Serving, logs: Logs, monkeypatch
                 time.sleep(0.01)
         if read.endswith(END):
             break
-    assert read.endswith(END), "it was let go"
+    assert read.endswith(END), "it was cut off"
     assert time.monotonic() > began + protocols.STALLED_S
 
 
@@ -111,7 +111,7 @@ def test_a_tenth_of_two_hundred_viewers_stops_reading_and_the_others_miss_nothin
             stalled.enter_context(shake_hands(one.web, producer.sync_id))
         assert len(one.connections()) > 180
         producer.talk_on(1500)
-        until(lambda: len(one.connections()) <= 180, "those who take nothing are let go", seconds=60)
+        until(lambda: len(one.connections()) <= 180, "those who take nothing are disconnected", seconds=60)
         truth = producer.finish()
         journeys.arrive(truth, seconds=60)
 
