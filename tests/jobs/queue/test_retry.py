@@ -23,10 +23,10 @@ from jobs.services.model import FileDestination, Options, Run, Service, SqlDesti
 from jobs.transform.model import Filter, MappedField, ScriptText
 from synctail.model import keys
 from synctail.model.sync import Status, Summary, Trigger
-from tests.jobs.run.test_attempt import ended, lines_of
 from tests.kit.following import Logs
 from tests.kit.sources import Paged, paged
 from tests.kit.support import Process, service, store
+from tests.kit.syncs import ended, lines_of
 
 
 @pytest.fixture

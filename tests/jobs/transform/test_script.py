@@ -10,23 +10,21 @@ import socket
 import subprocess
 import sys
 import tempfile
-import textwrap
 import threading
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
-from typing import Any, NamedTuple, cast
+from typing import Any, cast
 
 import pytest
 
-from jobs.transform.script import NAMED, Limits, Outcome, Script, check
+from jobs.transform.script import NAMED, Limits, Outcome, check
 from synctail.log.lines import cut
-from synctail.log.writer import LogWriter
-from tests.kit.support import PATIENCE_S
+from tests.kit.scripts import SMALL, Log, handle, script
+from tests.kit.support import PATIENCE_S, ROOT, until
 
 RECORDS: list[dict[str, Any]] = [{"id": number, "name": f"Record {number}"} for number in range(1, 6)]
-SMALL = Limits(memory_bytes=256 << 20, output_bytes=1 << 20, lines=50)
 WRITES_ANYWHERE = """
 for fd in range(3, 20):
     try: os.write(fd, b"{}" * 9)
@@ -36,62 +34,11 @@ return records
 on_linux = pytest.mark.skipif(sys.platform != "linux", reason="these walls are Linux's")
 
 
-class Said(NamedTuple):
-    level: str
-    text: str
-    phase: str | None
-    record: str | None
-    fields: Mapping[str, Any] | None
-
-
-class Log:
-    def __init__(self) -> None:
-        self.lines: list[Said] = []
-
-    def _put(
-        self,
-        level: str,
-        text: object,
-        phase: str | None = None,
-        record: str | None = None,
-        fields: Mapping[str, Any] | None = None,
-    ) -> None:
-        self.lines.append(Said(level, str(text), phase, record, fields))
-
-    def debug(self, *what: Any, **more: Any) -> None:
-        self._put("debug", *what, **more)
-
-    def info(self, *what: Any, **more: Any) -> None:
-        self._put("info", *what, **more)
-
-    def warning(self, *what: Any, **more: Any) -> None:
-        self._put("warning", *what, **more)
-
-    def error(self, *what: Any, **more: Any) -> None:
-        self._put("error", *what, **more)
-
-    def texts(self, level: str = "info") -> list[str]:
-        return [line.text for line in self.lines if line.level == level]
-
-
-class Code(NamedTuple):
-    code: str
-    timeout_s: float = 20
-
-
-def script(code: str, log: Log, *, timeout_s: float = 20, **more: Any) -> Script:
-    return Script(Code(textwrap.dedent(code), timeout_s), cast("LogWriter", log), **{"limits": SMALL, **more})
-
-
 def run(code: str, records: list[dict[str, Any]] | None = None, **more: Any) -> tuple[Outcome, Log]:
     """One batch of a sync's own script."""
     log = Log()
     with script(code, log, **more) as one:
         return one.run(RECORDS if records is None else records), log
-
-
-def handle(body: str) -> str:
-    return "import os, sys\ndef handle(records, log):\n" + textwrap.indent(textwrap.dedent(body), "    ")
 
 
 def run_too_long(body: str) -> tuple[Outcome, Log]:
@@ -124,13 +71,6 @@ def descriptors() -> int:
     return len(os.listdir("/dev/fd"))  # noqa: PTH208
 
 
-def wait_for(what: Any, seconds: float = PATIENCE_S) -> None:
-    until = time.monotonic() + seconds
-    while not what():
-        assert time.monotonic() < until, "it did not come to that"
-        time.sleep(0.02)
-
-
 @pytest.fixture(autouse=True)
 def folders(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
     """Where scripts have their folders. Ends each test as failed that leaves one, or a process, or a descriptor."""
@@ -140,7 +80,7 @@ def folders(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
     open_before = descriptors()
     yield place
     assert list(place.iterdir()) == []
-    wait_for(lambda: not any(thread.name == "synctail-script" for thread in threading.enumerate()))
+    until(lambda: not any(thread.name == "synctail-script" for thread in threading.enumerate()), "its thread ends")
     assert descriptors() <= open_before
     if sys.platform == "linux":
         assert running(os.getpid()) == []
@@ -628,7 +568,7 @@ def test_whatever_a_script_forks_ends_with_it(without: list[str]) -> None:
     """
     outcome, log = run(handle(body), without=without)
     assert outcome.fault
-    wait_for(lambda: not any(is_running(int(pid)) for pid in log.texts()))
+    until(lambda: not any(is_running(int(pid)) for pid in log.texts()), "what it forked ends")
 
 
 @on_linux
@@ -686,6 +626,7 @@ def test_a_process_can_hide_its_environment() -> None:
 # --- nothing stays --------------------------------------------------------------------------------------------------
 
 
+@pytest.mark.slow
 def test_fifty_runs_leave_nothing() -> None:
     open_before = descriptors()
     for number in range(50):
@@ -712,6 +653,7 @@ def was_interrupted(after_s: float, body: str) -> bool:
     return False
 
 
+@pytest.mark.slow
 def test_an_interrupt_at_any_moment_leaves_nothing(folders: Path) -> None:
     def interrupt(*_: object) -> None:
         raise Interrupt
@@ -724,9 +666,9 @@ def test_an_interrupt_at_any_moment_leaves_nothing(folders: Path) -> None:
             # While it starts, runs, and ends; and in a script that would not end by itself.
             body = "import time; time.sleep(5)\nreturn records" if number % 3 == 0 else "return records"
             interrupted += was_interrupted(chance.uniform(0.0001, 0.12), body)
-            wait_for(lambda: not list(folders.iterdir()))
+            until(lambda: not list(folders.iterdir()), "its folder goes")
             if sys.platform == "linux":
-                wait_for(lambda: not running(os.getpid()))
+                until(lambda: not running(os.getpid()), "its process ends")
     finally:
         signal.setitimer(signal.ITIMER_REAL, 0)
         signal.signal(signal.SIGALRM, before)
@@ -737,23 +679,22 @@ def test_an_interrupt_at_any_moment_leaves_nothing(folders: Path) -> None:
 @pytest.mark.parametrize("without", [[], ["namespaces"]])
 def test_a_worker_that_is_killed_takes_its_script_with_it(folders: Path, without: list[str]) -> None:
     code = f"""
-import sys, tempfile
-sys.path.insert(0, {str(Path(__file__).parents[3])!r})
-from tests.jobs.transform.test_script import *
+import tempfile
+from {script.__module__} import Log, script
 tempfile.tempdir = {str(folders)!r}
 class Loud(Log):
     def _put(self, *what, **more): print(what, flush=True)
-script("def handle(records, log):\\n log('on its way')\\n while True: pass", Loud(), without={without}).run(RECORDS)
+script("def handle(records, log):\\n log('on its way')\\n while True: pass", Loud(), without={without}).run([{{}}])
 """
-    with subprocess.Popen([sys.executable, "-c", code], stdout=subprocess.PIPE) as worker:
+    with subprocess.Popen([sys.executable, "-c", code], cwd=ROOT, stdout=subprocess.PIPE) as worker:
         assert worker.stdout
         while b"on its way" not in worker.stdout.readline():
             assert worker.poll() is None
         ours = running(worker.pid)
         assert len(ours) == 2
         worker.kill()
-    wait_for(lambda: list(folders.iterdir()) == [])
-    wait_for(lambda: not [pid for pid in ours if is_running(pid)])
+    until(lambda: list(folders.iterdir()) == [], "its folder goes")
+    until(lambda: not [pid for pid in ours if is_running(pid)], "its processes end")
 
 
 def is_running(pid: int) -> bool:
