@@ -35,7 +35,7 @@ REFERENCE = (ROOT / "docs" / "reference.md").read_text()
     [*jobs_settings.SETTINGS, *server_settings.SETTINGS, *demo_settings.SETTINGS],
     ids=lambda setting: setting.name,
 )
-def test_each_setting_stands_in_the_reference_as_it_is(setting: jobs_settings.Setting[object]) -> None:
+def test_each_setting_is_in_the_reference_as_it_is(setting: jobs_settings.Setting[object]) -> None:
     default = f"`{setting.default}`" if setting.default else ""
     assert f"| `{setting.name}` | {default} | {setting.help} | {setting.takes} |" in REFERENCE
 
@@ -85,7 +85,7 @@ def names_and_values(begins: str) -> dict[str, list[str]]:
     return {name: re.findall(r"`(\w+)`", values) for name, values in listed}
 
 
-def test_the_fields_of_a_summary_and_their_values_stand_in_the_reference() -> None:
+def test_the_fields_of_a_summary_and_their_values_are_in_the_reference() -> None:
     listed = names_and_values("A summary: ")
     assert list(listed) == [field.name for field in msgspec.structs.fields(Summary)]
     values = {"status": Status, "reason": Reason, "trigger": Trigger}
@@ -94,7 +94,7 @@ def test_the_fields_of_a_summary_and_their_values_stand_in_the_reference() -> No
     }
 
 
-def test_the_fields_of_a_line_and_their_values_stand_in_the_reference() -> None:
+def test_the_fields_of_a_line_and_their_values_are_in_the_reference() -> None:
     listed = names_and_values("A line: ")
     assert set(listed) == {field.name for field in msgspec.structs.fields(Line)}
     values = {"level": Level, "phase": Phase}
@@ -103,14 +103,14 @@ def test_the_fields_of_a_line_and_their_values_stand_in_the_reference() -> None:
     }
 
 
-def test_each_frame_stands_in_the_reference_as_it_is() -> None:
+def test_each_frame_is_in_the_reference_as_it_is() -> None:
     row = re.compile(r"^\| (`\{.+?\}`) \| ", flags=re.MULTILINE)
     drawn = row.findall(wire.__doc__ or "")
     assert len(drawn) == 6
     assert row.findall(REFERENCE.split("## Websocket")[1]) == drawn
 
 
-def test_each_close_code_stands_in_the_reference() -> None:
+def test_each_close_code_is_in_the_reference() -> None:
     listed = re.findall(r"(?:: |· )(\d{4}) ", " ".join(paragraph("Close codes: ").split()))
     codes = {error.close_code for error in errors.ApiError.__subclasses__()}
     assert sorted(map(int, listed)) == sorted({1000, *codes})
@@ -125,7 +125,7 @@ def made_keys() -> set[str]:
     return {make(*(placeholders[name] for name in inspect.signature(make).parameters)) for make in makers}
 
 
-def test_each_key_stands_in_the_reference() -> None:
+def test_each_key_is_in_the_reference() -> None:
     first_cell = re.compile(r"^\| `([^`]+)`", flags=re.MULTILINE)
     drawn = first_cell.findall(keys.__doc__ or "")
     assert len(drawn) >= 10
@@ -162,8 +162,8 @@ def test_what_is_told_to_operators_is_there() -> None:
     for name, second in commands:
         command = synctail.commands[name]
         assert not isinstance(command, click.Group) or second in command.commands
-    targets = re.findall(r"^([a-z]+):", (ROOT / "Makefile").read_text(), flags=re.MULTILINE)
-    assert set(re.findall(r"\bmake ([a-z]+)", page)) <= set(targets)
+    targets = re.findall(r"^([a-z-]+):", (ROOT / "Makefile").read_text(), flags=re.MULTILINE)
+    assert set(re.findall(r"\bmake ([a-z-]+)", page)) <= set(targets)
     for says in re.findall(
         r"^\| (?:in a log: )?`([^`]+)` \| ", page.split("## When something is wrong")[1], flags=re.MULTILINE
     ):
@@ -177,6 +177,6 @@ def sources() -> list[str]:
     return [re.sub(r'"\s*\n\s*f?"', "", path.read_text()) for path in files]
 
 
-def test_each_make_target_stands_in_the_reference() -> None:
-    for target in re.findall(r"^([a-z]+):", (ROOT / "Makefile").read_text(), flags=re.MULTILINE):
+def test_each_make_target_is_in_the_reference() -> None:
+    for target in re.findall(r"^([a-z-]+):", (ROOT / "Makefile").read_text(), flags=re.MULTILINE):
         assert target == "help" or f"`make {target}`" in REFERENCE

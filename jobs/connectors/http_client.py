@@ -63,10 +63,19 @@ class Answer(NamedTuple):
 
 
 class HttpClient:
-    def __init__(self, url: str, auth: HttpAuth | None, context: Context, *, what: str, connections: int = 1) -> None:
+    def __init__(
+        self,
+        url: str,
+        auth: HttpAuth | None,
+        context: Context,
+        *,
+        what: str,
+        connections: int = 1,
+        longest_s: float = LONGEST_S,
+    ) -> None:
         """`what` it speaks to, as in "this source"."""
         self._what = what
-        self._longest_s = min(LONGEST_S, 10 * context.patience_s)
+        self._longest_s = min(longest_s, 10 * context.patience_s)
         try:
             self.origin = origin(httpx2.URL(url))
         except httpx2.InvalidURL as error:

@@ -37,6 +37,8 @@ class _Watched(asyncio.Protocol):
 
     transport: asyncio.Transport
     loop: asyncio.AbstractEventLoop
+    stalled_s = STALLED_S
+    look_every_s = LOOK_EVERY_S
     _watch: asyncio.TimerHandle | None = None
     _left = 0
     _moved_at = 0.0
@@ -45,7 +47,7 @@ class _Watched(asyncio.Protocol):
         super().pause_writing()
         self._moved_at = self.loop.time()
         self._left = self.transport.get_write_buffer_size()
-        self._watch = self.loop.call_later(LOOK_EVERY_S, self._look)
+        self._watch = self.loop.call_later(self.look_every_s, self._look)
 
     def resume_writing(self) -> None:
         super().resume_writing()
@@ -60,10 +62,10 @@ class _Watched(asyncio.Protocol):
         if left < self._left:
             self._moved_at = self.loop.time()
         self._left = left
-        if self.loop.time() - self._moved_at >= STALLED_S:
+        if self.loop.time() - self._moved_at >= self.stalled_s:
             self.transport.abort()
         else:
-            self._watch = self.loop.call_later(LOOK_EVERY_S, self._look)
+            self._watch = self.loop.call_later(self.look_every_s, self._look)
 
     def _stop_watching(self) -> None:
         if self._watch:
@@ -115,6 +117,7 @@ class Http(_Watched, HttpToolsProtocol):
     _in_head = True
     _head_bytes = 0
     _upgraded = False
+    unasked_s = UNASKED_S
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         super().connection_made(transport)
@@ -179,7 +182,7 @@ class Http(_Watched, HttpToolsProtocol):
 
     def _wait_for_client(self) -> None:
         self._stop_waiting_for_client()
-        self._unasked = self.loop.call_later(UNASKED_S, self._give_up)
+        self._unasked = self.loop.call_later(self.unasked_s, self._give_up)
 
     def _stop_waiting_for_client(self) -> None:
         if self._unasked:

@@ -65,7 +65,7 @@ def in_view(page: Page, n: int) -> Locator:
     return row
 
 
-def test_what_was_typed_stays_for_who_goes_on_at_once(log: Page) -> None:
+def test_what_was_typed_stays_when_the_user_goes_on_at_once(log: Page) -> None:
     log.keyboard.press("/")
     log.keyboard.type("pushed so-10.0")
     log.keyboard.press("Tab")
@@ -305,7 +305,7 @@ def test_phases_fold_into_one_row_and_a_jump_unfolds_them(log: Page) -> None:
     log.wait_for_function("() => document.getElementById('log').parts.view.rows.length === 4001")
 
 
-def test_who_moves_before_folded_rows_are_drawn_moves_among_them(log: Page) -> None:
+def test_moving_before_folded_rows_are_drawn_moves_among_them(log: Page) -> None:
     log.evaluate("""() => {
         const { all, view } = document.getElementById("log").parts;
         all.fold(2, 3800, { label: "much" });

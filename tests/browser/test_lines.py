@@ -164,7 +164,7 @@ def test_links_lead_to_the_web_and_tell_it_nothing(page: Page, own_sync: OwnSync
 # --- what it costs ------------------------------------------------------------------------------------------------
 
 
-def test_a_line_of_8_mb_is_a_row_soon_and_never_more_than_somebody_asked_for(page: Page, own_sync: OwnSync) -> None:
+def test_a_line_of_8_mb_is_a_row_soon_and_never_more_than_was_asked_for(page: Page, own_sync: OwnSync) -> None:
     page.goto(own_sync.path)
     for part in ("x", "50% \r", "\x1b[31mx\x1b[32m", "https://e.org/ "):
         line = {"part": part, "times": (8 << 20) // len(part)}

@@ -47,7 +47,7 @@ FROM_THE_END = """
 # --- a whole run --------------------------------------------------------------------------------------------------
 
 
-def test_somebody_runs_a_service_and_watches_it_to_its_end(
+def test_a_user_runs_a_service_and_watches_it_to_its_end(
     page: Page, client: redis.Redis, worker: Process, shop: str, shop_auth: Any
 ) -> None:
     del worker
@@ -88,7 +88,7 @@ def test_somebody_runs_a_service_and_watches_it_to_its_end(
         expect(row.locator(".status")).to_have_text("Completed")
 
 
-def test_somebody_stops_a_sync(page: Page, own_sync: OwnSync, client: redis.Redis) -> None:
+def test_a_user_stops_a_sync(page: Page, own_sync: OwnSync, client: redis.Redis) -> None:
     own_sync.write(3)
     page.goto(own_sync.path)
     shows_line(page, 3)
@@ -171,7 +171,7 @@ def test_a_row_fills_the_panel_from_edge_to_edge(page: Page, own_sync: OwnSync) 
 
 
 @pytest.mark.parametrize("let_go", ["wheel", "ArrowUp", "PageUp", "Home"])
-def test_who_scrolls_up_is_left_alone_until_the_end_key(page: Page, own_sync: OwnSync, let_go: str) -> None:
+def test_a_reader_who_scrolls_up_is_left_alone_until_the_end_key(page: Page, own_sync: OwnSync, let_go: str) -> None:
     own_sync.write(400)
     page.goto(own_sync.path)
     expect(page.locator("#L400")).to_be_in_viewport()

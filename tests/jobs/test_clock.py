@@ -309,7 +309,7 @@ def test_a_queued_sync_whose_job_is_gone_is_lost(client: redis.Redis, clock: Clo
     assert lost(client, sync_id)
 
 
-def test_a_job_of_which_only_a_heartbeat_is_left_does_not_stop_the_clock(
+def test_a_job_with_nothing_left_but_a_heartbeat_does_not_stop_the_clock(
     client: redis.Redis, clock: Clock, requests: Requests, appender: Appender
 ) -> None:
     sync_id = running(requests, appender)

@@ -191,7 +191,7 @@ def test_starts_that_were_left_out_are_told_with_the_service(
     assert 0 < client.ttl(keys.service_missed("orders")) <= keys.MISSED_TTL.total_seconds()
 
 
-def test_who_may_only_look_starts_and_stops_nothing(client: redis.Redis, web: httpx2.Client, logs: Logs) -> None:
+def test_a_viewer_starts_and_stops_nothing(client: redis.Redis, web: httpx2.Client, logs: Logs) -> None:
     store(client, service())
     sync_id = logs.start()
     asked = ("stop", "retry")
@@ -479,7 +479,7 @@ def test_ranges_and_polls_tell_the_same_lines(web: httpx2.Client, logs: Logs) ->
     assert ranged.numbers == polled.numbers == list(range(1, 301))
 
 
-def test_a_range_beyond_the_end_is_empty_and_says_where_the_log_stands(web: httpx2.Client, logs: Logs) -> None:
+def test_a_range_beyond_the_end_is_empty_and_says_where_the_log_ends(web: httpx2.Client, logs: Logs) -> None:
     answer = poll(web, logs.written(5), first=6, last=10).json()
     assert answer == {"frames": [], "last": 5, "status": "completed"}
 

@@ -8,17 +8,18 @@ import socket
 import threading
 import time
 from collections.abc import Iterator
-from contextlib import suppress
+from contextlib import closing, suppress
 from datetime import UTC, datetime, timedelta
 from email.utils import format_datetime
 from typing import Any
 
+import httpx2
 import pytest
 
-from jobs.connectors import http_client
 from jobs.connectors.base import ConnectorError, NotSignedIn, Page, Unreachable
 from jobs.connectors.http import HttpReader
-from jobs.connectors.http_client import ANSWER_BYTES
+from jobs.connectors.http_client import ANSWER_BYTES, HttpClient
+from jobs.connectors.retries import Transient
 from jobs.services.model import BasicAuth, BearerAuth, HeaderAuth, HttpSource, Paging, Secret
 from tests.kit.connecting import Answer, Log, Site, context
 from tests.kit.support import PATIENCE_S, free_port
@@ -298,7 +299,7 @@ def test_what_may_pass_is_tried_again(site: Site, status: int) -> None:
     assert "Retrying in 0.0 s (attempt 2 of 3)" in log[0]
 
 
-def test_without_a_wish_the_waits_grow(site: Site) -> None:
+def test_without_retry_after_the_waits_grow(site: Site) -> None:
     site.answers = lambda _, count: Answer([{"id": 1}]) if count == 3 else Answer(status=503)
     log = Log()
     assert ids(pages(orders(site), attempts=3, log=log)) == [[1]]
@@ -332,7 +333,7 @@ def test_a_server_that_names_a_moment_is_asked_again_then(site: Site, ahead_s: i
 
 
 @pytest.mark.parametrize("wish", ["inf", "Thu, 99 Foo 2026 00:00:00 GMT"])
-def test_a_wish_that_makes_no_sense_is_no_reason_to_hang(site: Site, wish: str) -> None:
+def test_a_retry_after_that_makes_no_sense_does_not_hang(site: Site, wish: str) -> None:
     site.answers = lambda _, count: (
         Answer([{"id": 1}]) if count == 2 else Answer(status=429, headers={"Retry-After": wish})
     )
@@ -442,9 +443,8 @@ def test_a_server_that_says_nothing_is_given_up(site: Site) -> None:
     release.set()
 
 
-def test_a_server_that_drips_is_given_up(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_server_that_drips_is_given_up() -> None:
     """A byte now and then is no silence."""
-    monkeypatch.setattr(http_client, "LONGEST_S", 0.3)
     with socket.create_server(("127.0.0.1", 0)) as listener:
         over = threading.Event()
 
@@ -458,8 +458,9 @@ def test_a_server_that_drips_is_given_up(monkeypatch: pytest.MonkeyPatch) -> Non
         thread = threading.Thread(target=drip)
         thread.start()
         url = f"http://127.0.0.1:{listener.getsockname()[1]}/"
-        with pytest.raises(Unreachable, match=r"the answer took longer than 0\.3 s"):
-            pages(HttpSource(url=url), attempts=1)
+        client = HttpClient(url, None, context(), what="the source", longest_s=0.3)
+        with closing(client), pytest.raises(Transient, match=r"the answer took longer than 0\.3 s"):
+            client.ask("GET", httpx2.URL(url), whole=True)
         over.set()
         thread.join(PATIENCE_S)
 

@@ -226,7 +226,7 @@ def test_an_ended_sync_cannot_be_stopped(client: redis.Redis, requests: Requests
     assert client.hgetall(keys.summary(sync_id)) == before
 
 
-def test_stopping_what_nobody_knows_brings_no_key_back(client: redis.Redis, requests: Requests) -> None:
+def test_stopping_an_unknown_sync_brings_no_key_back(client: redis.Redis, requests: Requests) -> None:
     before = names(client)
     with pytest.raises(NotRunning):
         requests.stop(new_sync_id(), "ana")

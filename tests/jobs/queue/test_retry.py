@@ -25,10 +25,10 @@ from jobs.transform.model import Filter, MappedField, ScriptText
 from synctail.log.registry import stored_summary
 from synctail.model import keys
 from synctail.model.sync import Status, Summary, Trigger
-from tests.jobs.run.test_attempt import ended, lines_of
 from tests.kit.following import Logs
 from tests.kit.sources import Paged, paged
 from tests.kit.support import Process, service, store
+from tests.kit.syncs import ended, lines_of
 
 
 @pytest.fixture

@@ -21,9 +21,9 @@ from synctail.log.registry import stored_summary
 from synctail.model import keys
 from synctail.model.sync import Status, Summary, Trigger
 from synctail.settings import Settings
-from tests.jobs.run.test_attempt import ended, lines_of
 from tests.kit.sources import Paged, paged
 from tests.kit.support import Process, service, store, until
+from tests.kit.syncs import ended, lines_of
 
 BEFORE = '{"id":"from an earlier sync"}\n'
 
@@ -47,6 +47,7 @@ def stuck_at_the_third_page() -> Iterator[tuple[Paged, threading.Event]]:
             give_up.set()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("how", ["the source fails", "it is stopped", "its process is killed"])
 def test_a_sync_that_breaks_off_pushed_nothing_and_says_what_is_not_there(
     client: redis.Redis, requests: Requests, own_worker: Process, config: Settings, files: Path, how: str

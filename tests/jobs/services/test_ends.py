@@ -10,8 +10,7 @@ import pytest
 from jobs.services.ends import passwords
 from jobs.services.model import HttpSource, Paging, Service, SqlDestination
 from jobs.services.validate import DefinitionFaulty, read_service
-from tests.jobs.services.test_validate import GOOD
-from tests.kit.support import service
+from tests.kit.support import GOOD, service
 
 HTTP = {"kind": "http", "url": "https://shop.example/orders"}
 SQL = {"kind": "sql", "url": "postgresql+psycopg://ana@db/shop", "table": "orders"}

@@ -13,22 +13,8 @@ from hypothesis import strategies as st
 
 from jobs.services.model import Service
 from jobs.services.validate import DefinitionFaulty, read_service
-from tests.jobs.transform.test_filters import json_values
-from tests.kit.support import ROOT, service
-
-GOOD: dict[str, Any] = {
-    "id": "orders",
-    "name": "Orders",
-    "source": {
-        "kind": "http",
-        "url": "https://shop.example/orders",
-        "auth": {"kind": "bearer", "token": {"secret": "T"}},
-    },
-    "filters": [{"field": "updated_at", "op": ">=", "value": "-1h"}],
-    "mapping": [{"from": "customer.email", "to": "email", "with": [["lower"]]}],
-    "destination": {"kind": "sql", "url": "sqlite:///x.db", "table": "orders"},
-    "trigger": {"schedule": "*/15 * * * *", "timezone": "Europe/London"},
-}
+from tests.kit.generated import json_values
+from tests.kit.support import GOOD, ROOT, service
 
 
 def told(**changes: Any) -> dict[str, str]:
@@ -107,7 +93,7 @@ def test_an_inbound_source_has_no_schedule_and_an_expression_that_can_be_read() 
 
 
 @pytest.mark.parametrize("name", ["", " \n"])
-def test_a_name_that_nobody_can_see_is_missing_also_where_more_is_wrong(name: str) -> None:
+def test_an_invisible_name_is_missing_even_when_more_is_wrong(name: str) -> None:
     assert told(name=name) == {"name": "is missing"}
     assert set(told(name=name, notes=7)) == {"name", "notes"}
 

@@ -11,13 +11,9 @@ from hypothesis import strategies as st
 
 from jobs.transform.filters import Filters, fault, words
 from jobs.transform.model import Filter, Operator
+from tests.kit.generated import json_values
 
 NOW = datetime(2026, 3, 31, 12, 0, tzinfo=UTC)
-json_values = st.recursive(
-    st.one_of(st.none(), st.booleans(), st.integers(), st.floats(allow_nan=False), st.text()),
-    lambda inner: st.one_of(st.lists(inner, max_size=3), st.dictionaries(st.text(), inner, max_size=3)),
-    max_leaves=6,
-)
 
 
 def passes(field: str, op: Any, value: Any, record: Any) -> bool:

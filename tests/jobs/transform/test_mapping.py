@@ -12,7 +12,7 @@ from jobs.transform.arguments import KINDS
 from jobs.transform.functions import TRANSFORMS, Scope, Transform, TransformFault
 from jobs.transform.mapping import Mapper, MappingFault, faults
 from jobs.transform.model import MappedField
-from tests.jobs.transform.test_filters import json_values
+from tests.kit.generated import json_values
 from tests.kit.support import ROOT
 
 LOOKUPS = {"countries": {"DE": "Germany"}}
@@ -42,7 +42,7 @@ def test_there_are_functions_for_everything_that_is_promised() -> None:
     assert {argument.kind for one in TRANSFORMS.values() for argument in one.arguments} <= {*KINDS, "table"}
 
 
-def test_each_function_stands_in_the_reference_with_its_example() -> None:
+def test_each_function_is_in_the_reference_with_its_example() -> None:
     reference = (ROOT / "docs" / "reference.md").read_text()
     for one in TRANSFORMS.values():
         takes = ", ".join(f"[{arg.name}]" if arg.optional else arg.name + "…" * arg.many for arg in one.arguments)

@@ -26,9 +26,8 @@ from tests.kit.scripts import (
     run_too_long,
     running,
     script,
-    wait_for,
 )
-from tests.kit.support import PATIENCE_S
+from tests.kit.support import PATIENCE_S, ROOT, until
 
 pytestmark = pytest.mark.usefixtures("folders")
 
@@ -292,6 +291,7 @@ def test_a_script_that_takes_json_apart_fails_by_itself() -> None:
 # --- nothing stays --------------------------------------------------------------------------------------------------
 
 
+@pytest.mark.slow
 def test_fifty_runs_leave_nothing() -> None:
     open_before = descriptors()
     for number in range(50):
@@ -318,6 +318,7 @@ def was_interrupted(after_s: float, body: str) -> bool:
     return False
 
 
+@pytest.mark.slow
 def test_an_interrupt_at_any_moment_leaves_nothing(folders: Path) -> None:
     def interrupt(*_: object) -> None:
         raise Interrupt
@@ -330,9 +331,9 @@ def test_an_interrupt_at_any_moment_leaves_nothing(folders: Path) -> None:
             # While it starts, runs, and ends; and in a script that would not end by itself.
             body = "import time; time.sleep(5)\nreturn records" if number % 3 == 0 else "return records"
             interrupted += was_interrupted(chance.uniform(0.0001, 0.12), body)
-            wait_for(lambda: not list(folders.iterdir()))
+            until(lambda: not list(folders.iterdir()), "its folder goes")
             if sys.platform == "linux":
-                wait_for(lambda: not running(os.getpid()))
+                until(lambda: not running(os.getpid()), "its process ends")
     finally:
         signal.setitimer(signal.ITIMER_REAL, 0)
         signal.signal(signal.SIGALRM, before)
@@ -349,17 +350,17 @@ from tests.kit.scripts import *
 tempfile.tempdir = {str(folders)!r}
 class Loud(Log):
     def _put(self, *what, **more): print(what, flush=True)
-script("def handle(records, log):\\n log('on its way')\\n while True: pass", Loud(), without={without}).run(RECORDS)
+script("def handle(records, log):\\n log('on its way')\\n while True: pass", Loud(), without={without}).run([{{}}])
 """
-    with subprocess.Popen([sys.executable, "-c", code], stdout=subprocess.PIPE) as worker:
+    with subprocess.Popen([sys.executable, "-c", code], cwd=ROOT, stdout=subprocess.PIPE) as worker:
         assert worker.stdout
         while b"on its way" not in worker.stdout.readline():
             assert worker.poll() is None
         ours = running(worker.pid)
         assert len(ours) == 2
         worker.kill()
-    wait_for(lambda: list(folders.iterdir()) == [])
-    wait_for(lambda: not [pid for pid in ours if is_running(pid)])
+    until(lambda: list(folders.iterdir()) == [], "its folder goes")
+    until(lambda: not [pid for pid in ours if is_running(pid)], "its processes end")
 
 
 # --- definitions ----------------------------------------------------------------------------------------------------

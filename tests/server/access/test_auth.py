@@ -23,6 +23,7 @@ from synctail.connect import connect
 from synctail.model import keys
 from tests.kit.following import BEARER, Logs, Reader, open_socket
 from tests.kit.routes import app, asks, table
+from tests.kit.serving import serving
 from tests.kit.support import ADMIN_TOKEN, OWN_PAGE, PATIENCE_S, Process, free_port, service, store, until
 
 HTML = {"Accept": "text/html,application/xhtml+xml"}
@@ -116,7 +117,7 @@ def test_a_bearer_token_is_taken_whatever_the_case_of_its_scheme(web: httpx2.Cli
 # --- browser sessions -----------------------------------------------------------------------------------------------
 
 
-def test_who_signs_in_gets_a_cookie_that_scripts_and_other_sites_cannot_use(browser: httpx2.Client) -> None:
+def test_signing_in_sets_a_cookie_that_scripts_and_other_sites_cannot_use(browser: httpx2.Client) -> None:
     answer = sign_in(browser)
     assert (answer.status_code, answer.headers["location"]) == (303, "/services")
     cookie = answer.headers["set-cookie"]
@@ -134,11 +135,7 @@ def test_behind_tls_the_cookie_is_for_tls_only(browser: httpx2.Client) -> None:
 
 def test_only_the_proxies_that_are_named_say_that_there_is_tls(environ: dict[str, str], client: redis.Redis) -> None:
     del client
-    own = {**environ, "PORT": str(free_port()), "FORWARDED_ALLOW_IPS": "10.0.0.0/8, 192.0.2.1"}
-    with (
-        Process("server", own, ready="Synctail listens"),
-        httpx2.Client(base_url=f"http://127.0.0.1:{own['PORT']}") as browser,
-    ):
+    with serving({**environ, "FORWARDED_ALLOW_IPS": "10.0.0.0/8, 192.0.2.1"}) as (browser, _):
         answer = browser.post("/sign-in", data={"token": ADMIN_TOKEN}, headers={"X-Forwarded-Proto": "https"})
     assert answer.status_code == 303
     assert "secure" not in answer.headers["set-cookie"].lower()
@@ -201,7 +198,7 @@ def test_the_way_after_signing_in_never_leads_elsewhere(browser: httpx2.Client, 
     assert "javascript:" not in shown
 
 
-def test_who_is_sent_to_sign_in_comes_back_to_where_they_were_going(browser: httpx2.Client) -> None:
+def test_after_signing_in_users_come_back_to_the_page_they_asked_for(browser: httpx2.Client) -> None:
     wanted = "/services/orders?status=failed&q=a%26b"
     to = browser.get(wanted).headers["location"]
     assert urlsplit(to).path == "/sign-in"
@@ -299,6 +296,7 @@ def own_web(environ: dict[str, str], data: Path, url: str, **more: str) -> Itera
         yield process, http
 
 
+@pytest.mark.slow
 def test_without_a_known_admin_token_one_is_made_and_shown_once(environ: dict[str, str], tmp_path: Path) -> None:
     server = valkey.start(tmp_path)
     try:

@@ -94,7 +94,7 @@ def test_a_terminal_that_shows_the_log_is_not_commanded_by_it(web: httpx2.Client
     assert "\ttab" in text
 
 
-def test_one_who_stops_following_costs_nothing(
+def test_a_reader_that_stops_following_costs_nothing(
     web: httpx2.Client, log: tuple[str, LogWriter], client: redis.Redis
 ) -> None:
     sync_id, writer = log

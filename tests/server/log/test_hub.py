@@ -18,10 +18,10 @@ from synctail.log.appender import Appender
 from synctail.model.sync import Summary
 from synctail.settings import Settings
 from tests.kit.following import Logs
-from tests.server.log.test_live import first_frames, running_hub
+from tests.kit.hubs import first_frames, running_hub
 
 
-def test_a_viewer_who_takes_nothing_keeps_nobody_from_a_redis_that_is_back(
+def test_a_viewer_that_takes_nothing_keeps_no_other_from_a_redis_that_is_back(
     config: Settings, logs: Logs, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """What was told to all while Redis was away is nothing for those who come after."""
@@ -56,7 +56,7 @@ def test_a_viewer_who_takes_nothing_keeps_nobody_from_a_redis_that_is_back(
     asyncio.run(come_back())
 
 
-def test_who_comes_while_the_process_stops_is_sent_away_at_once(config: Settings, logs: Logs) -> None:
+def test_a_viewer_that_comes_while_the_process_stops_is_sent_away_at_once(config: Settings, logs: Logs) -> None:
     sync_id = logs.start()
 
     async def come() -> None:
@@ -68,7 +68,7 @@ def test_who_comes_while_the_process_stops_is_sent_away_at_once(config: Settings
     asyncio.run(come())
 
 
-def test_what_is_published_while_the_subscription_is_down_is_read_when_it_stands_again(
+def test_what_is_published_while_the_subscription_is_down_is_read_when_it_is_back(
     client: redis.Redis, config: Settings, appender: Appender, logs: Logs, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Neither the next line nor the next look is needed."""

@@ -11,8 +11,8 @@ import statistics
 import struct
 import threading
 import time
-from collections.abc import AsyncIterator, Iterator
-from contextlib import ExitStack, aclosing, asynccontextmanager, contextmanager, suppress
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 from typing import Any, cast
 
@@ -21,21 +21,15 @@ import pytest
 import redis
 import uvicorn
 from websockets.asyncio.client import connect as connect_async
-from websockets.exceptions import ConnectionClosed
-from websockets.sync.client import ClientConnection
 
 from demo import valkey
 from jobs.queue.requests import Requests
-from server import app
 from server import settings as server_settings
 from server.__main__ import configure
 from server.access.auth import token_hash
 from server.log import broadcast, keeper, subscriber, wire
-from server.log.hub import Hub
 from server.log.keeper import Keeper
-from server.log.log_reader import LogReader
 from server.log.summaries import Summaries
-from server.log.viewers import Viewer
 from server.web import errors
 from server.web.tasks import within
 from synctail import settings
@@ -44,7 +38,19 @@ from synctail.log.appender import Appender
 from synctail.log.writer import LogWriter
 from synctail.model import keys
 from synctail.model.sync import Reason, Status, Summary
-from tests.kit.following import BEARER, Logs, Reader, Story, live_url, open_socket
+from tests.kit.following import (
+    BEARER,
+    Logs,
+    Reader,
+    Story,
+    closed,
+    live_url,
+    noise,
+    open_socket,
+    shake_hands,
+    subscriptions,
+)
+from tests.kit.hubs import first_frames, running_hub
 from tests.kit.serving import serving
 from tests.kit.support import ADMIN_TOKEN, PATIENCE_S, Process, free_port, until
 
@@ -60,11 +66,6 @@ def _the_server_complains_of_nothing(web_process: Process) -> Iterator[None]:
     yield
     assert "Traceback" not in web_process.output[before:]
     assert "ERROR" not in web_process.output[before:]
-
-
-def subscriptions(client: redis.Redis, sync_id: str) -> int:
-    [(_, number)] = cast("Any", client.pubsub_numsub(keys.live(sync_id)))
-    return int(number)
 
 
 def write_slowly(story: LogWriter, lines: int, *, seconds: float) -> None:
@@ -286,9 +287,7 @@ def test_lines_that_the_stream_has_lost_are_told_as_a_gap(client: redis.Redis, w
     assert lost.gaps == [(251, 301)]
 
 
-def test_lines_that_vanish_before_anybody_read_them_do_not_keep_the_end_away(
-    client: redis.Redis, web: httpx2.Client, logs: Logs
-) -> None:
+def test_lines_that_vanish_unread_do_not_keep_the_end_away(client: redis.Redis, web: httpx2.Client, logs: Logs) -> None:
     sync_id = logs.start()
     reader = Reader(sync_id)
     with open_socket(web, sync_id) as socket:
@@ -385,6 +384,7 @@ def test_a_line_of_a_quiet_log_arrives_at_once(web: httpx2.Client, logs: Logs) -
 # --- Redis breaks ---------------------------------------------------------------------------------------------------
 
 
+@pytest.mark.slow
 def test_a_websocket_outlives_a_restart_of_redis(environ: dict[str, str], tmp_path: Path) -> None:
     server = valkey.start(tmp_path)
     own = {**environ, "REDIS_URL": server.url, "PORT": str(free_port())}
@@ -402,7 +402,7 @@ def test_a_websocket_outlives_a_restart_of_redis(environ: dict[str, str], tmp_pa
             with logs.writing(sync_id) as story, open_socket(web, sync_id) as socket:
                 reader.hear(socket.recv(timeout=PATIENCE_S))
                 with in_background(write_slowly, story, 3000, seconds=1.5):
-                    time.sleep(0.3)  # so that it is in the middle
+                    until(lambda: int(client.hget(keys.summary(sync_id), "last") or 0) > 300, "it is in the middle")
                     server.stop()
                     server = valkey.start(tmp_path)
                 logs.end(story)
@@ -493,13 +493,6 @@ def test_a_made_up_cursor_beyond_an_ended_log_is_taken_back(web: httpx2.Client, 
 # --- who may, and how it is said ------------------------------------------------------------------------------------
 
 
-def closed(socket: ClientConnection) -> int | None:
-    with suppress(ConnectionClosed):
-        while True:
-            socket.recv(timeout=PATIENCE_S)
-    return socket.close_code
-
-
 def refused(web: httpx2.Client, sync_id: str, *, after: Any = 0, **options: Any) -> int | None:
     with open_socket(web, sync_id, after, **options) as socket:
         return closed(socket)
@@ -545,7 +538,7 @@ def test_a_bad_cursor_closes_with_4400(web: httpx2.Client, logs: Logs, after: st
 
 
 @pytest.mark.parametrize("message", ["{}", b"\x00", ""])
-def test_a_client_that_talks_is_told_that_nobody_listens(
+def test_a_client_that_sends_a_message_is_told_that_this_websocket_only_sends(
     client: redis.Redis, web: httpx2.Client, logs: Logs, message: str | bytes
 ) -> None:
     sync_id = logs.start()
@@ -619,27 +612,6 @@ def test_viewers_that_break_off_in_any_moment_leave_nothing_behind(
     until(lambda: not subscriptions(client, sync_id), "the subscription is released")
 
 
-def shake_hands(web: httpx2.Client, sync_id: str) -> sockets.socket:
-    """A websocket whose owner reads nothing after the handshake."""
-    stalled = sockets.socket()
-    stalled.setsockopt(sockets.SOL_SOCKET, sockets.SO_RCVBUF, 4096)
-    stalled.connect((web.base_url.host, web.base_url.port))
-    request = (
-        f"GET /api/syncs/{sync_id}/live HTTP/1.1\r\nHost: x\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
-        f"Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n"
-        f"Authorization: {BEARER['Authorization']}\r\n\r\n"
-    )
-    stalled.sendall(request.encode())
-    assert stalled.recv(12) == b"HTTP/1.1 101"
-    return stalled
-
-
-def noise(story: LogWriter, lines: int) -> None:
-    dice = random.Random(3)
-    for _ in range(lines):
-        story.info(dice.randbytes(1000).hex())
-
-
 def test_a_viewer_that_stalls_does_not_disturb_another_one(client: redis.Redis, web: httpx2.Client, logs: Logs) -> None:
     sync_id = logs.start()
     reader = Reader(sync_id)
@@ -652,7 +624,7 @@ def test_a_viewer_that_stalls_does_not_disturb_another_one(client: redis.Redis, 
     until(lambda: not subscriptions(client, sync_id), "the subscription is released")
 
 
-def test_a_viewer_that_stalls_for_good_is_let_go(
+def test_a_viewer_that_stalls_for_good_is_disconnected(
     client: redis.Redis, environ: dict[str, str], web: httpx2.Client, logs: Logs
 ) -> None:
     config = configure(server_settings.load({**environ, "PORT": str(free_port())}))
@@ -672,6 +644,7 @@ def test_a_viewer_that_stalls_for_good_is_let_go(
             server.should_exit = True
 
 
+@pytest.mark.slow
 def test_a_web_process_that_is_stopped_sends_its_viewers_away_with_1012(environ: dict[str, str], logs: Logs) -> None:
     own = {**environ, "PORT": str(free_port())}
     sync_id = logs.start()
@@ -694,12 +667,8 @@ def test_a_web_process_that_is_stopped_sends_its_viewers_away_with_1012(environ:
 
 
 def test_an_origin_that_the_settings_allow_may_open_a_websocket(environ: dict[str, str], logs: Logs) -> None:
-    own = {**environ, "PORT": str(free_port()), "SYNCTAIL_ALLOWED_ORIGINS": "https://ops.example.com"}
     sync_id = logs.written(1)
-    with (
-        Process("server", own, ready="Synctail listens"),
-        httpx2.Client(base_url=f"http://127.0.0.1:{own['PORT']}", headers=BEARER, timeout=PATIENCE_S) as web,
-    ):
+    with serving({**environ, "SYNCTAIL_ALLOWED_ORIGINS": "https://ops.example.com"}) as (web, _):
         assert refused(web, sync_id, origin="https://ops.example.com") == 1000
         assert refused(web, sync_id, origin="https://ops.example.com.evil.example") == 4403
         assert refused(web, sync_id, origin="http://ops.example.com") == 4403
@@ -708,7 +677,7 @@ def test_an_origin_that_the_settings_allow_may_open_a_websocket(environ: dict[st
 # --- those who wait -------------------------------------------------------------------------------------------------
 
 
-def test_a_viewer_who_waits_costs_no_task_but_the_one_that_listens(
+def test_a_waiting_viewer_costs_no_task_but_the_one_that_receives(
     environ: dict[str, str], web: httpx2.Client, logs: Logs, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """And no timer: one beat for all is written by the tail. What its handshake said is forgotten."""
@@ -746,36 +715,6 @@ def test_without_a_lane_beats_come_as_well(
 
 
 # --- the hub, in this process ---------------------------------------------------------------------------------------
-
-
-@asynccontextmanager
-async def running_hub(config: settings.Settings, summaries: type[Summaries] = Summaries) -> AsyncIterator[Hub]:
-    redis_client = app._redis(config.redis_url)
-    log = LogReader(redis_client, asyncio.Semaphore(app.READS_AT_ONCE))
-    one = Hub(redis_client.connection_pool, summaries(redis_client, config.retention), log)
-    task = asyncio.create_task(one.run())
-    await asyncio.sleep(0)
-    try:
-        yield one
-    finally:
-        task.cancel()
-        await asyncio.wait({task}, timeout=PATIENCE_S)
-        await redis_client.aclose()
-        assert task.cancelled()
-
-
-async def first_frames(one: Hub, sync_id: str, count: int) -> list[dict[str, Any]]:
-    frames: list[dict[str, Any]] = []
-    woken = asyncio.Event()
-    following = one.follow(sync_id, Viewer(0, woken.set), woken)
-    async with asyncio.timeout(PATIENCE_S), aclosing(following):
-        async for text in following:
-            frame = json.loads(text)
-            if frames or frame["type"] != "beat":  # where the first look takes long, beats come before it
-                frames.append(frame)
-            if len(frames) == count:
-                break
-    return frames
 
 
 def test_a_reader_that_comes_back_at_once_need_not_wait(

@@ -27,7 +27,6 @@ from jobs.services.model import RunOptions
 from jobs.transform.model import MappedField, ScriptText
 from server.log import wire
 from server.log.payload_files import NOTHING, WHOLE, Span, media_type, wanted
-from server.web import protocols
 from synctail.connect import connect
 from synctail.log import payload_files
 from synctail.log.appender import Appender
@@ -224,7 +223,7 @@ def test_a_part_is_only_sent_of_the_file_it_belongs_to(web: httpx2.Client, story
         assert web.get(story.url(1), headers={**asked, "If-Range": other}).content == ORDERS
 
 
-def test_who_has_it_already_is_told_so(web: httpx2.Client, story: Story) -> None:
+def test_a_client_that_has_the_file_is_told_that_it_is_unchanged(web: httpx2.Client, story: Story) -> None:
     story.payloads.keep("pull", "page 1", JSON, ORDERS)
     tag = web.get(story.url(1)).headers["etag"]
     for known in (tag, f"W/{tag}", f'"x", {tag}', "*"):
@@ -506,14 +505,10 @@ def stalled(web: httpx2.Client, path: str) -> Iterator[sockets.socket]:
         yield reader
 
 
-def test_one_who_stops_reading_a_file_is_let_go(
-    environ: dict[str, str], story: Story, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(protocols, "STALLED_S", 0.3)
-    monkeypatch.setattr(protocols, "LOOK_EVERY_S", 0.1)
+def test_a_reader_that_stops_reading_a_file_is_disconnected(environ: dict[str, str], story: Story) -> None:
     size = 8 << 20
     story.payloads.keep("pull", "page 1", JSON, noise(size))
-    with serving(environ) as one, stalled(one.web, story.url(1)) as reader:
+    with serving(environ, stalled_s=0.3, look_every_s=0.1) as one, stalled(one.web, story.url(1)) as reader:
         until(lambda: not one.connections(), "it is disconnected")
         rest = b"".join(iter(lambda: reader.recv(1 << 20), b""))
         assert len(rest) < size, "what was cut off must not look whole"
@@ -624,6 +619,7 @@ def test_a_run_may_keep_what_its_service_does_not(
         assert bool(client.exists(keys.payloads(sync_id))) == bool(kinds)
 
 
+@pytest.mark.slow
 def test_a_sync_whose_process_is_killed_leaves_its_payloads_with_an_end(
     client: redis.Redis, requests: Requests, own_worker: Process, orders_shop: str, config: Settings
 ) -> None:

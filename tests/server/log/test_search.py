@@ -305,7 +305,7 @@ def test_marks_are_where_a_pattern_matches(web: httpx2.Client) -> None:
     assert web.post("/api/marks", content=b"{").status_code == 400
 
 
-def test_only_who_may_read_may_search(web: httpx2.Client, logs: Logs) -> None:
+def test_only_users_who_may_read_may_search(web: httpx2.Client, logs: Logs) -> None:
     long = logs.written(3)
     for method, path in (
         ("GET", f"/api/syncs/{long}/log?q=x"),
@@ -322,7 +322,7 @@ class _Endless:
         return [wire.Chunk(after + 1, min(after + 100, until), body(*["x"] * min(100, until - after)))]
 
 
-def test_a_search_that_nobody_waits_for_ends_and_too_many_are_refused() -> None:
+def test_an_abandoned_search_ends_and_too_many_are_refused() -> None:
     async def run() -> None:
         search = Search(cast("Any", None), cast("Any", _Endless()))
         way = Way(0, 2**40)

@@ -33,6 +33,7 @@ def test_each_text_is_shown_as_a_terminal_would_show_it(text: str, expected: str
     assert shown(text) == expected
 
 
+@pytest.mark.systems
 def test_whatever_is_logged_the_page_and_the_server_show_the_same() -> None:
     made = random.Random(20261124)
     texts = ["".join(made.choices(PARTS, k=made.randrange(40))) for _ in range(5000)]

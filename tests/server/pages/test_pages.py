@@ -224,7 +224,7 @@ def test_the_next_start_is_found_anew_once_it_has_passed() -> None:
     ("ms", "words"),
     [(0, "0 ms"), (850, "850 ms"), (4250, "4.2 s"), (9999, "9.9 s"), (10_000, "10 s"), (72_000, "1 m 12 s")],
 )
-def test_what_a_sync_took_is_as_exact_as_somebody_wants_it(ms: int, words: str) -> None:
+def test_the_duration_of_a_sync_is_as_exact_as_a_reader_needs(ms: int, words: str) -> None:
     began = datetime(2026, 1, 31, 9, 30, tzinfo=UTC)
     start, now = rfc3339(began), rfc3339(began + timedelta(milliseconds=ms))
     running = Summary(id="1", service="orders", status=Status.RUNNING, queued_at=start, started_at=start)
@@ -463,7 +463,7 @@ def test_a_sync_that_logged_nothing_yet_has_a_page_too(browser: httpx2.Client, l
 # --- hostile text ---------------------------------------------------------------------------------------------------
 
 
-def test_hostile_text_stays_text_wherever_it_stands(client: redis.Redis, browser: httpx2.Client, logs: Logs) -> None:
+def test_hostile_text_stays_text_everywhere(client: redis.Redis, browser: httpx2.Client, logs: Logs) -> None:
     evil = service(name=HOSTILE, notes=HOSTILE, url=f"http://x/{HOSTILE}", destination=FileDestination(path=HOSTILE))
     store(client, evil)
     sync_id = logs.start(evil)
@@ -579,7 +579,7 @@ def test_nothing_is_changed_by_looking(client: redis.Redis, browser: httpx2.Clie
     assert client.zcard(keys.SYNCS) == 1
 
 
-def test_who_may_only_look_is_offered_nothing_to_press(client: redis.Redis, browser: httpx2.Client, logs: Logs) -> None:
+def test_a_viewer_is_offered_no_buttons(client: redis.Redis, browser: httpx2.Client, logs: Logs) -> None:
     store(client, service())
     sync_id = logs.start()
     as_role(client, browser, "viewer")

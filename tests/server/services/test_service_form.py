@@ -200,7 +200,9 @@ def test_opening_and_saving_changes_nothing(browser: httpx2.Client, client: redi
     assert stored(client, "orders") == full
 
 
-def test_every_fault_stands_at_its_field_and_nothing_typed_is_lost(browser: httpx2.Client, client: redis.Redis) -> None:
+def test_every_fault_is_next_to_its_field_and_nothing_typed_is_lost(
+    browser: httpx2.Client, client: redis.Redis
+) -> None:
     form = opened(browser, "/services/new")
     typed = {
         "name": HOSTILE,
@@ -302,9 +304,7 @@ def test_an_id_that_is_taken_is_a_fault_of_the_id(browser: httpx2.Client, client
     )
 
 
-def test_what_somebody_else_changed_meanwhile_is_not_overwritten_unknowingly(
-    browser: httpx2.Client, client: redis.Redis
-) -> None:
+def test_the_change_of_another_user_is_not_overwritten_unknowingly(browser: httpx2.Client, client: redis.Redis) -> None:
     store(client, service())
     page = opened(browser, "/services/orders/edit")
     store(client, service(notes="theirs"))
@@ -460,7 +460,7 @@ def test_each_kind_has_a_name_and_a_sentence() -> None:
             assert struct.__doc__
 
 
-def test_a_member_that_nobody_has_placed_or_named_is_shown_all_the_same() -> None:
+def test_a_member_without_a_place_or_a_label_is_shown_all_the_same() -> None:
     class Grown(msgspec.Struct):
         retry_limit: int = 3
         headers: dict[str, str] = {}
@@ -477,7 +477,7 @@ def test_a_member_that_nobody_has_placed_or_named_is_shown_all_the_same() -> Non
     assert (made, faults) == ({"retry_limit": 3, "headers": {"X": "1"}, "tags": ["a", "b"]}, [])
 
 
-def test_every_function_stands_beside_the_mapping(browser: httpx2.Client) -> None:
+def test_every_function_is_listed_beside_the_mapping(browser: httpx2.Client) -> None:
     page = unescape(browser.get("/services/new").text)
     for name, one in TRANSFORMS.items():
         assert f'data-function="{name}"' in page

@@ -53,7 +53,7 @@ def test_a_file_of_this_version_is_kept_for_ever_and_one_without_is_asked_for_ag
         assert (again.status_code, again.content) == (304, b"")
 
 
-def test_it_comes_compressed_to_whoever_can_read_that(web: TestClient) -> None:
+def test_it_is_compressed_for_clients_that_accept_that(web: TestClient) -> None:
     with web.stream("GET", "/static/a.js", headers={"Accept-Encoding": "br, gzip"}) as answer:
         assert answer.headers["content-encoding"] == "gzip"
         assert answer.headers["vary"] == "Accept-Encoding"

@@ -78,7 +78,7 @@ def test_each_claim_is_a_new_attempt(log: Log) -> None:
     assert log.claim() == Claim(attempt=2, last=3, stop="")
 
 
-def test_a_claim_tells_of_a_wish_to_stop(log: Log) -> None:
+def test_a_claim_tells_of_a_stop_request(log: Log) -> None:
     log.client.hset(log.summary, "stop", "ana")
     assert log.claim().stop == "ana"
 
@@ -192,7 +192,7 @@ def test_an_earlier_attempt_is_fenced(log: Log) -> None:
     assert log.append(3, attempt=2) == Answer("ok", 3)
 
 
-def test_nobody_writes_after_the_ending(log: Log) -> None:
+def test_nothing_is_written_after_the_ending(log: Log) -> None:
     log.claim()
     log.append(1, fields={"status": "failed"})
     assert log.append(2) == Answer("fenced", 1, status="failed", attempt=1)
@@ -217,7 +217,7 @@ def test_an_append_without_lines_is_a_sign_of_life(log: Log) -> None:
 
 
 @pytest.mark.parametrize("count", [0, 1])
-def test_every_append_tells_of_a_wish_to_stop(log: Log, count: int) -> None:
+def test_every_append_tells_of_a_stop_request(log: Log, count: int) -> None:
     log.claim()
     log.client.hset(log.summary, "stop", "Ána")
     assert log.append(1, count).stop == "Ána"
@@ -358,10 +358,11 @@ STEPS = st.lists(
 )
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("backend", ["fakeredis"], indirect=True)
 @settings(max_examples=120, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(steps=STEPS)
-def test_whatever_happens_the_log_is_dense_and_each_line_stands_once(
+def test_whatever_happens_the_log_has_no_hole_and_each_line_once(
     backend: redis.Redis, steps: list[tuple[str, int]]
 ) -> None:
     check_against_the_model(Log(backend), steps)

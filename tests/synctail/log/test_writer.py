@@ -294,14 +294,14 @@ def test_the_last_line_and_the_ending_are_one_step(make: Callable[..., Story], s
     assert (story.field("pushed"), story.field("last"), story.field("errors")) == ("3", "2", "1")
 
 
-def test_everything_logged_before_the_ending_stands_before_it(story: Story) -> None:
+def test_everything_logged_before_the_ending_is_before_it(story: Story) -> None:
     for i in range(3000):
         story.writer.info(str(i))
     assert story.writer.close("info", "the end", **ENDED)
     assert story.texts() == [*map(str, range(3000)), "the end"]
 
 
-def test_a_line_after_the_ending_is_not_written_and_harms_nobody(story: Story) -> None:
+def test_a_line_after_the_ending_is_not_written_and_does_no_harm(story: Story) -> None:
     assert story.writer.close("info", "the end", **ENDED)
     story.writer.info("too late")
     assert not story.writer.flush(0.05)
