@@ -63,6 +63,7 @@ class LogWriter:
             interrupt: Called once for each cause, from the writer's thread: with "stop" when a user asked the sync to
                 stop, with "fenced" when the log can no longer be written, as the sync was ended from outside.
         """
+        self.sync_id = sync_id
         self._inbox = Inbox()
         self._flusher = Flusher(
             self._inbox, appender, sync_id, claim, mask=masker(secrets), limit=limit, interrupt=interrupt
