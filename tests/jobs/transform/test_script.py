@@ -321,6 +321,7 @@ def test_too_many_lines_are_counted_and_not_kept() -> None:
     assert log.texts("warning") == ["950 lines more of the script were left out: a batch may have 50"]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "body", ["while True: print('x')", "while True: os.write(1, b'x\\n')", "while True: log.error('x' * 10 ** 6)"]
 )
@@ -335,6 +336,7 @@ def test_printing_for_ever_ends_with_the_batch_s_time(body: str) -> None:
 # --- ends ----------------------------------------------------------------------------------------------------------
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("body", ["\nwhile True: pass", "\nsum(range(10 ** 12))", "\nimport time; time.sleep(100)"])
 def test_a_batch_that_takes_too_long_is_ended_and_where_it_was_is_told(body: str) -> None:
     began = time.monotonic()
