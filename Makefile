@@ -48,7 +48,7 @@ test: check
 
 # While working: no browser, no PostgreSQL, OpenSSH or Node, nothing that takes long.
 test-fast: .venv/.ready-to-test
-	@$(PYTEST) -q --durations 3 -m 'not (browser or chaos or systems or slow)'
+	@$(PYTEST) -q --hypothesis-profile quick --durations 3 -m 'not (browser or chaos or systems or slow)'
 
 # The tests start some two hundred processes of Python: what they import is compiled once, whatever is set outside.
 test test-fast: export PYTHONDONTWRITEBYTECODE :=

@@ -49,6 +49,7 @@ __all__ = ["hanging", "journeys", "postgres", "postgres_session", "sftp", "sftp_
 hypothesis.settings.register_profile(
     "steady", deadline=None, derandomize=True, suppress_health_check=[hypothesis.HealthCheck.too_slow]
 )
+hypothesis.settings.register_profile("quick", hypothesis.settings.get_profile("steady"), max_examples=20)
 hypothesis.settings.load_profile("steady")
 
 MARKED_BY = {

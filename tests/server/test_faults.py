@@ -74,6 +74,7 @@ def test_a_redis_that_hangs_is_a_503_within_seconds_and_all_is_well_after(
     until(lambda: web.get("/readyz").status_code == 200, "it is ready again")
 
 
+@pytest.mark.slow
 def test_a_redis_that_is_full_is_told_as_that_and_is_still_read(hung: tuple[httpx2.Client, valkey.Server]) -> None:
     web, server = hung
     with connect(server.url) as client:
@@ -178,6 +179,7 @@ def test_a_session_that_was_signed_out_is_over_wherever_its_cookie_is(web: httpx
         assert thief.get("/api/services").status_code == 401
 
 
+@pytest.mark.slow
 def test_a_redis_that_is_away_is_a_page_for_a_person(hung: tuple[httpx2.Client, valkey.Server]) -> None:
     web, server = hung
     server.stop()

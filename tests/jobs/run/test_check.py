@@ -28,6 +28,7 @@ from jobs.services.model import (
 from server.access.auth import token_hash
 from synctail.model import keys
 from synctail.settings import Settings
+from tests.kit.sources import paged
 from tests.kit.support import PATIENCE_S, Process, free_port, service, store, until
 
 
@@ -43,18 +44,17 @@ def checked(web: httpx2.Client, service_id: str = "orders") -> dict[str, Any]:
     return dict(until(found, "the check is done"))
 
 
-def test_a_check_tells_of_both_ends(
-    web: httpx2.Client, client: redis.Redis, worker: Process, shop: str, shop_auth: BearerAuth
-) -> None:
+def test_a_check_tells_of_both_ends(web: httpx2.Client, client: redis.Redis, worker: Process) -> None:
     del worker
-    store(client, service(url=f"{shop}/orders", auth=shop_auth))
-    before = web.get("/api/services/orders/check").json()
+    with paged([{"id": 1}, {"id": 2}]) as source:
+        store(client, service(url=source.url, records="records"))
+        before = web.get("/api/services/orders/check").json()
+        first = checked(web)
     assert before == {"service": "orders", "asked_at": None, "checked_at": None, "source": None, "destination": None}
-    first = checked(web)
     assert first["source"] == {"state": "operational", "reason": "answered 200 OK with 1 record"}
     assert first["destination"]["state"] == "operational"
     assert first["checked_at"] > first["asked_at"]
-    store(client, service(url=f"{shop}/orders", auth=BearerAuth(Secret("OTHER"))))
+    store(client, service(url=source.url, auth=BearerAuth(Secret("OTHER"))))
     second = checked(web)
     assert second["source"] == {
         "state": "misconfigured",

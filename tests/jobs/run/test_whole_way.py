@@ -82,7 +82,7 @@ def to_postgres(url: str, postgres: Postgres, options: Options = LARGE) -> Servi
 def test_what_arrives_is_what_left_and_nothing_is_pushed_twice(
     ways: Ways, postgres: Postgres, sftp: SftpServer, tmp_path: Path
 ) -> None:
-    world = cities()[:20_000]
+    world = cities()[::4]
     postgres.run(f"CREATE TABLE cities ({COLUMNS.format(names='JSONB')})")
     lite = tmp_path / "cities.db"
     with closing(sqlite3.connect(lite)) as db:
@@ -117,7 +117,7 @@ def test_what_arrives_is_what_left_and_nothing_is_pushed_twice(
         rows = [dict(row) for row in db.execute("SELECT * FROM cities")]
     arrived = [{**row, "alternatenames": json.loads(row["alternatenames"])} for row in rows]
     assert by_id(arrived) == by_id(world)
-    assert len(arrived) == len(world) == 20_000
+    assert len(arrived) == len(world) > 8000
 
 
 def test_with_failures_on_both_sides_the_counts_add_up_and_a_retry_brings_the_rest(

@@ -229,6 +229,7 @@ def test_what_is_in_the_standard_library_works() -> None:
 # --- ends ----------------------------------------------------------------------------------------------------------
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("body", ["\nwhile True: pass", "\nsum(range(10 ** 12))", "\nimport time; time.sleep(100)"])
 def test_a_batch_that_takes_too_long_is_ended_and_where_it_was_is_told(body: str) -> None:
     began = time.monotonic()

@@ -25,6 +25,7 @@ def test_a_prepared_frame_is_what_a_websocket_library_would_have_sent(text: str)
     assert websocket_frame(text) == Frame(Opcode.TEXT, text.encode()).serialize(mask=False)
 
 
+@pytest.mark.slow
 def test_readers_get_the_same_directly_and_through_asgi(
     environ: dict[str, str],
     requests: Requests,

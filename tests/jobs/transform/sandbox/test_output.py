@@ -62,6 +62,7 @@ def test_too_many_lines_are_counted_and_not_kept() -> None:
     assert log.texts("warning") == ["950 lines more of the script were left out: a batch may have 50"]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "body", ["while True: print('x')", "while True: os.write(1, b'x\\n')", "while True: log.error('x' * 10 ** 6)"]
 )
