@@ -1,5 +1,5 @@
-"""Who asks, and may they.
+"""Authentication and permissions.
 
 - `auth`: tokens, sessions, roles, `Origin`.
-- `tokens`: make, list and remove access tokens.
+- `tokens`: create, list and remove access tokens.
 """

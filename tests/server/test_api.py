@@ -208,7 +208,7 @@ def test_who_may_only_look_starts_and_stops_nothing(client: redis.Redis, web: ht
 def test_an_inactive_service_is_not_started(client: redis.Redis, web: httpx2.Client) -> None:
     store(client, service(active=False))
     document = problem(web.post("/api/services/orders/syncs"), 409)
-    assert "not active" in document["detail"]
+    assert "inactive" in document["detail"]
 
 
 def test_a_second_sync_is_refused_with_the_id_of_the_first(client: redis.Redis, web: httpx2.Client, logs: Logs) -> None:

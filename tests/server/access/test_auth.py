@@ -173,7 +173,7 @@ def test_the_session_serves_websockets_too(browser: httpx2.Client, logs: Logs) -
 def test_a_wrong_token_is_told_and_opens_nothing(browser: httpx2.Client, token: str) -> None:
     answer = sign_in(browser, token, next="/services/orders")
     assert answer.status_code == 401
-    assert "not known" in answer.text
+    assert "Unknown token" in answer.text
     assert "set-cookie" not in answer.headers
     assert 'value="/services/orders"' in answer.text
     assert token not in answer.text or not token.startswith("st_")
