@@ -3,8 +3,8 @@
 | frame | |
 | --- | --- |
 | `{"type": "lines", "sync", "first", "last", "lines": [...]}` | `first` is always the reader's cursor + 1 |
-| `{"type": "summary", "sync", "summary": {...}}` | first, and when it changes |
-| `{"type": "gap", "sync", "first", "last", "why"}` | lines that no longer exist; none is left out silently |
+| `{"type": "summary", "sync", "summary": {...}}` | at the start, and when it changes |
+| `{"type": "gap", "sync", "first", "last", "why"}` | lines that no longer exist; they are never skipped silently |
 | `{"type": "rewind", "sync", "last", "why"}` | the reader's lines after `last` are not in the log |
 | `{"type": "beat", "time", "last"}` | after 10 s without another frame |
 | `{"type": "end", "sync", "last", "summary"}` | all lines have been sent |

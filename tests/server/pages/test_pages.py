@@ -187,7 +187,7 @@ def test_a_service_page_shows_what_was_moved_on_each_day(
     client: redis.Redis, browser: httpx2.Client, logs: Logs, config: Settings
 ) -> None:
     store(client, service())
-    assert "No records moved in these days" in see(browser, "/services/orders").text
+    assert "No records moved in the last 14 days" in see(browser, "/services/orders").text
     sync_id = logs.start()
     with logs.writing(sync_id) as story:
         story.set(pulled=12_345, pushed=12_300, skipped=40, failed=5)
