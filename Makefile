@@ -18,18 +18,22 @@ export UV_LINK_MODE ?= copy
 # Tests wait for processes and clocks more than for the processor: half as many again as there are cores.
 WORKERS ?= $(shell n=$$(nproc 2>/dev/null || sysctl -n hw.ncpu 2>/dev/null || echo 2); echo $$(((n * 3 + 1) / 2)))
 
+# A file's tests stay together, for what they share; tests/conftest.py says in which order the files come.
+PYTEST := $(BIN)/pytest -n $(WORKERS) --dist loadfile --no-loadscope-reorder
+
 # Where CI runs ("CI" is set there) a test that failed is run once more; both its traceback and the count of such tests are shown.
 
-.PHONY: help install run test check bench lock clean
+.PHONY: help install run test test-fast check bench lock clean
 
 help:
-	@echo 'make run     start Synctail with a demo shop, and print a sign-in link'
-	@echo 'make install install what Synctail needs, and the command'
-	@echo 'make test    run all checks and all tests'
-	@echo 'make check   formatter, linter, types of Python and JavaScript, import rules'
-	@echo 'make bench   measure, next to the peers that can be had'
-	@echo 'make lock    write the lock files from pyproject.toml'
-	@echo 'make clean   remove the environment and the caches; .data stays'
+	@echo 'make run       start Synctail with a demo shop, and print a sign-in link'
+	@echo 'make install   install what Synctail needs, and the command'
+	@echo 'make test      run all checks and all tests'
+	@echo 'make test-fast run the tests that need no browser and end within a minute'
+	@echo 'make check     formatter, linter, types of Python and JavaScript, import rules'
+	@echo 'make bench     measure, next to the peers that can be had'
+	@echo 'make lock      write the lock files from pyproject.toml'
+	@echo 'make clean     remove the environment and the caches; .data stays'
 
 install: .venv/.ready-to-run $(BIN)/synctail
 
@@ -37,10 +41,17 @@ run: install
 	@PATH="$(CURDIR)/$(BIN):$$PATH" exec $(BIN)/python -m demo
 
 test: check
-	@node --test --test-reporter=dot tests/js/*.test.js
+	@node --test --test-reporter=dot tests/js/*/*.test.js
 	@tests/install-browser.sh
 	@tests/install-systems.sh
-	@$(BIN)/pytest -n $(WORKERS) --dist loadfile --no-loadscope-reorder $(if $(CI),--reruns 1 --rerun-show-tracebacks)
+	@$(PYTEST) $(if $(CI),--reruns 1 --rerun-show-tracebacks)
+
+# While working: no browser, no PostgreSQL, OpenSSH or Node, nothing that takes long.
+test-fast: .venv/.ready-to-test
+	@$(PYTEST) -q --durations 3 -m 'not (browser or chaos or systems or slow)'
+
+# The tests start some two hundred processes of Python: what they import is compiled once, whatever is set outside.
+test test-fast: export PYTHONDONTWRITEBYTECODE :=
 
 check: .venv/.ready-to-test node_modules/.ready-to-test
 	@$(BIN)/ruff format --check

@@ -27,9 +27,10 @@ import msgspec
 from bench import processes, redis, report
 from bench.report import Reading
 from demo.valkey import Server
-from jobs.queue.requests import Requests, stored_summary
+from jobs.queue.requests import Requests
 from jobs.services.model import HttpSource, Options, Service, SqlDestination
 from synctail.connect import connect
+from synctail.log.registry import stored_summary
 from synctail.model import keys
 from synctail.model.ids import parse_rfc3339
 from synctail.model.sync import Status, Trigger

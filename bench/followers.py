@@ -1,4 +1,4 @@
-"""Viewers that reconnect by the rules of `static/follower.js`: backoff with jitter, polling after two failures.
+"""Viewers that reconnect by the rules of `static/log/follower.js`: backoff with jitter, polling after two failures.
 
 Runs as its own process. It reads commands from standard input, one per line, and answers each with a line of JSON:
 `mark` resets the times. `live` waits until every viewer has a new websocket that has sent something, `lines` until

@@ -25,7 +25,7 @@ from demo.processes import Processes
 from demo.services import demo_services, readdress, store_if_none
 from demo.settings import SHOP_LATENCY_MS, SHOP_PORT, SHOP_TOKEN_VARIABLE
 from demo.valkey import ValkeyFailed
-from server.settings import ADMIN_TOKEN, HIGHEST_PORT, HOST, PORT
+from server.settings import ADMIN_TOKEN, HIGHEST_PORT, HOST, PORT, RELOAD
 from server.settings import SETTINGS as SERVER_SETTINGS
 from synctail.connect import RedisOutOfReach, connect, wait_until_ready
 from synctail.settings import DATA, FILES, REDIS_URL, SettingsError, load
@@ -114,6 +114,7 @@ def make_plan(environ: Mapping[str, str]) -> Plan:
         own_redis=own_redis,
         admin_token=admin_token,
         environ={
+            RELOAD.name: "1",
             **environ,
             "PATH": f"{Path(sys.executable).parent}{os.pathsep}{environ.get('PATH', os.defpath)}",
             "PYTHONUNBUFFERED": "1",

@@ -13,7 +13,7 @@ import time
 from contextlib import suppress
 from pathlib import Path
 
-from jobs.leash import die_with_parent
+from jobs.die_with_parent import die_with_parent
 
 __all__ = ["adopt_orphans", "children", "die_with_parent", "end_children"]
 

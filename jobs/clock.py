@@ -24,12 +24,15 @@ from redis.exceptions import RedisError
 from rq.exceptions import NoSuchJobError
 from rq.job import Job, JobStatus
 
-from jobs.queue.requests import AlreadyRunning, Requests, expire_with, stored_summary
+from jobs.queue.requests import Requests
+from jobs.queue.stored import expire_with
+from jobs.queue.turns import AlreadyRunning
 from jobs.services.model import InboundSource, Missed, Schedule, Service, Unreadable, decode_service
 from synctail.connect import RedisOutOfReach, connect, wait_until_ready
 from synctail.log.appender import Appender
 from synctail.log.day_totals import Days
 from synctail.log.endings import end_sync
+from synctail.log.registry import stored_summary
 from synctail.model import keys
 from synctail.model.ids import rfc3339
 from synctail.model.sync import Reason, Status, Summary, Trigger

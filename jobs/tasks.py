@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import os
 
-from jobs.queue.requests import stored_summary
 from jobs.run.attempt import Attempt
 from jobs.run.check import check_service
 from jobs.services.model import Unreadable
 from jobs.services.store import ServiceNotFound, Services
 from synctail.connect import connect
 from synctail.log.appender import Appender, SyncEnded
+from synctail.log.registry import stored_summary
 from synctail.settings import load
 
 __all__ = ["check_service", "run_sync"]

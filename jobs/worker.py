@@ -26,8 +26,8 @@ import jobs.connectors.http_post
 import jobs.connectors.sql
 import jobs.connectors.sql_source
 import jobs.tasks  # noqa: F401 - load before the fork, so that a sync starts in milliseconds (not SFTP: half of the time)
-from jobs.leash import die_with_parent
-from jobs.queue.requests import JobQueue
+from jobs.die_with_parent import die_with_parent
+from jobs.queue.job_queue import JobQueue
 from jobs.transform.script import hide_environment
 from synctail.connect import RedisOutOfReach, connect, wait_until_ready
 from synctail.log.appender import Appender

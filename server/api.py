@@ -7,25 +7,30 @@ from collections.abc import AsyncIterator
 from typing import Any, NamedTuple
 
 import msgspec
+from redis.asyncio import Redis
 from starlette.datastructures import QueryParams
 from starlette.requests import Request
-from starlette.responses import JSONResponse, Response
-from starlette.routing import BaseRoute, Route
+from starlette.responses import Response
+from starlette.routing import BaseRoute
 
 from jobs.queue.requests import Only
 from jobs.services.model import Service
 from server.access import auth
 from server.log import query, wire
+from server.log.log_reader import LogReader
 from server.log.search import Search
-from server.log.store import Store
+from server.log.summaries import Summaries
 from server.services.actions import Actions, checked_run
-from server.web import errors, params
+from server.services.reader import ServiceReader
+from server.web import bodies, errors, health, params
+from server.web.routing import DEFINITION_BYTES, OPEN, HttpRoute, Role
 from synctail.model.sync import Summary
 
 LISTED = 50
 LISTED_AT_MOST = 500
 POLLED = 1000
 POLLED_AT_MOST = 5000
+SEND_DEFINITION = "Send a service's definition."
 
 
 class Asked(NamedTuple):
@@ -41,108 +46,106 @@ class _Retry(msgspec.Struct, forbid_unknown_fields=True):
 
 
 class Api:
-    def __init__(self, store: Store, actions: Actions, search: Search) -> None:
-        self._store = store
+    def __init__(
+        self,
+        client: Redis,
+        services: ServiceReader,
+        summaries: Summaries,
+        log: LogReader,
+        actions: Actions,
+        search: Search,
+    ) -> None:
+        self._client = client
+        self._services = services
+        self._summaries = summaries
+        self._log = log
         self._actions = actions
         self._search = search
 
     def routes(self) -> list[BaseRoute]:
         return [
-            Route("/healthz", self.healthz),
-            Route("/readyz", self.readyz),
-            Route("/api/services", self.services, methods=["GET"]),
-            Route("/api/services", self.create, methods=["POST"]),
-            Route("/api/services/{service}", self.service, methods=["GET"]),
-            Route("/api/services/{service}", self.replace, methods=["PUT"]),
-            Route("/api/services/{service}", self.remove, methods=["DELETE"]),
-            Route("/api/services/{service}/syncs", self.syncs, methods=["GET"]),
-            Route("/api/services/{service}/syncs", self.start, methods=["POST"]),
-            Route("/api/services/{service}/days", self.days),
-            Route("/api/syncs", self.syncs),
-            Route("/api/syncs/{sync}", self.sync),
-            Route("/api/syncs/{sync}/stop", self.stop, methods=["POST"]),
-            Route("/api/syncs/{sync}/retry", self.retry, methods=["POST"]),
-            Route("/api/syncs/{sync}/log", self.log),
+            HttpRoute("GET /healthz", self.healthz, role=OPEN),
+            HttpRoute("GET /readyz", self.readyz, role=OPEN),
+            HttpRoute("GET /api/services", self.services, role=Role.VIEWER),
+            HttpRoute("POST /api/services", self.create, role=Role.ADMIN, body_bytes=DEFINITION_BYTES),
+            HttpRoute("GET /api/services/{service}", self.service, role=Role.VIEWER),
+            HttpRoute("PUT /api/services/{service}", self.replace, role=Role.ADMIN, body_bytes=DEFINITION_BYTES),
+            HttpRoute("DELETE /api/services/{service}", self.remove, role=Role.ADMIN),
+            HttpRoute("GET /api/services/{service}/syncs", self.syncs, role=Role.VIEWER),
+            HttpRoute("POST /api/services/{service}/syncs", self.start, role=Role.OPERATOR),
+            HttpRoute("GET /api/services/{service}/days", self.days, role=Role.VIEWER),
+            HttpRoute("GET /api/syncs", self.syncs, role=Role.VIEWER),
+            HttpRoute("GET /api/syncs/{sync}", self.sync, role=Role.VIEWER),
+            HttpRoute("POST /api/syncs/{sync}/stop", self.stop, role=Role.OPERATOR),
+            HttpRoute("POST /api/syncs/{sync}/retry", self.retry, role=Role.OPERATOR),
+            HttpRoute("GET /api/syncs/{sync}/log", self.log, role=Role.VIEWER),
         ]
 
     async def healthz(self, _request: Request) -> Response:
-        return JSONResponse({"status": "ok"})
+        return bodies.answer({"status": "ok"})
 
     async def readyz(self, _request: Request) -> Response:
-        return JSONResponse({"status": await self._store.condition()})
+        return bodies.answer({"status": await health.condition(self._client)})
 
-    async def services(self, request: Request) -> Response:
-        auth.require(request, auth.Role.VIEWER)
-        services = await self._store.services()
-        last = await self._store.last_syncs(services)
-        return _json([_with_last(service, last.get(service.id)) for service in services])
+    async def services(self, _request: Request) -> Response:
+        services = await self._services.all()
+        last = await self._summaries.last_of(services)
+        return bodies.answer([_with_last(service, last.get(service.id)) for service in services])
 
     async def service(self, request: Request) -> Response:
-        auth.require(request, auth.Role.VIEWER)
-        service = await self._store.service(request.path_params["service"])
-        last = await self._store.last_syncs([service])
-        missed = await self._store.missed(service.id)
-        return _json({**_with_last(service, last.get(service.id)), "missed": msgspec.to_builtins(missed)})
+        service = await self._services.get(request.path_params["service"])
+        last = await self._summaries.last_of([service])
+        missed = await self._services.missed(service.id)
+        return bodies.answer({**_with_last(service, last.get(service.id)), "missed": msgspec.to_builtins(missed)})
 
     async def create(self, request: Request) -> Response:
-        body = await request.body()
-        await auth.require_change(request, auth.Role.ADMIN)
-        service = await self._actions.create(_decoded(body))
-        return _json(_with_last(service, None), 201, {"Location": f"/api/services/{service.id}"})
+        service = await self._actions.create(await bodies.read(request, object, SEND_DEFINITION))
+        return bodies.answer(_with_last(service, None), 201, {"Location": f"/api/services/{service.id}"})
 
     async def replace(self, request: Request) -> Response:
-        body = await request.body()
-        await auth.require_change(request, auth.Role.ADMIN)
-        service = await self._actions.replace(request.path_params["service"], _decoded(body))
-        last = await self._store.last_syncs([service])
-        return _json(_with_last(service, last.get(service.id)))
+        definition = await bodies.read(request, object, SEND_DEFINITION)
+        service = await self._actions.replace(request.path_params["service"], definition)
+        last = await self._summaries.last_of([service])
+        return bodies.answer(_with_last(service, last.get(service.id)))
 
     async def remove(self, request: Request) -> Response:
-        await auth.require_change(request, auth.Role.ADMIN)
         await self._actions.remove(request.path_params["service"])
         return Response(status_code=204)
 
     async def syncs(self, request: Request) -> Response:
-        auth.require(request, auth.Role.VIEWER)
         service_id = request.path_params.get("service")
         if service_id is not None:
-            await self._store.service(service_id)
+            await self._services.get(service_id)
         query = request.query_params
-        found = await self._store.syncs(
+        found = await self._summaries.newest(
             service_id,
             status=params.status(query),
             q=query.get("q", ""),
             limit=params.whole_number(query, "limit", default=LISTED, least=1, most=LISTED_AT_MOST),
             before=query.get("before", ""),
         )
-        return _json(found)
+        return bodies.answer(found)
 
     async def days(self, request: Request) -> Response:
-        auth.require(request, auth.Role.VIEWER)
-        service = await self._store.service(request.path_params["service"])
+        service = await self._services.get(request.path_params["service"])
         count = params.whole_number(request.query_params, "count", default=14, least=1, most=35)
-        return _json(await self._store.days(service.id, count=count))
+        return bodies.answer(await self._summaries.days(service.id, count=count))
 
     async def start(self, request: Request) -> Response:
-        body = await request.body()  # first: what was read once can be read again, by whoever looks for a form
-        who = await auth.require_change(request, auth.Role.OPERATOR)
-        given = _optional(request, who, body, "Send none, or what this sync shall do otherwise.")
+        given = await bodies.read(request, object, "Send none, or what this sync shall do otherwise.", empty=b"{}")
         summary = await self._actions.start(request.path_params["service"], checked_run(given))
         return _started(summary)
 
     async def sync(self, request: Request) -> Response:
-        auth.require(request, auth.Role.VIEWER)
-        return _json(await self._store.summary(request.path_params["sync"]))
+        return bodies.answer(await self._summaries.get(request.path_params["sync"]))
 
     async def stop(self, request: Request) -> Response:
-        who = await auth.require_change(request, auth.Role.OPERATOR)
+        who = auth.principal(request)
         await self._actions.stop(request.path_params["sync"], who)
-        return _json(await self._store.summary(request.path_params["sync"]), 202)
+        return bodies.answer(await self._summaries.get(request.path_params["sync"]), 202)
 
     async def retry(self, request: Request) -> Response:
-        body = await request.body()
-        who = await auth.require_change(request, auth.Role.OPERATOR)
-        given = _optional(request, who, body, 'Send none, or {"only": "failed"}.')
+        given = await bodies.read(request, object, 'Send none, or {"only": "failed"}.', empty=b"{}")
         try:
             asked = msgspec.convert(given, _Retry)
         except msgspec.ValidationError as error:
@@ -152,12 +155,11 @@ class Api:
     async def log(self, request: Request) -> Response:
         """The poll: what a reader at `after` has not seen, as frames, and where the log stands. Or a range of lines, or
         what a search finds."""
-        auth.require(request, auth.Role.VIEWER)
         if wanted := query.asked(request.query_params):
             return await self._search.answer(request, wanted)
         asked = _asked(request.query_params)
         # The summary first: the lines that it counts are then in the stream for sure.
-        summary = await self._store.summary(request.path_params["sync"])
+        summary = await self._summaries.get(request.path_params["sync"])
         state = f"{asked}{wire.summary_frame(summary)}"
         tag = f'"{hashlib.blake2b(state.encode(), digest_size=12).hexdigest()}"'
         headers = {"ETag": tag, "Cache-Control": "private, no-cache"}
@@ -174,11 +176,11 @@ class Api:
             until = min(asked.last, until)
         else:
             yield wire.summary_frame(summary)
-            if (stands := wire.stands(cursor, summary)) < cursor:
-                yield wire.rewind_frame(summary.id, stands)
-                cursor = stands
+            if (valid := wire.valid_cursor(cursor, summary)) < cursor:
+                yield wire.rewind_frame(summary.id, valid)
+                cursor = valid
         if cursor < until:
-            found = await self._store.read(summary.id, cursor, until, lines=asked.limit)
+            found = await self._log.read(summary.id, cursor, until, lines=asked.limit)
             for frame in wire.frames(summary.id, found):
                 yield frame.text
                 cursor = frame.last
@@ -203,27 +205,9 @@ def _asked(query: QueryParams) -> Asked:
     return Asked(first - 1, POLLED_AT_MOST, params.whole_number(query, "last", default=first, least=first))
 
 
-def _decoded(body: bytes, instead: str = "Send a service's definition.") -> Any:
-    try:
-        return msgspec.json.decode(body)
-    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
-        raise errors.BadRequest(f"The body is not JSON: {error}. {instead}") from None
-
-
-def _optional(request: Request, who: auth.Principal, body: bytes, instead: str) -> Any:
-    """What the body says; without one, or with that of a browser's form, an empty object. Of a program it is JSON,
-    whatever it calls it: curl calls all it sends a form."""
-    form = bool(who.csrf) and request.headers.get("content-type", "").startswith("application/x-www-form")
-    return _decoded(body, instead) if body.strip() and not form else {}
-
-
 def _started(summary: Summary) -> Response:
-    return _json(summary, 202, {"Location": f"/api/syncs/{summary.id}"})
+    return bodies.answer(summary, 202, {"Location": f"/api/syncs/{summary.id}"})
 
 
 def _with_last(service: Service, last: Summary | None) -> dict[str, Any]:
     return {**msgspec.to_builtins(service), "last_sync": msgspec.to_builtins(last)}
-
-
-def _json(value: Any, status: int = 200, headers: dict[str, str] | None = None) -> Response:
-    return Response(msgspec.json.encode(value), status, headers, media_type="application/json")

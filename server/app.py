@@ -17,7 +17,6 @@ from redis.backoff import NoBackoff
 from redis.exceptions import OutOfMemoryError, RedisError
 from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
-from starlette.middleware import Middleware
 from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response
 from starlette.templating import Jinja2Templates
@@ -26,16 +25,20 @@ from starlette.types import ASGIApp
 from jobs.queue.check_requests import CheckRequests
 from jobs.queue.requests import Requests
 from jobs.services.store import Services
-from server.access.auth import Auth, AuthMiddleware
+from server.access.auth import Auth
+from server.access.gate import Gate
+from server.access.origins import Origins
 from server.access.tokens import Tokens
 from server.api import Api
 from server.log.downloads import Downloads
 from server.log.hub import Hub
 from server.log.live import Live
+from server.log.log_reader import LogReader
 from server.log.outline import Outlines
 from server.log.payload_files import Payloads
+from server.log.payload_reader import PayloadReader
 from server.log.search import Search
-from server.log.store import Store
+from server.log.summaries import Summaries
 from server.pages.overview import FILTERS, Pages
 from server.services import schedules
 from server.services.actions import Actions
@@ -43,16 +46,18 @@ from server.services.check_pages import CheckPages
 from server.services.checks import Checks
 from server.services.forms import Forms
 from server.services.inbound import Inbound
+from server.services.reader import ServiceReader
 from server.services.toml_files import Bundles
 from server.services.trial import Trials
 from server.settings import ServerSettings
 from server.web import errors
 from server.web.assets import Assets
 from server.web.headers import SecurityHeaders
-from server.web.limits import BodyLimit
 from synctail.connect import connect
 
 ROOT = Path(__file__).parent.parent
+READS_AT_ONCE = 16
+"""Reads of logs and payload files at the same time, of 50 connections."""
 
 _log = logging.getLogger("synctail.server")
 
@@ -65,16 +70,18 @@ class _App(Starlette):
 
 def create_app(settings: ServerSettings) -> Starlette:
     client = _redis(settings.jobs.redis_url)
-    auth = Auth(client, settings.session_key, settings.allowed_origins)
-    store = Store(client, settings.jobs.retention)
-    hub = Hub(store)
-    search = Search(store)
+    auth, origins = Auth(client, settings.session_key), Origins(settings.allowed_origins)
+    turns = asyncio.Semaphore(READS_AT_ONCE)
+    services, summaries = ServiceReader(client), Summaries(client, settings.jobs.retention)
+    log, files = LogReader(client, turns), PayloadReader(client, summaries, turns)
+    hub = Hub(client.connection_pool, summaries, log)
+    search = Search(summaries, log)
     blocking = connect(settings.jobs.redis_url)
-    actions = Actions(store, Requests(settings.jobs, blocking), Services(blocking))
-    bundles, checks = Bundles(store, actions), CheckRequests(blocking)
+    actions = Actions(services, summaries, Requests(settings.jobs, blocking), Services(blocking))
+    bundles, checks = Bundles(services, actions), CheckRequests(blocking)
     trials = Trials()
-    assets = Assets(ROOT / "static")
-    pages = Pages(store, actions, auth, _templates(assets), retention=settings.jobs.retention)
+    assets = Assets(ROOT / "static", reload=settings.reload)
+    pages = Pages(services, summaries, log, actions, auth, _templates(assets), retention=settings.jobs.retention)
 
     @asynccontextmanager
     async def lifespan(_app: Starlette) -> AsyncIterator[None]:
@@ -96,26 +103,22 @@ def create_app(settings: ServerSettings) -> Starlette:
 
     app = _App(
         routes=[
-            *Forms(store, actions, bundles, trials, pages.render).routes(),
-            *CheckPages(store, checks, pages.render).routes(),
+            *Forms(services, summaries, actions, bundles, trials, pages.render).routes(),
+            *CheckPages(services, checks, pages.render).routes(),
             *pages.routes(),
             *bundles.routes(),
             *trials.routes(),
             *Tokens(client).routes(),
             *schedules.routes(),
-            *Api(store, actions, search).routes(),
+            *Api(client, services, summaries, log, actions, search).routes(),
             *search.routes(),
-            *Outlines(store).routes(),
-            *Inbound(store, actions).routes(),
-            *Checks(store, checks).routes(),
-            *Downloads(store, hub, auth, search).routes(),
-            *Payloads(store).routes(),
+            *Outlines(summaries, log).routes(),
+            *Inbound(services, actions).routes(),
+            *Checks(services, checks).routes(),
+            *Downloads(summaries, log, hub, auth, search).routes(),
+            *Payloads(files).routes(),
             *Live(hub, auth).routes(),
             *assets.routes(),
-        ],
-        middleware=[
-            Middleware(BodyLimit),
-            Middleware(AuthMiddleware, auth=auth, answer=on_error),
         ],
         exception_handlers={
             errors.ApiError: on_error,
@@ -126,6 +129,7 @@ def create_app(settings: ServerSettings) -> Starlette:
         },
         lifespan=lifespan,
     )
+    app.router.middleware_stack = Gate(app.router.middleware_stack, app.routes, auth, origins)
     app.state.dismiss = hub.dismiss
     return app
 
@@ -165,7 +169,7 @@ def _templates(assets: Assets) -> Jinja2Templates:
         loader=jinja2.FileSystemLoader(ROOT / "templates"), autoescape=True, undefined=jinja2.StrictUndefined
     )
     env.filters.update(FILTERS)
-    env.globals["static"] = assets.address
+    env.globals.update(static=assets.address, imported=assets.imported)
     return Jinja2Templates(env=env)
 
 
@@ -178,25 +182,28 @@ def _end_the_process(task: asyncio.Task[None]) -> None:
 
 def _answer(pages: Pages, request: Request, error: Exception) -> Response:
     """One table for all errors: a page for a person, a problem document for a program."""
-    extra: dict[str, object] = {}
     match error:
         case errors.ApiError():
-            status, title, detail, extra = error.status, error.title, error.detail, error.extra
+            known = error
+        case OutOfMemoryError():
+            known = errors.RedisFull()
         case RedisError():
-            away = errors.RedisFull() if isinstance(error, OutOfMemoryError) else errors.RedisAway()
-            status, title, detail = away.status, away.title, away.detail
-        case HTTPException(status_code=404):
-            status, title, detail = 404, "Not found", f"There is nothing at {request.url.path}."
+            known = errors.RedisAway()
         case HTTPException():
-            status, title, detail = error.status_code, error.detail, error.detail
+            known = _unserved(request, error)
         case _:
-            status, title, detail = 500, "Something went wrong", "It was our fault, and is in the server's log."
-    if "text/html" in request.headers.get("accept", "") and not request.url.path.startswith("/api/"):
-        answer = pages.error(request, status, title, detail, extra)
-    else:
-        answer = errors.problem(status, title, detail, extra)
-    if status == http.HTTPStatus.INTERNAL_SERVER_ERROR:
+            known = errors.ApiError("It was our fault, and is in the server's log.")
+    person = "text/html" in request.headers.get("accept", "") and not request.url.path.startswith("/api/")
+    answer = pages.error(request, known) if person else errors.problem(known)
+    if known.status == http.HTTPStatus.INTERNAL_SERVER_ERROR:
         answer.headers["Connection"] = "close"  # the server closes it after a fault; a next request would be lost
-    if isinstance(error, HTTPException) and error.headers:
-        answer.headers.update(error.headers)
     return answer
+
+
+def _unserved(request: Request, error: HTTPException) -> errors.ApiError:
+    """What Starlette refuses by itself: an address, a method, a form that cannot be read."""
+    missing = error.status_code == http.HTTPStatus.NOT_FOUND
+    known = errors.ApiError(f"There is nothing at {request.url.path}." if missing else error.detail)
+    known.status, known.title = error.status_code, "Not found" if missing else error.detail
+    known.headers = error.headers or {}
+    return known

@@ -68,7 +68,7 @@ SESSION_KEY = Setting(
 ALLOWED_ORIGINS = Setting(
     "SYNCTAIL_ALLOWED_ORIGINS",
     "",
-    "Browser origins that may sign in and open websockets, in addition to the server's own.",
+    "Browser origins whose pages may sign in, make changes and open websockets, in addition to the server's own.",
     "origins such as https://ops.example.com, separated by commas",
     _origins,
 )
@@ -81,7 +81,20 @@ PROXIES = Setting(
     _proxies,
 )
 
-SETTINGS = (HOST, PORT, ADMIN_TOKEN, SESSION_KEY, ALLOWED_ORIGINS, PROXIES)
+
+def _switch(text: str) -> bool:
+    return bool(("0", "1").index(text))
+
+
+RELOAD = Setting(
+    "SYNCTAIL_RELOAD",
+    "0",
+    "With `1` the server reloads files of `static/` when they change, for work on the pages. `make run` sets it.",
+    "0 or 1",
+    _switch,
+)
+
+SETTINGS = (HOST, PORT, ADMIN_TOKEN, SESSION_KEY, ALLOWED_ORIGINS, PROXIES, RELOAD)
 
 
 @dataclass(frozen=True)
@@ -93,6 +106,7 @@ class ServerSettings:
     session_key: str
     allowed_origins: tuple[str, ...]
     proxies: tuple[str, ...]
+    reload: bool
 
 
 def load(environ: Mapping[str, str]) -> ServerSettings:
@@ -106,6 +120,7 @@ def load(environ: Mapping[str, str]) -> ServerSettings:
         session_key=SESSION_KEY.read(environ) or _kept_key(common.data),
         allowed_origins=ALLOWED_ORIGINS.read(environ),
         proxies=PROXIES.read(environ),
+        reload=RELOAD.read(environ),
     )
 
 

@@ -36,7 +36,7 @@ def connect(url: str, *, patient: bool = False) -> redis.Redis:
     )
 
 
-def wait_until_ready(client: redis.Redis, url: str, *, seconds: float = 10) -> None:
+def wait_until_ready(client: redis.Redis, url: str, *, seconds: float = 10, say_after_s: float = SAY_AFTER_S) -> None:
     """Raises `RedisOutOfReach` if Redis does not answer within `seconds`; it may still be starting or loading."""
     began = time.monotonic()
     said = False
@@ -50,7 +50,7 @@ def wait_until_ready(client: redis.Redis, url: str, *, seconds: float = 10) -> N
                     f"Cannot reach Redis at {without_password(url)}: {str(error).rstrip('.')}. "
                     "Start it, or set REDIS_URL to a running server."
                 ) from None
-            if waited > SAY_AFTER_S and not said:
+            if waited > say_after_s and not said:
                 said = True
                 _log.warning("Waiting for Redis at %s, up to %.0f s", without_password(url), seconds)
             time.sleep(0.1)

@@ -1,8 +1,10 @@
-"""What tests are given. Redis is emptied before each test that uses it, and looked over for immortal keys after."""
+"""Fixtures, and the marks of tests. Redis is emptied before each test that uses it, and checked for keys without expiry
+afterwards."""
 
 from __future__ import annotations
 
 import time
+from collections import Counter
 from collections.abc import Iterator
 from datetime import timedelta
 from pathlib import Path
@@ -23,31 +25,57 @@ from synctail.log.appender import Appender
 from synctail.model import keys
 from synctail.model.ids import utc_now
 from tests.kit.browser import OwnSync, Visits, launch
+from tests.kit.chaos import journeys, stack
 from tests.kit.following import Logs
-from tests.kit.support import ADMIN_TOKEN, PATIENCE_S, Process, free_port, immortal_keys, service, store, unreconciled
+from tests.kit.support import (
+    ADMIN_TOKEN,
+    Process,
+    Workers,
+    free_port,
+    http_client,
+    immortal_keys,
+    service,
+    store,
+    unreconciled,
+)
+from tests.kit.syncs import hanging
 from tests.kit.systems import postgres, postgres_session, sftp, sftp_session
 
-__all__ = ["postgres", "postgres_session", "sftp", "sftp_session"]  # fixtures of another file
+__all__ = ["hanging", "journeys", "postgres", "postgres_session", "sftp", "sftp_session", "stack"]  # fixtures
 
 
-# The same examples each time, however long each takes: what was green is green again. With --hypothesis-profile=default
-# they are others each time, for whoever wants to look further.
+# The same examples each time, without a deadline: what was green stays green. With --hypothesis-profile=default they
+# are others each time.
 hypothesis.settings.register_profile(
     "steady", deadline=None, derandomize=True, suppress_health_check=[hypothesis.HealthCheck.too_slow]
 )
 hypothesis.settings.load_profile("steady")
 
-LONGEST = (
-    *("make_run", "browser_access", "browser_view", "run", "live", "browser_log", "browser_network", "chaos_redis"),
-    *("chaos_endings", "browser_finder", "browser_lines", "script", "chaos_readers", "browser_services", "faults"),
-    *("browser_lists", "whole_way", "cli"),
-)
-"""Begun first, so that no file is left to one worker while the others have nothing to do any more."""
+MARKED_BY = {
+    "chromium": "browser",
+    "journeys": "chaos",
+    "stack": "chaos",
+    "postgres_session": "systems",
+    "sftp_session": "systems",
+}
+"""A test that uses such a fixture, directly or through another one, gets the marker. "slow" is set by hand."""
+
+SECONDS = {"chaos": 10, "slow": 5, "own_worker": 2, "worker": 1, "chromium": 1}
+"""About how long a test with that marker or fixture takes; others take next to nothing."""
 
 
+@pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    turns = {f"test_{name}": turn for turn, name in enumerate(LONGEST)}
-    items.sort(key=lambda item: turns.get(item.path.stem, len(turns)))
+    """Mark each test by its fixtures, before `-m` selects, and sort the files: the longest comes first, so that no
+    worker is left with one while the others have nothing to do."""
+    seconds: Counter[Path] = Counter()
+    for item in items:
+        fixtures = set(getattr(item, "fixturenames", ()))
+        for fixture in fixtures & MARKED_BY.keys():
+            item.add_marker(MARKED_BY[fixture])
+        names = fixtures | {marker.name for marker in item.iter_markers()}
+        seconds[item.path] += max(SECONDS.get(name, 0) for name in {"", *names})
+    items.sort(key=lambda item: -seconds[item.path])
 
 
 @pytest.fixture(scope="session")
@@ -59,7 +87,7 @@ def valkey_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[valkey.S
 
 @pytest.fixture(scope="session")
 def environ(valkey_server: valkey.Server, tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
-    """The environment that our processes get."""
+    """The environment of our processes."""
     data = tmp_path_factory.mktemp("data")
     return {
         "REDIS_URL": valkey_server.url,
@@ -80,8 +108,8 @@ def config(environ: dict[str, str]) -> settings.Settings:
 
 @pytest.fixture
 def client(valkey_server: valkey.Server, workers: Workers, request: pytest.FixtureRequest) -> Iterator[redis.Redis]:
-    """An empty Redis that knows one admin token. Ends the test as failed when a key was left without an expiry, or a
-    sync with counts that do not add up."""
+    """An empty Redis with one admin token. Fails the test when a key was left without an expiry, or a sync with counts
+    that do not add up."""
     if "worker" not in request.fixturenames:
         workers.stop()  # it would take the syncs whose logs the test writes itself
     with connect(valkey_server.url) as client:
@@ -105,13 +133,13 @@ def appender(config: settings.Settings, client: redis.Redis) -> Appender:
 
 @pytest.fixture
 def logs(requests: Requests, appender: Appender, config: settings.Settings) -> Logs:
-    """Writes logs in place of a worker."""
+    """Writes logs without a worker."""
     return Logs(requests, appender, config.retention)
 
 
 @pytest.fixture
 def one_day() -> None:
-    """What a test moves and looks up under today is of one day: no such test begins shortly before midnight."""
+    """Delays a test that depends on the date, so that it does not run over midnight."""
     while utc_now().date() != (utc_now() + timedelta(seconds=30)).date():
         time.sleep(0.5)
 
@@ -132,32 +160,11 @@ def web_process(environ: dict[str, str]) -> Iterator[Process]:
 
 @pytest.fixture
 def web(web_process: Process, client: redis.Redis, environ: dict[str, str]) -> Iterator[httpx2.Client]:
-    """A real web process, and a client of it that bears the admin token. `web.base_url` says where it is."""
+    """A client of a real web process, with the admin token. `web.base_url` is the address."""
     del web_process, client
     headers = {"Authorization": f"Bearer {ADMIN_TOKEN}"}
-    with httpx2.Client(base_url=f"http://127.0.0.1:{environ['PORT']}", headers=headers, timeout=PATIENCE_S) as http:
+    with http_client(f"http://127.0.0.1:{environ['PORT']}", headers=headers) as http:
         yield http
-
-
-class Workers:
-    """At most one worker runs: a second one would take the jobs of the first."""
-
-    def __init__(self, environ: dict[str, str]) -> None:
-        self._environ = environ
-        self._shared: Process | None = None
-
-    def shared(self) -> Process:
-        if self._shared is None or self._shared.process.poll() is not None:
-            self._shared = self.own()
-        return self._shared
-
-    def own(self) -> Process:
-        return Process("jobs.worker", self._environ, ready="Worker ready")
-
-    def stop(self) -> None:
-        if self._shared:
-            self._shared.stop()
-            self._shared = None
 
 
 @pytest.fixture(scope="session")
@@ -169,14 +176,14 @@ def workers(environ: dict[str, str]) -> Iterator[Workers]:
 
 @pytest.fixture
 def worker(workers: Workers, client: redis.Redis) -> Process:
-    """RQ's own worker, as a process that tests share; whoever harms it takes `own_worker` instead."""
+    """A real worker process that tests share. A test that harms it takes `own_worker` instead."""
     del client
     return workers.shared()
 
 
 @pytest.fixture
 def own_worker(workers: Workers, client: redis.Redis) -> Iterator[Process]:
-    """A worker of the test's own, to be killed at will."""
+    """A private worker, which the test may kill."""
     del client
     workers.stop()
     with workers.own() as process:
@@ -199,30 +206,30 @@ def shop_auth() -> BearerAuth:
 
 
 @pytest.fixture(scope="module")
-def browser() -> Iterator[Browser]:
-    """One for each file of tests. Not for the session: while Playwright is open, its event loop counts as running in
-    this thread, and no other test could run one."""
+def chromium() -> Iterator[Browser]:
+    """One browser per file, not per session: while Playwright is open, its event loop counts as running in this thread,
+    and no other test could run one."""
     with sync_playwright() as playwright, launch(playwright) as browser:
         yield browser
 
 
 @pytest.fixture
-def visits(browser: Browser, web: httpx2.Client) -> Iterator[Visits]:
-    """People who visit the web process. Ends the test as failed when a page complained."""
-    visits = Visits(browser, str(web.base_url))
+def visits(chromium: Browser, web: httpx2.Client) -> Iterator[Visits]:
+    """Visitors of the web process. Fails the test when a page complained."""
+    visits = Visits(chromium, str(web.base_url))
     yield visits
     visits.leave()
 
 
 @pytest.fixture
 def page(visits: Visits) -> Page:
-    """A page of somebody who has signed in."""
+    """A page of a visitor who is signed in."""
     return visits.signed_in()
 
 
 @pytest.fixture
 def own_sync(config: settings.Settings, client: redis.Redis, appender: Appender) -> Iterator[OwnSync]:
-    """A running sync of the service "orders", whose log the test writes."""
+    """A running sync of the service "orders", whose log the test writes itself."""
     orders = service()
     store(client, orders)
     sync = OwnSync(config, client, appender, orders)

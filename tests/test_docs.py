@@ -4,32 +4,30 @@ from __future__ import annotations
 
 import inspect
 import re
-from collections.abc import Iterable
 from importlib.util import find_spec
 from pathlib import Path
+from typing import Literal, get_args, get_origin
 
 import click
 import msgspec
 import pytest
-from starlette.routing import BaseRoute, Mount, Route, WebSocketRoute
 
 from demo import settings as demo_settings
-from jobs.services.model import Service
+from jobs.services.model import Secret, Service
+from jobs.services.shapes import Member, members
 from server import settings as server_settings
-from server.app import create_app
 from server.log import wire
 from server.web import errors
+from server.web.routing import HttpRoute, SocketRoute
 from synctail import settings as jobs_settings
 from synctail.cli.__main__ import synctail
 from synctail.model import keys
 from synctail.model.sync import Level, Line, Phase, Reason, Status, Summary, Trigger
+from tests.jobs.services.test_shapes import structs_of
+from tests.kit.routes import app, table
 from tests.kit.support import ROOT
 
 REFERENCE = (ROOT / "docs" / "reference.md").read_text()
-
-
-def routes(environ: dict[str, str]) -> Iterable[BaseRoute]:
-    return create_app(server_settings.load(environ)).routes
 
 
 @pytest.mark.parametrize(
@@ -37,18 +35,42 @@ def routes(environ: dict[str, str]) -> Iterable[BaseRoute]:
     [*jobs_settings.SETTINGS, *server_settings.SETTINGS, *demo_settings.SETTINGS],
     ids=lambda setting: setting.name,
 )
-def test_each_setting_stands_in_the_reference_as_it_is(setting: jobs_settings.Setting[object]) -> None:
+def test_each_setting_is_in_the_reference_as_it_is(setting: jobs_settings.Setting[object]) -> None:
     default = f"`{setting.default}`" if setting.default else ""
     assert f"| `{setting.name}` | {default} | {setting.help} | {setting.takes} |" in REFERENCE
 
 
-def test_each_route_stands_in_the_reference(environ: dict[str, str]) -> None:
-    for route in routes(environ):
-        assert isinstance(route, Route | Mount | WebSocketRoute)
+def test_each_route_stands_in_the_reference() -> None:
+    for route in app().routes:
+        assert isinstance(route, HttpRoute | SocketRoute)
         assert f"{route.path}`" in REFERENCE or f"{route.path}?" in REFERENCE, route.path
-        if isinstance(route, Route) and route.path.startswith("/api"):
-            for method in {"POST", "PUT", "DELETE"} & (route.methods or set()):
-                assert f"`{method} {route.path}`" in REFERENCE
+
+
+def test_each_route_of_the_api_stands_in_the_reference_with_its_role() -> None:
+    rows = re.findall(r"^\| (`[A-Z]+ /[^|]+`) \| ?(\w*) \|", REFERENCE, flags=re.MULTILINE)
+    listed = {address: role for addresses, role in rows for address in re.findall(r"`([A-Z]+ /\S+)`", addresses)}
+    routes = [route for route in table() if route.path.startswith("/api") or route.path in ("/healthz", "/readyz")]
+    assert listed == {
+        f"{method} {route.path}": route.role.name.lower() if route.role else ""
+        for route in routes
+        for method in (route.methods or set()) - {"HEAD"}
+    }
+
+
+def row(member: Member) -> str:
+    default = "required" if member.required else ""
+    if not member.required and not (member.shape.kinds and member.default):
+        default = f"`{msgspec.json.encode(member.default).decode()}`"
+    values = get_args(member.shape.bare) if get_origin(member.shape.bare) is Literal else ()
+    says = " ".join([member.description.replace("*", r"\*"), *(f"`{value}`" for value in values)])
+    return f"| `{member.name}` | {default} | {says} |"
+
+
+def test_each_member_of_a_service_stands_in_the_reference_as_it_is() -> None:
+    listed = re.findall(r"^\| `.* \|$", REFERENCE.split("### Members")[1].split("\n### ")[0], flags=re.MULTILINE)
+    structs = [struct for struct in structs_of(Service) if struct is not Secret]
+    rows = {row(member) for struct in structs for member in members(struct).values()}
+    assert rows == {one for one in listed if not one.endswith("| default | |")}
 
 
 def paragraph(begins: str) -> str:
@@ -63,7 +85,7 @@ def names_and_values(begins: str) -> dict[str, list[str]]:
     return {name: re.findall(r"`(\w+)`", values) for name, values in listed}
 
 
-def test_the_fields_of_a_summary_and_their_values_stand_in_the_reference() -> None:
+def test_the_fields_of_a_summary_and_their_values_are_in_the_reference() -> None:
     listed = names_and_values("A summary: ")
     assert list(listed) == [field.name for field in msgspec.structs.fields(Summary)]
     values = {"status": Status, "reason": Reason, "trigger": Trigger}
@@ -72,7 +94,7 @@ def test_the_fields_of_a_summary_and_their_values_stand_in_the_reference() -> No
     }
 
 
-def test_the_fields_of_a_line_and_their_values_stand_in_the_reference() -> None:
+def test_the_fields_of_a_line_and_their_values_are_in_the_reference() -> None:
     listed = names_and_values("A line: ")
     assert set(listed) == {field.name for field in msgspec.structs.fields(Line)}
     values = {"level": Level, "phase": Phase}
@@ -81,14 +103,14 @@ def test_the_fields_of_a_line_and_their_values_stand_in_the_reference() -> None:
     }
 
 
-def test_each_frame_stands_in_the_reference_as_it_is() -> None:
+def test_each_frame_is_in_the_reference_as_it_is() -> None:
     row = re.compile(r"^\| (`\{.+?\}`) \| ", flags=re.MULTILINE)
     drawn = row.findall(wire.__doc__ or "")
     assert len(drawn) == 6
     assert row.findall(REFERENCE.split("## Websocket")[1]) == drawn
 
 
-def test_each_close_code_stands_in_the_reference() -> None:
+def test_each_close_code_is_in_the_reference() -> None:
     listed = re.findall(r"(?:: |· )(\d{4}) ", " ".join(paragraph("Close codes: ").split()))
     codes = {error.close_code for error in errors.ApiError.__subclasses__()}
     assert sorted(map(int, listed)) == sorted({1000, *codes})
@@ -103,7 +125,7 @@ def made_keys() -> set[str]:
     return {make(*(placeholders[name] for name in inspect.signature(make).parameters)) for make in makers}
 
 
-def test_each_key_stands_in_the_reference() -> None:
+def test_each_key_is_in_the_reference() -> None:
     first_cell = re.compile(r"^\| `([^`]+)`", flags=re.MULTILINE)
     drawn = first_cell.findall(keys.__doc__ or "")
     assert len(drawn) >= 10
@@ -140,8 +162,8 @@ def test_what_is_told_to_operators_is_there() -> None:
     for name, second in commands:
         command = synctail.commands[name]
         assert not isinstance(command, click.Group) or second in command.commands
-    targets = re.findall(r"^([a-z]+):", (ROOT / "Makefile").read_text(), flags=re.MULTILINE)
-    assert set(re.findall(r"\bmake ([a-z]+)", page)) <= set(targets)
+    targets = re.findall(r"^([a-z-]+):", (ROOT / "Makefile").read_text(), flags=re.MULTILINE)
+    assert set(re.findall(r"\bmake ([a-z-]+)", page)) <= set(targets)
     for says in re.findall(
         r"^\| (?:in a log: )?`([^`]+)` \| ", page.split("## Troubleshooting")[1], flags=re.MULTILINE
     ):
@@ -155,6 +177,6 @@ def sources() -> list[str]:
     return [re.sub(r'"\s*\n\s*f?"', "", path.read_text()) for path in files]
 
 
-def test_each_make_target_stands_in_the_reference() -> None:
-    for target in re.findall(r"^([a-z]+):", (ROOT / "Makefile").read_text(), flags=re.MULTILINE):
+def test_each_make_target_is_in_the_reference() -> None:
+    for target in re.findall(r"^([a-z-]+):", (ROOT / "Makefile").read_text(), flags=re.MULTILINE):
         assert target == "help" or f"`make {target}`" in REFERENCE

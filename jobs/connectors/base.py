@@ -1,10 +1,7 @@
-"""What a sync reads from and writes to: a file or two for each kind of system, behind the two protocols below.
+"""The protocol of connectors: what a sync reads from is a `Source`, what it writes to a `Destination`.
 
-A connector knows nothing of syncs, Redis or counts. It tells what it does to the log it is given, and raises
-`ConnectorError` with a sentence for the person who reads that log.
-
-`http`, `http_post` over `http_client` · `sql`, `sql_source` over `database` · `file` over `folder`, `sftp` over `ssh`,
-both with `files` and `formats` · `retries` and `pace` for all that go over a network.
+A connector knows nothing of syncs, Redis or counts. It logs what it does, and raises `ConnectorError` with a sentence
+for the person who reads that log.
 """
 
 from __future__ import annotations
@@ -21,7 +18,7 @@ State = Literal["operational", "unreachable", "authentication failed", "misconfi
 
 
 class ConnectorError(Exception):
-    """A system did not do what was asked: which one, what it said, what to do. By itself: a wrong definition."""
+    """A system failed: which one, what it said, and what to do. The class itself means a wrong definition."""
 
     state: State = "misconfigured"
 
@@ -33,16 +30,16 @@ class Unreachable(ConnectorError):
 
 
 class NotSignedIn(ConnectorError):
-    """It does not take the credentials."""
+    """It refused the credentials."""
 
     state: State = "authentication failed"
 
 
 class Page(NamedTuple):
-    """Records as they came, in order. `total`: how many there will be in all, where the system says so.
+    """Records as they came, in order. `total`: how many there are in all, where the system says so.
 
-    `raw`: what came over the wire, where that is kept (`Context.keep_raw`) and means something; `type`: its media type;
-    `ending`: of a file's name, without the dot. `pulled_at_ms`: Unix time, where they were pulled by an earlier sync.
+    `raw`: the bytes they came in, where these are kept (`Context.keep_raw`) and mean something; `type`: their media
+    type; `ending`: of a file name, without the dot. `pulled_at_ms`: Unix time, where an earlier sync pulled them.
     """
 
     records: list[Record]
@@ -62,10 +59,10 @@ class Outcome(NamedTuple):
 
 class Source(Protocol):
     def pages(self) -> Iterator[Page]:
-        """Everything, page by page. Raises `ConnectorError`."""
+        """All records, page by page. Raises `ConnectorError`."""
 
     def check(self) -> str:
-        """Reads no more than is needed to see that it would work, and says what it saw. Raises `ConnectorError`."""
+        """Reads as little as shows that a sync would work. Returns what it found. Raises `ConnectorError`."""
 
 
 class Destination(Protocol):
@@ -73,10 +70,10 @@ class Destination(Protocol):
         """One outcome for each record, in order. Raises `ConnectorError` when the system itself fails."""
 
     def complete(self) -> None:
-        """All was pushed. When this returns, what is there only as a whole is there. Raises `ConnectorError`."""
+        """Called when all records were pushed: makes visible what only appears as a whole. Raises `ConnectorError`."""
 
     def check(self) -> str:
-        """Writes nothing, and says what it saw. Raises `ConnectorError`. Needs no entering of the context."""
+        """Writes nothing. Returns what it found. Raises `ConnectorError`. Works outside the context."""
 
 
 @dataclass(frozen=True)
@@ -91,7 +88,7 @@ class Context:
     sync_id: str = ""
     keep_raw: bool = False
     patience_s: float = 30.0
-    """The longest silence of a system that is waited through."""
+    """Maximum silence of a system before it counts as unreachable."""
 
     def secret(self, name: str) -> str:
         try:

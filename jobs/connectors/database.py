@@ -1,10 +1,11 @@
-"""A database behind an address, through SQLAlchemy: how it is opened, and what its errors mean."""
+"""A database behind an address, through SQLAlchemy: how it is reached, its columns, and what its errors mean."""
 
 from __future__ import annotations
 
 import re
+from collections.abc import Callable
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, TypeVar
 
 from sqlalchemy import URL, Engine, create_engine, inspect, make_url
 from sqlalchemy.engine.interfaces import ReflectedColumn
@@ -22,11 +23,13 @@ from jobs.connectors.retries import Retries, Transient
 from jobs.services.model import SqlDestination, SqlSource
 from synctail.model.sync import Phase
 
+T = TypeVar("T")
+
 CONNECT_S = 10
 
 Meaning = Literal["transient", "system", "row"]
 
-# SQLSTATEs of PostgreSQL (its manual, appendix A). What is not named here speaks of a row.
+# SQLSTATEs of PostgreSQL (its manual, appendix A). Any other is about a row.
 _TRANSIENT = ("08", "40001", "40P01", "53300", "55P03", "57P01", "57P02", "57P03", "57014")
 _SYSTEM = ("25006", "28", "3D000", "3F000", "42501", "42601", "42703", "42P01", "42P10", "53", "58", "XX")
 _NOT_SIGNED_IN = ("28",)
@@ -35,17 +38,69 @@ _CREDENTIALS = r"authentication failed|no password supplied|pg_hba\.conf|role .*
 _LATER = r"starting up|shutting down|recovery|terminating|too many|connection slots"
 
 
-def open_engine(given: SqlSource | SqlDestination, context: Context, *, what: str) -> Engine:
-    """No connection is made yet. Raises `ConnectorError`."""
+class Database:
+    """One source's or destination's. Connects when it is first used, not before."""
+
+    def __init__(self, definition: SqlSource | SqlDestination, context: Context, phase: Phase, *, what: str) -> None:
+        """Raises `ConnectorError` for an address that cannot be used. `what`: "source" or "destination"."""
+        self._definition = definition
+        self.engine = _engine(definition, context, what)
+        self.dialect = self.engine.dialect.name
+        self.retries = Retries(context, phase, name="The database")
+
+    def close(self) -> None:
+        self.engine.dispose()
+
+    def columns(self) -> dict[str, ReflectedColumn]:
+        """Those of the definition's table, by name. Raises `ConnectorError`, also where the key is not among them."""
+        table, schema, key = self._definition.table, self._definition.schema or None, self._definition.key
+
+        def read() -> dict[str, ReflectedColumn]:
+            try:
+                return {column["name"]: column for column in inspect(self.engine).get_columns(table, schema)}
+            except NoSuchTableError:
+                raise ConnectorError(
+                    f"The database has no table {table!r}. Create it, or correct the service."
+                ) from None
+
+        columns = self.reach(read)
+        if key not in columns:
+            raise ConnectorError(f"The table {table!r} has no column {key!r}, the service's key.")
+        return columns
+
+    def reach(self, act: Callable[[], T]) -> T:
+        """What `act`, which connects, returns. Retries what may pass. Raises `ConnectorError`."""
+
+        def once() -> T:
+            try:
+                return act()
+            except DBAPIError as error:
+                raise passing_or_failure(error) from None
+            except (SQLAlchemyError, TypeError, ValueError) as error:  # TypeError: an argument that the driver lacks
+                raise Unreachable(f"The database cannot be reached: {reason(error)}") from None
+
+        return self.retries(once)
+
+
+def _engine(definition: SqlSource | SqlDestination, context: Context, what: str) -> Engine:
     try:
-        url = make_url(given.url)
-        if given.password:
-            url = url.set(password=context.secret(given.password.secret))
+        url = make_url(definition.url)
+        if definition.password:
+            url = url.set(password=context.secret(definition.password.secret))
         engine = create_engine(url, connect_args=_connect_arguments(url))
     except (ArgumentError, NoSuchModuleError, ImportError, ValueError) as error:
         raise ConnectorError(f"The {what}'s address cannot be used: {error}") from None
-    _see_that_it_is_there(url)
+    _check_that_it_exists(url)
     return engine
+
+
+def _check_that_it_exists(url: URL) -> None:
+    """SQLite would create the file, and the fault would look like a missing table."""
+    path = url.database
+    if url.get_backend_name() != "sqlite" or not path or path == ":memory:" or path.startswith("file:"):
+        return
+    if not Path(path).is_file():
+        raise ConnectorError(f"There is no database {path!r}. Create it, or correct the service.")
 
 
 def _connect_arguments(url: URL) -> dict[str, Any]:
@@ -63,40 +118,11 @@ def _connect_arguments(url: URL) -> dict[str, Any]:
     return {name: value for name, value in wanted.items() if name not in url.query}
 
 
-def _see_that_it_is_there(url: URL) -> None:
-    """SQLite would make the file, empty, and the fault would look like a missing table."""
-    path = url.database
-    if url.get_backend_name() != "sqlite" or not path or path == ":memory:" or path.startswith("file:"):
-        return
-    if not Path(path).is_file():
-        raise ConnectorError(f"There is no database {path!r}. Make it, or correct the service.")
-
-
-def columns_of(engine: Engine, given: SqlSource | SqlDestination, retries: Retries) -> dict[str, ReflectedColumn]:
-    """Of its table. Raises `ConnectorError` where there is no such table, or the database cannot be reached."""
-
-    table = given.table
-
-    def columns() -> dict[str, ReflectedColumn]:
-        try:
-            return {column["name"]: column for column in inspect(engine).get_columns(table, given.schema or None)}
-        except NoSuchTableError:
-            raise ConnectorError(f"The database has no table {table!r}. Create it, or correct the service.") from None
-        except DBAPIError as error:
-            if meaning(error) == "transient":
-                raise Transient(reason(error)) from None
-            raise failure(error) from None
-        except (SQLAlchemyError, TypeError, ValueError) as error:  # TypeError: an argument that the driver lacks
-            raise Unreachable(f"The database cannot be reached: {reason(error)}") from None
-
-    try:
-        return retries(columns)
-    except Transient as error:
-        raise Unreachable(f"The database cannot be reached: {error}") from None
+# --- what an error means ------------------------------------------------------------------------------------------
 
 
 def meaning(error: DBAPIError) -> Meaning:  # noqa: PLR0911 - a table, in the order in which it is looked up
-    """May it pass, does it mean the database as a whole, or the row?"""
+    """May it pass, is it about the database as a whole, or about the row?"""
     if error.connection_invalidated:
         return "transient"
     state = getattr(error.orig, "sqlstate", None)
@@ -111,15 +137,20 @@ def meaning(error: DBAPIError) -> Meaning:  # noqa: PLR0911 - a table, in the or
         return "system" if isinstance(error, OperationalError) else "row"
     if not isinstance(error, OperationalError):
         return "row"
-    # psycopg has no state for a connection that was never made, or has gone.
+    # psycopg has no state for a connection that was never made, or was lost.
     return "system" if _turned_away(error) else "transient"
+
+
+def passing_or_failure(error: DBAPIError) -> Transient | ConnectorError:
+    """What to raise: worth a retry, or the end."""
+    return Transient(reason(error)) if meaning(error) == "transient" else failure(error)
 
 
 def failure(error: DBAPIError) -> ConnectorError:
     state = getattr(error.orig, "sqlstate", None) or ""
     said = reason(error)
     if state.startswith(_NOT_SIGNED_IN) or re.search(_CREDENTIALS, said):
-        return NotSignedIn(f"The database does not take the credentials: {said}")
+        return NotSignedIn(f"The database refused the credentials: {said}")
     wrong = state.startswith(_WRONG) or getattr(error.orig, "sqlite_errorname", "") == "SQLITE_ERROR"
     later = isinstance(error, OperationalError) and not wrong and not _turned_away(error)
     kind = Unreachable if later else ConnectorError
@@ -127,7 +158,7 @@ def failure(error: DBAPIError) -> ConnectorError:
 
 
 def _turned_away(error: DBAPIError) -> bool:
-    """It answered a wish to connect, and not with "later"."""
+    """It answered an attempt to connect, and not with "later"."""
     said = str(error.orig)
     return bool("FATAL:" in said or re.search(_CREDENTIALS, said)) and not re.search(_LATER, said)
 
@@ -139,7 +170,3 @@ def reason(error: Exception) -> str:
     if lines and lines[0].endswith(":"):  # a list of what was tried
         return " ".join(lines)[:500]
     return lines[0] if lines else type(cause).__name__
-
-
-def retries(context: Context, phase: Phase) -> Retries:
-    return Retries(context, phase, name="The database")

@@ -1,11 +1,13 @@
-"""Files below one folder, and nowhere else. A replaced file is there complete, or as it was before."""
+"""Files below one folder, and nowhere else. A file that is replaced is complete, or stays as it was."""
 
 from __future__ import annotations
 
 from jobs.connectors.base import ConnectorError, Context
 from jobs.connectors.files import FilesReader, FilesWriter, Target
 from jobs.connectors.folder import AppendedFile, Folder
-from jobs.connectors.formats import Broken, Writer, columns_of
+from jobs.connectors.formats.base import Broken
+from jobs.connectors.formats.csv import columns_of
+from jobs.connectors.formats.write import Writer
 from jobs.services.model import FileDestination, FileSource
 
 
@@ -17,16 +19,15 @@ class FileReader(FilesReader):
 class FileWriter(FilesWriter):
     def __init__(self, destination: FileDestination, context: Context) -> None:
         super().__init__(destination, context)
-        self._layout = destination
         self._append = destination.mode == "append"
         self._folder = Folder(context.files, context.log)
 
     def check(self) -> str:
-        return f"{self._folder.may_write(self._path)} may be written"
+        return f"{self._folder.may_write(self._path)} can be written"
 
     def _begin(self) -> tuple[Target, Writer]:
         if not self._append:
-            return self._folder.new(self._path), Writer(self._layout)
+            return self._folder.new(self._path), Writer(self._destination)
         file = self._folder.appended(self._path)
         try:
             return file, self._continuation(file)
@@ -35,14 +36,15 @@ class FileWriter(FilesWriter):
             raise
 
     def _continuation(self, file: AppendedFile) -> Writer:
+        layout = self._destination
         if file.is_empty():
-            return Writer(self._layout)
+            return Writer(layout)
         if not file.ends_in_a_line():
             file.write(b"\n")
-        if self._layout.file_format != "csv":
-            return Writer(self._layout, begun=True)
+        if layout.file_format != "csv":
+            return Writer(layout, begun=True)
         with file.reader() as there:
             try:
-                return Writer(self._layout, columns=columns_of(there, self._layout), begun=True)
+                return Writer(layout, columns=columns_of(there, layout), begun=True)
             except Broken as error:
                 raise ConnectorError(f"{self._path}: {error}.") from None

@@ -1,30 +1,35 @@
-"""Files as sources and destinations, wherever they are: what `file` and `sftp` have in common.
+"""Files as sources and destinations: what `file` and `sftp` have in common.
 
-A `Files` finds, opens, moves and removes; a `Target` takes bytes and makes a file of them at the end. This file knows
-formats, pages, and when a file that was read may go.
+A `Files` finds, opens, moves and removes files; a `Target` takes bytes and makes a file of them at the end. This module
+adds formats and pages, and says what becomes of the files that were read.
 """
 
 from __future__ import annotations
 
 import io
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import AbstractContextManager
-from typing import NamedTuple, Protocol, Self
+from itertools import islice
+from typing import NamedTuple, Protocol, Self, TypeVar
 
 from jobs.connectors.base import ConnectorError, Context, Outcome, Page
-from jobs.connectors.formats import MEDIA_TYPES, Broken, Writer, read
+from jobs.connectors.formats.base import Broken
+from jobs.connectors.formats.read import MEDIA_TYPES, read
+from jobs.connectors.formats.write import Writer
 from jobs.services.model import FileDestination, FileSource, SftpDestination, SftpSource
 from synctail.model.ids import utc_now
 from synctail.model.json_text import Record, counted
 from synctail.model.sync import Phase
 
+T = TypeVar("T")
+
 MOST_FILES = 10_000
-"""What one pattern may find."""
-WILD = "*?["
+"""Maximum files that one pattern may find."""
+PULL, PUSH = Phase.PULL.value, Phase.PUSH.value
 
 
 class Found(NamedTuple):
-    """A file as it was found. `changed`: its time of change, in seconds since 1970."""
+    """A file as it was found. `changed`: when it was last modified, as Unix time in seconds."""
 
     path: str
     size: int
@@ -32,10 +37,10 @@ class Found(NamedTuple):
 
 
 class Files(Protocol):
-    """Everything raises `ConnectorError`."""
+    """All methods raise `ConnectorError`."""
 
     def find(self, path: str) -> list[Found]:
-        """Files at a path that may be a pattern, sorted; none where a pattern fits none."""
+        """Files at a path that may be a pattern, sorted; empty where a pattern finds none."""
 
     def open(self, found: Found) -> AbstractContextManager[io.BufferedReader]: ...
 
@@ -45,21 +50,21 @@ class Files(Protocol):
     def remove(self, path: str) -> None: ...
 
     def move(self, path: str, folder: str) -> str:
-        """Into a folder next to it, under a name that is free there. Returns the new path."""
+        """Into a folder next to the file, under a name that is free there. Returns the new path."""
 
     def close(self) -> None: ...
 
 
 class Target(Protocol):
-    """Everything raises `ConnectorError`."""
+    """All methods raise `ConnectorError`."""
 
     def write(self, data: bytes) -> None:
-        """When it returns, the file has it."""
+        """When it returns, the file has the data."""
 
     def commit(self) -> None: ...
 
     def close(self) -> None:
-        """What was not committed is given up."""
+        """Discards what was not committed."""
 
 
 class FilesReader:
@@ -79,30 +84,31 @@ class FilesReader:
         try:
             if kind is None and self._source.after != "keep":
                 for found in self._read:
-                    self._let_go(found)
+                    self._clear(found)
         finally:
             self._files.close()
 
     def pages(self) -> Iterator[Page]:
         found = self._files.find(self._source.path)
         if not found:
-            self._log.info(f"No file is there as {self._source.path}", phase=Phase.PULL.value)
+            self._log.info(f"No file matches {self._source.path}", phase=PULL)
         for one in found:
-            self._log.info(f"Reading {one.path}, {one.size:,} bytes", phase=Phase.PULL.value)
+            self._log.info(f"Reading {one.path}, {one.size:,} bytes", phase=PULL)
             count = 0
             for page in self._pages(one, self._page_size):
                 count += len(page.records)
                 yield page
-            self._log.info(f"{one.path} is read: {counted(count)}", phase=Phase.PULL.value)
+            self._log.info(f"Read {one.path}: {counted(count)}", phase=PULL)
             self._read.append(one)
 
     def check(self) -> str:
         try:
             found = self._files.find(self._source.path)
             if not found:
-                return f"no file is there now as {self._source.path}"
+                return f"no file matches {self._source.path} at present"
             page = next(self._pages(found[0], 1), None)
-            return f"{_files(len(found))}; {found[0].path} can be read" + ("" if page else " and has no records")
+            files = f"{len(found):,} file{'' if len(found) == 1 else 's'}"
+            return f"{files}; {found[0].path} can be read" + ("" if page else " and has no records")
         finally:
             self._files.close()
 
@@ -116,24 +122,23 @@ class FilesReader:
             except Broken as error:
                 raise ConnectorError(f"{found.path}: {error}.") from None
 
-    def _let_go(self, read_as: Found) -> None:
-        now = self._files.look(read_as.path)
+    def _clear(self, found: Found) -> None:
+        """Delete or move a file that was read, unless it has changed since."""
+        path, now = found.path, self._files.look(found.path)
         if now is None:
-            self._log.warning(f"{read_as.path} has gone since it was read", phase=Phase.PULL.value)
-        elif now != read_as:
-            self._log.warning(
-                f"{read_as.path} has changed since it was read, and stays for the next sync", phase=Phase.PULL.value
-            )
+            self._log.warning(f"{path} was removed after it was read", phase=PULL)
+        elif now != found:
+            self._log.warning(f"{path} changed after it was read: it stays for the next sync", phase=PULL)
         elif self._source.after == "delete":
-            self._files.remove(read_as.path)
-            self._log.info(f"{read_as.path} is deleted", phase=Phase.PULL.value)
+            self._files.remove(path)
+            self._log.info(f"Deleted {path}", phase=PULL)
         else:
-            to = self._files.move(read_as.path, self._source.move_to)
-            self._log.info(f"{read_as.path} is moved to {to}", phase=Phase.PULL.value)
+            to = self._files.move(path, self._source.move_to)
+            self._log.info(f"Moved {path} to {to}", phase=PULL)
 
 
 class FilesWriter:
-    """`_begin` makes the target, and says with which columns a CSV that is there goes on."""
+    """`_begin` makes the target, and a writer that starts a file or continues one."""
 
     def __init__(self, destination: FileDestination | SftpDestination, context: Context) -> None:
         self._destination = destination
@@ -153,9 +158,7 @@ class FilesWriter:
     def __exit__(self, *_: object) -> None:
         try:
             if self._written and not self._completed and getattr(self._destination, "mode", "replace") == "replace":
-                self._log.warning(
-                    f"{self._path} was not completed: what this sync wrote to it is not there", phase=Phase.PUSH.value
-                )
+                self._log.warning(f"{self._path} was not completed: what this sync wrote is discarded", phase=PUSH)
         finally:
             self._target.close()
 
@@ -163,7 +166,7 @@ class FilesWriter:
         self._target.write(self._writer.end())
         self._target.commit()
         self._completed = True
-        self._log.info(f"{self._path} is complete", phase=Phase.PUSH.value)
+        self._log.info(f"{self._path} is complete", phase=PUSH)
 
     def push(self, records: Sequence[Record]) -> Iterator[Outcome]:
         data, refused = self._writer.encode(records)
@@ -173,12 +176,20 @@ class FilesWriter:
             yield Outcome(record, reason)
 
 
-def _files(count: int) -> str:
-    return f"{count:,} file{'' if count == 1 else 's'}"
+def is_pattern(path: str) -> bool:
+    return any(character in path for character in "*?[")
+
+
+def limited(found: Iterable[T], pattern: str) -> list[T]:
+    """Raises `ConnectorError` when a pattern finds too many files."""
+    first = list(islice(found, MOST_FILES + 1))
+    if len(first) > MOST_FILES:
+        raise ConnectorError(f"The pattern {pattern!r} finds more than {MOST_FILES:,} files. Move those that are done.")
+    return first
 
 
 def free_name(name: str) -> str:
-    """The name with the time in it, for one that is taken."""
+    """A name with the time in it, for one that is taken."""
     stem, dot, ending = name.rpartition(".")
     at = f"{utc_now():%Y%m%dT%H%M%S%fZ}"
     return f"{stem}-{at}.{ending}" if dot and stem else f"{name}-{at}"

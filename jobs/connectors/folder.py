@@ -1,8 +1,8 @@
-"""The one folder of `file` connectors, and no way out of it: not by `..`, not by links, not by a link that is put there
-in the moment between looking and opening.
+"""The one folder of `file` connectors, and no way out of it: not by `..`, not by a link, not by a link that is put
+there between the check and the opening.
 
-A path is resolved first (links that stay inside are followed), and what it resolved to is then opened from the folder
-down, name by name, where a link is refused: by then there can be none but one that somebody has just put there.
+A path is resolved first (links that stay inside are followed). What it resolved to is then opened from the folder down,
+name by name, refusing links: by then, any link was put there after the check.
 """
 
 from __future__ import annotations
@@ -16,19 +16,18 @@ import stat
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
-from itertools import islice
 from pathlib import Path
 
 from jobs.connectors.base import ConnectorError
-from jobs.connectors.files import MOST_FILES, WILD, Found, free_name
+from jobs.connectors.files import Found, free_name, is_pattern, limited
 from synctail.log.writer import LogWriter
 from synctail.model.sync import Phase
 
 _FOLDER = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
-# A pipe would make the open wait for somebody at its other end.
+# Opening a pipe would wait for its other end.
 _FILE = os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
 UNLOCKED_S = 60
-"""A file that is younger may be between its making and its locking."""
+"""A younger file may have been created and not locked yet."""
 _TIME = re.compile("[0-9]{8}T[0-9]{6}Z")
 
 
@@ -40,7 +39,7 @@ class Folder:
         self._log = log
 
     def find(self, path: str) -> list[Found]:
-        if not any(character in path for character in WILD):
+        if not is_pattern(path):
             found = self.look(path)
             if found is None:
                 raise ConnectorError(f"There is no file {path!r} in {self._root}, the folder of SYNCTAIL_FILES.")
@@ -48,18 +47,14 @@ class Folder:
         if path.startswith("/") or ".." in path.split("/") or "\0" in path:
             raise _leads_out(path, self._root)
         try:
-            paths = list(islice(self._root.glob(path), MOST_FILES + 1))
+            paths = limited(self._root.glob(path), path)
         except (ValueError, NotImplementedError, OSError) as error:
             raise ConnectorError(f"The pattern {path!r} cannot be used: {error}.") from None
-        if len(paths) > MOST_FILES:
-            raise ConnectorError(
-                f"The pattern {path!r} finds more than {MOST_FILES:,} files. Move those that are done."
-            )
-        all_found = (self._fitting(one) for one in sorted(paths) if not one.name.startswith("."))
+        all_found = (self._match(one) for one in sorted(paths) if not one.name.startswith("."))
         # Two names may lead to one file.
         return list({found.path: found for found in all_found if found}.values())
 
-    def _fitting(self, path: Path) -> Found | None:
+    def _match(self, path: Path) -> Found | None:
         try:
             return self.look(str(path.relative_to(self._root)))
         except ConnectorError as error:
@@ -71,14 +66,14 @@ class Folder:
         with self._within(found.path, "read") as (folder, name):
             file = os.fdopen(os.open(name, os.O_RDONLY | _FILE, dir_fd=folder), "rb")
         with file:
-            _ordinary(file.fileno(), found.path)
+            _check_regular(file.fileno(), found.path)
             try:
                 yield file
             except OSError as error:
                 raise _failed(found.path, "read", error) from None
 
     def look(self, path: str) -> Found | None:
-        """An ordinary file; None where there is nothing, or a folder. The path in it has no links."""
+        """A file; None for a folder, or where there is nothing. The path in it has no links."""
         target = inside(self._root, path)
         try:
             seen = target.stat()
@@ -107,7 +102,7 @@ class Folder:
     # --- for a destination ----------------------------------------------------------------------------------------
 
     def new(self, path: str) -> NewFile:
-        """Raises `ConnectorError`, as everything about the new file does."""
+        """Raises `ConnectorError`, as all methods of the new file do."""
         with self._within(path, "written", make=True) as (folder, name):
             _remove_left_behind(folder, name)
             return NewFile(path, os.dup(folder), name)
@@ -117,25 +112,25 @@ class Folder:
             flags = os.O_RDWR | os.O_APPEND | os.O_CREAT | _FILE
             file = AppendedFile(path, os.open(name, flags, 0o644, dir_fd=folder))
         try:
-            _ordinary(file.handle, path)
+            _check_regular(file.handle, path)
         except ConnectorError:
             file.close()
             raise
         return file
 
     def may_write(self, path: str) -> str:
-        """Where it would be written; raises `ConnectorError` where it could not be. Makes nothing."""
+        """Where it would be written. Raises `ConnectorError` where it could not be. Creates nothing."""
         target = inside(self._root, path)
         if target.is_dir():
-            raise ConnectorError(f"The file {path!r} cannot be written: there is a folder of that name.")
+            raise ConnectorError(f"The file {path!r} cannot be written: there is a folder with that name.")
         near = next(parent for parent in target.parents if parent.exists())
         if not near.is_dir() or not os.access(near, os.W_OK | os.X_OK):
-            raise ConnectorError(f"The file {path!r} cannot be written: {near} is not a folder that may be written to.")
+            raise ConnectorError(f"The file {path!r} cannot be written: {near} is not a writable folder.")
         return str(target)
 
     @contextmanager
     def _within(self, path: str, what: str, *, make: bool = False) -> Iterator[tuple[int, str]]:
-        """The open folder of a path, and the name in it."""
+        """The folder of a path, opened, and the name in it."""
         target = inside(self._root, path)
         try:
             if make:
@@ -150,10 +145,10 @@ class Folder:
 
 
 class NewFile:
-    """A `Target`: takes the place of the old file when it is complete. Locked as long as somebody writes it."""
+    """A `Target`: takes the place of the old file when it is complete. Locked while it is written."""
 
     def __init__(self, path: str, folder: int, name: str) -> None:
-        """`folder` is its own from here on."""
+        """Takes over `folder`, and closes it."""
         self._path = path
         self._folder = folder
         self._name = name
@@ -166,7 +161,7 @@ class NewFile:
             os.close(folder)
             raise _failed(path, "written", error) from None
         self._there = True
-        with suppress(OSError):  # a file system without locks: what is left behind stays there
+        with suppress(OSError):  # a file system without locks: there, what is left behind stays
             fcntl.flock(self._handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
 
     def write(self, data: bytes) -> None:
@@ -174,7 +169,7 @@ class NewFile:
 
     def commit(self) -> None:
         try:
-            os.fsync(self._handle)  # else a power cut could leave the new name and no content
+            os.fsync(self._handle)  # otherwise a power cut could leave the new name without content
             os.fchmod(self._handle, 0o644)
             os.rename(self._temporary, self._name, src_dir_fd=self._folder, dst_dir_fd=self._folder)
             self._there = False
@@ -190,7 +185,7 @@ class NewFile:
 
 
 def _remove_left_behind(folder: int, name: str) -> None:
-    """Temporary files of earlier syncs to this path, whose processes were killed: nobody holds their locks."""
+    """Remove temporary files of earlier syncs to this path that were killed: no process holds their locks."""
     ours = re.compile(rf"\.{_TIME.sub(lambda _: _TIME.pattern, re.escape(name))}\.[0-9a-f]{{12}}")
     for one in filter(ours.fullmatch, os.listdir(folder)):
         with suppress(OSError):  # another sync holds the lock, or removes it
@@ -204,7 +199,7 @@ def _remove_left_behind(folder: int, name: str) -> None:
 
 
 class AppendedFile:
-    """A `Target`: everything is there as soon as it is written."""
+    """A `Target`: what is written is visible at once."""
 
     def __init__(self, path: str, handle: int) -> None:
         self._path = path
@@ -214,13 +209,13 @@ class AppendedFile:
         return os.fstat(self.handle).st_size == 0
 
     def reader(self) -> io.BufferedReader:
-        """From its start, with a life of its own."""
+        """From its start. The caller closes it."""
         file = os.fdopen(os.dup(self.handle), "rb")
         file.seek(0)
         return file
 
     def ends_in_a_line(self) -> bool:
-        """False where a sync was cut off in the middle of one."""
+        """False where an earlier sync broke off in the middle of one."""
         with self.reader() as file:
             file.seek(-1, os.SEEK_END)
             return file.read(1) == b"\n"
@@ -239,11 +234,11 @@ class AppendedFile:
 
 
 def inside(folder: Path, path: str) -> Path:
-    """The path below `folder`, links resolved; raises `ConnectorError` when it would lead out of it."""
+    """The path below `folder`, links resolved. Raises `ConnectorError` when it would lead out of it."""
     root = folder.resolve()
     try:
         target = (root / path).resolve()
-    except (OSError, RuntimeError, ValueError) as error:  # links in a circle, a NUL
+    except (OSError, RuntimeError, ValueError) as error:  # links in a circle, or a NUL
         raise ConnectorError(f"The path {path!r} cannot be used: {error}.") from None
     if target == root or not target.is_relative_to(root):
         raise _leads_out(path, root)
@@ -255,7 +250,7 @@ def _leads_out(path: str, root: Path) -> ConnectorError:
 
 
 def _descend(root: Path, names: Sequence[str], *, make: bool) -> int:
-    """The open folder at the end of the names. Raises `OSError`, also where one of them is a link."""
+    """The last folder, opened. Raises `OSError`, also where a name is a link."""
     folder = os.open(root, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
     for name in names:
         try:
@@ -269,9 +264,9 @@ def _descend(root: Path, names: Sequence[str], *, make: bool) -> int:
     return folder
 
 
-def _ordinary(handle: int, path: str) -> None:
+def _check_regular(handle: int, path: str) -> None:
     if not stat.S_ISREG(os.fstat(handle).st_mode):
-        raise ConnectorError(f"{path!r} is no ordinary file.")
+        raise ConnectorError(f"{path!r} is not a regular file.")
 
 
 def _is_there(name: str, folder: int) -> bool:

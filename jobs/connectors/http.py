@@ -1,4 +1,4 @@
-"""JSON over HTTP, page by page, with the server's own wishes (429, `Retry-After`) honoured."""
+"""Reads JSON over HTTP, page by page, at the rate that the server asks for."""
 
 from __future__ import annotations
 
@@ -9,26 +9,23 @@ from collections.abc import Iterator
 from typing import Any, NamedTuple, Self
 
 import httpx2
-import jmespath
-from jmespath.exceptions import JMESPathError
 
-from jobs.connectors.base import ConnectorError, Context, Page, Unreachable
-from jobs.connectors.http_client import Answer, HttpClient, origin, shown, shown_origin, whole_number
+from jobs.connectors.base import ConnectorError, Context, Page
+from jobs.connectors.http_client import Answer, HttpClient, origin, search, shown, shown_origin, whole_number
 from jobs.connectors.pace import Pace
-from jobs.connectors.retries import Retries, Transient
+from jobs.connectors.retries import Retries
 from jobs.services.model import HttpSource
 from synctail.model.json_text import Record, as_json, counted
 from synctail.model.sync import Phase
 
 EMPTY_PAGES = 100
-"""So many pages without a record, one after the other, are taken for paging that never ends."""
-
+"""After so many empty pages in a row, paging counts as endless."""
 
 _MEDIA_TYPE = re.compile(r"[a-z0-9][a-z0-9.+-]{0,60}/[a-z0-9][a-z0-9.+-]{0,60}")
 
 
 class _Got(NamedTuple):
-    """`content`: the whole of the answer, decoded."""
+    """`content`: all of the answer, decoded."""
 
     answer: Answer
     content: Any
@@ -72,6 +69,8 @@ class HttpReader:
         finally:
             self._client.close()
 
+    # --- from page to page ----------------------------------------------------------------------------------------
+
     def _start(self) -> httpx2.URL:
         url = self._first
         if self._paging.style != "none" and self._paging.size_name:
@@ -80,48 +79,49 @@ class HttpReader:
             url = url.copy_set_param(self._paging.param_name, str(self._paging.first))
         return url
 
-    # --- from page to page ----------------------------------------------------------------------------------------
-
-    def _next(self, got: _Got, url: httpx2.URL, total: int | None, pulled: int) -> httpx2.URL | None:  # noqa: PLR0911
+    def _next(self, got: _Got, url: httpx2.URL, total: int | None, pulled: int) -> httpx2.URL | None:
         match self._paging.style:
             case "link":
                 link = self._found(got) if self._paging.next else got.answer.links.get("next", {}).get("url")
                 return self._joined(url, link) if link else None
             case "cursor":
-                cursor = self._found(got)
-                if not cursor:
-                    return None
-                if cursor.startswith(("http://", "https://")):
-                    return self._joined(url, cursor)
-                return url.copy_set_param(self._paging.param_name, cursor)
+                return self._after(self._found(got), url)
             case "page":
                 complete = total is not None and pulled >= total
-                if not got.records or complete or (self._paging.next and not self._found(got)):
-                    return None
-                number = int(url.params[self._paging.param_name]) + 1
-                return url.copy_set_param(self._paging.param_name, str(number))
+                ended = not got.records or complete or (self._paging.next and not self._found(got))
+                return None if ended else self._counted_up(url)
             case "none":
                 return None
 
+    def _after(self, cursor: str, url: httpx2.URL) -> httpx2.URL | None:
+        if not cursor:
+            return None
+        if cursor.startswith(("http://", "https://")):
+            return self._joined(url, cursor)
+        return url.copy_set_param(self._paging.param_name, cursor)
+
+    def _counted_up(self, url: httpx2.URL) -> httpx2.URL:
+        name = self._paging.param_name
+        return url.copy_set_param(name, str(int(url.params[name]) + 1))
+
     def _found(self, got: _Got) -> str:
-        """What the answer holds at `next`; empty where that is nothing."""
-        value = _search(self._paging.next, got.content)
+        """What the answer has at `next`; empty for nothing."""
+        value = search(self._paging.next, got.content)
         if value is None or value is False or value == "":
             return ""
         if not isinstance(value, str | int):
-            raise ConnectorError(
-                f"{shown(got.answer.url)} holds {value!r:.100} at {self._paging.next!r}: no next page."
-            )
+            where = f"{shown(got.answer.url)} has {value!r:.100} at {self._paging.next!r}"
+            raise ConnectorError(f"{where}, which does not name a next page. Check 'paging'.")
         return str(value)
 
     def _joined(self, url: httpx2.URL, link: str) -> httpx2.URL:
         try:
             joined = url.join(link)
         except httpx2.InvalidURL as error:
-            raise ConnectorError(f"{shown(url)} names a next page that is no address: {error}.") from None
+            raise ConnectorError(f"{shown(url)} names a next page whose address is invalid: {error}.") from None
         if origin(joined) != self._client.origin:
             raise ConnectorError(
-                f"The next page is said to be at {shown_origin(joined)}, not at {shown_origin(self._first)}: "
+                f"The next page is at {shown_origin(joined)}, not at {shown_origin(self._first)}: "
                 "credentials are not sent to another server. Check the source's address."
             )
         return joined
@@ -129,61 +129,58 @@ class HttpReader:
     # --- one page -------------------------------------------------------------------------------------------------
 
     def _get(self, url: httpx2.URL) -> _Got:
-        try:
-            answer = self._retries(lambda: self._try(url))
-        except Transient as error:
-            raise Unreachable(f"{shown(url)} {self._retries.failed_with(error)}.") from None
+        answer = self._retries(lambda: self._try(url), shown(url))
         if not answer.ok:
             moved = answer.headers.get("Location", "")
-            hint = f" (to {moved[:200]}). Write that address into the service" if moved else ""
+            hint = f" (to {moved[:200]}). Use that address in the service" if moved else ""
             raise ConnectorError(f"{shown(answer.url)} answered {answer.status_line}{hint}{answer.words()}")
-        content = self._content(answer)
+        if answer.status == httpx2.codes.NO_CONTENT:
+            return _Got(answer, None, [])
+        content = _decoded(answer)
         return _Got(answer, content, self._records(answer, content))
 
     def _try(self, url: httpx2.URL) -> Answer:
         self._pace.turn()
         return self._client.ask("GET", url, whole=True)
 
-    def _content(self, answer: Answer) -> Any:
-        if answer.status == httpx2.codes.NO_CONTENT:
-            return None
-        try:
-            return json.loads(answer.body)
-        except (ValueError, RecursionError):
-            start = answer.body[:200].decode("utf-8", "replace")
-            raise ConnectorError(f"{shown(answer.url)} did not answer with JSON, but: {start!r}") from None
-
     def _records(self, answer: Answer, content: Any) -> list[Record]:
-        if answer.status == httpx2.codes.NO_CONTENT:
-            return []
         wanted = self._source.records
         found = content
         if wanted:
-            # A member is taken by its name also where that is no expression: `my-orders`.
+            # A member may have a name that is no expression: `my-orders`.
             named = isinstance(content, dict) and wanted in content
-            found = content[wanted] if named else _search(wanted, content)
+            found = content[wanted] if named else search(wanted, content)
             if found is None and not named:
-                raise ConnectorError(f"The answer of {shown(answer.url)} has no member {wanted!r}.")
+                raise ConnectorError(f"The answer from {shown(answer.url)} has no member {wanted!r}.")
         if not isinstance(found, list) or not all(isinstance(record, dict) for record in found):
-            raise ConnectorError(f"{shown(answer.url)}: expected a list of objects under {wanted or 'the top'!r}.")
+            where = f"under {wanted!r}" if wanted else "at the top"
+            raise ConnectorError(f"{shown(answer.url)}: expected a list of objects {where}.")
         return found
 
     def _total(self, got: _Got) -> int | None:
         if not self._paging.total:
             return whole_number(got.answer.headers.get("X-Total-Count", ""))
-        total = _search(self._paging.total, got.content)
+        total = search(self._paging.total, got.content)
         return total if isinstance(total, int) and not isinstance(total, bool) and total >= 0 else None
 
     def _page(self, got: _Got, total: int | None) -> Page:
         if not self._keep_raw:
             return Page(got.records, total)
-        given = got.answer.headers.get("Content-Type", "").partition(";")[0].strip().lower()
-        media_type = given if _MEDIA_TYPE.fullmatch(given) else "application/json"
+        said = got.answer.headers.get("Content-Type", "").partition(";")[0].strip().lower()
+        media_type = said if _MEDIA_TYPE.fullmatch(said) else "application/json"
         return Page(got.records, total, got.answer.body, media_type)
 
 
+def _decoded(answer: Answer) -> Any:
+    try:
+        return json.loads(answer.body)
+    except (ValueError, RecursionError):
+        start = answer.body[:200].decode("utf-8", "replace")
+        raise ConnectorError(f"{shown(answer.url)} did not answer with JSON, but with {start!r}") from None
+
+
 class _Watch:
-    """Notices paging that never ends. What it remembers of a page is 16 bytes."""
+    """Notices paging that never ends. It remembers 16 bytes of each page."""
 
     def __init__(self) -> None:
         self._seen: set[bytes] = set()
@@ -193,28 +190,23 @@ class _Watch:
     def asks(self, url: httpx2.URL) -> None:
         mark = _digest(str(url).encode())
         if mark in self._seen:
-            raise ConnectorError(f"{shown(url)} comes up as a next page again: the paging of this source never ends.")
+            raise ConnectorError(f"{shown(url)} was read before: the paging of this source never ends. Check 'paging'.")
         self._seen.add(mark)
 
     def got(self, url: httpx2.URL, records: list[Record]) -> None:
         mark = _digest(as_json(records)) if records else b""
         if records and mark == self._last:
             raise ConnectorError(
-                f"{shown(url)} answered with the very records of the page before: the source does not take what names "
-                "the page, and its paging never ends. Check 'paging'."
+                f"{shown(url)} returned the same records as the page before: the source ignores the parameter that "
+                "names the page, and its paging never ends. Check 'paging'."
             )
         self._empty = 0 if records else self._empty + 1
         if self._empty >= EMPTY_PAGES:
-            raise ConnectorError(f"{shown(url)} is the {EMPTY_PAGES}th page without a record: the paging never ends.")
+            raise ConnectorError(
+                f"{shown(url)} is the {EMPTY_PAGES}th empty page in a row: the paging never ends. Check 'paging'."
+            )
         self._last = mark
 
 
 def _digest(content: bytes) -> bytes:
     return hashlib.blake2b(content, digest_size=16).digest()
-
-
-def _search(expression: str, content: Any) -> Any:
-    try:
-        return jmespath.search(expression, content)
-    except JMESPathError:  # a function that does not take what the answer holds there, or a name that is no expression
-        return None

@@ -1,4 +1,4 @@
-"""One HTTP exchange: credentials, time-outs, a bound on the answer's size, and what may be tried again.
+"""One HTTP exchange: credentials, time-outs, a limit on the size of the answer, and what is worth a retry.
 
 Redirects are not followed, and nothing is sent to another origin than that of the address.
 """
@@ -15,22 +15,24 @@ from collections.abc import Iterator, Mapping
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 from functools import cache
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import httpx2
+import jmespath
+from jmespath.exceptions import JMESPathError
 
 from jobs.connectors.base import ConnectorError, Context, NotSignedIn
 from jobs.connectors.retries import Transient
 from jobs.services.model import BasicAuth, BearerAuth, HeaderAuth, HttpAuth
 
 ANSWER_BYTES = 32 * 1024 * 1024
-"""The largest answer that is read."""
+"""Maximum size of an answer that is read as a whole."""
 WORDS_BYTES = 64 * 1024
-"""Of an answer that is only quoted, as much is read."""
+"""Maximum size that is read of an answer that is only quoted."""
 WORDS = 300
-"""And as many characters are quoted."""
+"""Characters of it that are quoted."""
 LONGEST_S = 300.0
-"""One answer may take so long, whatever it sends meanwhile."""
+"""Maximum time for one answer, however steadily it comes."""
 _GZIP = 31  # for zlib: with gzip's header
 _CHUNK = 64 * 1024
 
@@ -55,16 +57,25 @@ class Answer(NamedTuple):
         return httpx2.Response(200, headers=self.headers).links
 
     def words(self) -> str:
-        """What it says, as a part of a sentence."""
+        """What it says, to go on a sentence with: `: no such order`."""
         text = " ".join(self.body[: WORDS * 8].decode("utf-8", "replace").split())
         return f": {text[:WORDS]}{'…' if len(text) > WORDS else ''}" if text else ""
 
 
 class HttpClient:
-    def __init__(self, url: str, auth: HttpAuth | None, context: Context, *, what: str, connections: int = 1) -> None:
-        """`what` is asked, as in "the source"."""
+    def __init__(
+        self,
+        url: str,
+        auth: HttpAuth | None,
+        context: Context,
+        *,
+        what: str,
+        connections: int = 1,
+        longest_s: float = LONGEST_S,
+    ) -> None:
+        """`what` it speaks to, as in "this source"."""
         self._what = what
-        self._longest_s = min(LONGEST_S, 10 * context.patience_s)
+        self._longest_s = min(longest_s, 10 * context.patience_s)
         try:
             self.origin = origin(httpx2.URL(url))
         except httpx2.InvalidURL as error:
@@ -77,7 +88,9 @@ class HttpClient:
                 limits=httpx2.Limits(max_connections=connections, max_keepalive_connections=connections),
             )
         except UnicodeEncodeError:
-            raise ConnectorError(f"The credentials of {what} hold characters that a header cannot carry.") from None
+            raise ConnectorError(
+                f"The credentials of {what} contain characters that an HTTP header cannot carry."
+            ) from None
 
     def close(self) -> None:
         self._client.close()
@@ -91,70 +104,69 @@ class HttpClient:
         headers: Mapping[str, str] | None = None,
         whole: bool = False,
     ) -> Answer:
-        """`whole`: the answer's body is wanted, not only its first words. Raises `Transient` for what may pass,
-        `NotSignedIn`, and `ConnectorError` for what cannot be asked or is too large."""
+        """`whole`: read all of the answer's body, not only its first words. Raises `Transient` for what may pass,
+        `NotSignedIn`, and `ConnectorError` for an address that cannot be used or an answer that is too large."""
         try:
             request = self._client.build_request(method, url, content=content, headers=dict(headers or {}))
-            answer = self._client.send(request, stream=True)
+            response = self._client.send(request, stream=True)
             try:
-                return self._answered(answer, whole=whole)
+                answer = self._read(response, whole=whole)
             finally:
-                answer.close()
+                response.close()
         except (httpx2.UnsupportedProtocol, httpx2.LocalProtocolError) as error:
-            raise ConnectorError(f"{url} cannot be asked: {error}.") from None
+            raise ConnectorError(f"{url} cannot be used: {error}.") from None
         except httpx2.RequestError as error:
             raise Transient(_fault(error)) from None
+        if answer.status in (408, 425, 429) or answer.status >= 500:
+            raise Transient(answer.status_line, _retry_after(answer.headers), answered=True)
+        if answer.status in (401, 403):
+            raise NotSignedIn(
+                f"{answer.url} answered {answer.status_line}{answer.words()}. Check the credentials of {self._what}."
+            )
+        return answer
 
-    def _answered(self, answer: httpx2.Response, *, whole: bool) -> Answer:
+    def _read(self, response: httpx2.Response, *, whole: bool) -> Answer:
         until = time.monotonic() + self._longest_s
-        limit = ANSWER_BYTES if whole and answer.is_success else WORDS_BYTES
+        limit = ANSWER_BYTES if whole and response.is_success else WORDS_BYTES
         body = bytearray()
-        for chunk in _unpacked(answer):
+        for chunk in _unpacked(response):
             body += chunk
             if len(body) > limit:
                 if limit == WORDS_BYTES:
                     break
-                raise ConnectorError(
-                    f"{answer.url} answered with more than {limit // 1024 // 1024} MiB. Ask for smaller pages."
-                )
+                most = f"{limit // 1024 // 1024} MiB"
+                raise ConnectorError(f"{response.url} answered with more than {most}. Ask for smaller pages.")
             if time.monotonic() > until:
                 raise Transient(f"the answer took longer than {self._longest_s:g} s")
-        found = Answer(answer.url, answer.status_code, answer.reason_phrase, answer.headers, bytes(body))
-        if found.status in (408, 425, 429) or found.status >= 500:
-            raise Transient(found.status_line, _retry_after(answer.headers), answered=True)
-        if found.status in (401, 403):
-            raise NotSignedIn(
-                f"{found.url} answered {found.status_line}{found.words()}. Check the credentials of {self._what}."
-            )
-        return found
+        return Answer(response.url, response.status_code, response.reason_phrase, response.headers, bytes(body))
 
 
 @cache
 def _tls() -> ssl.SSLContext:
-    """Made once: it reads all the certificates there are."""
+    """Made once: that reads all of the system's certificates."""
     return httpx2.create_ssl_context()
 
 
-def _unpacked(answer: httpx2.Response) -> Iterator[bytes]:
+def _unpacked(response: httpx2.Response) -> Iterator[bytes]:
     """The body in pieces of bounded size, however well it was compressed."""
-    coding = answer.headers.get("Content-Encoding", "identity").strip().lower()
+    coding = response.headers.get("Content-Encoding", "identity").strip().lower()
     if coding == "identity":
-        yield from answer.iter_raw()  # as they come: gathered, a slow answer would not be seen to be slow
+        yield from response.iter_raw()  # as they come: gathered, a slow answer would not be seen to be slow
         return
     if coding != "gzip":
-        raise ConnectorError(f"{answer.url} answered in the coding {coding[:40]!r}, and only gzip was asked for.")
+        raise ConnectorError(f"{response.url} used the content encoding {coding[:40]!r}; only gzip is supported.")
     unpacker = zlib.decompressobj(_GZIP)
     try:
-        for chunk in answer.iter_raw():
+        for chunk in response.iter_raw():
             rest = chunk
             while rest:
                 yield unpacker.decompress(rest, _CHUNK)
                 rest = unpacker.unconsumed_tail
         yield unpacker.flush()
         if not unpacker.eof:
-            raise Transient("the answer breaks off")
+            raise Transient("the answer ended early")
     except zlib.error as error:
-        raise Transient(f"the answer is no gzip: {error}") from None
+        raise Transient(f"the answer is not valid gzip: {error}") from None
 
 
 def origin(url: httpx2.URL) -> tuple[str, str, int | None]:
@@ -162,17 +174,25 @@ def origin(url: httpx2.URL) -> tuple[str, str, int | None]:
 
 
 def shown_origin(url: httpx2.URL) -> str:
-    """As one writes it: two often differ only in scheme or port."""
+    """In full: two often differ only in scheme or port."""
     return f"{url.scheme}://{url.netloc.decode()}"
 
 
 def shown(url: httpx2.URL) -> str:
-    """The address as it may be printed."""
+    """Without user and password."""
     return str(url.copy_with(username=None, password=None)) if url.userinfo else str(url)
 
 
 def whole_number(text: str) -> int | None:
     return int(text) if re.fullmatch("[0-9]{1,15}", text) else None
+
+
+def search(expression: str, content: Any) -> Any:
+    """What JMESPath finds; None also where a function does not fit what is there, or the text is no expression."""
+    try:
+        return jmespath.search(expression, content)
+    except JMESPathError:
+        return None
 
 
 def _fault(error: httpx2.RequestError) -> str:

@@ -1,7 +1,7 @@
-"""Records sent over HTTP, by themselves or in batches, a few at a time. What comes back is told in order.
+"""Sends records over HTTP, one by one or in batches, several at a time. Outcomes come in the records' order.
 
-An answer of the 4xx refuses the record that it answers; one that may pass is tried again; when the credentials are
-refused, the server cannot be reached, or fails record after record, the sync ends.
+A 4xx refuses the record that it answers; what may pass is retried. The sync ends when the credentials are refused, the
+server cannot be reached, or it fails record after record.
 """
 
 from __future__ import annotations
@@ -12,15 +12,13 @@ import threading
 from collections import deque
 from collections.abc import Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
-from typing import Any, Self
+from typing import Self
 from urllib.parse import quote
 
 import httpx2
-import jmespath
-from jmespath.exceptions import JMESPathError
 
 from jobs.connectors.base import ConnectorError, Context, Outcome, Unreachable
-from jobs.connectors.http_client import Answer, HttpClient, origin, shown
+from jobs.connectors.http_client import Answer, HttpClient, origin, search, shown
 from jobs.connectors.pace import Pace
 from jobs.connectors.retries import Retries, Transient
 from jobs.services.model import HttpDestination
@@ -28,15 +26,15 @@ from synctail.model.json_text import Record, as_json
 from synctail.model.sync import Phase
 
 FAILING = 10
-"""So many records that the server failed at, one after the other, are taken for a server that is broken."""
-_HALVED = frozenset({400, 409, 413, 422})
-"""An answer to a batch that may mean one record in it; any other means the request as a whole."""
+"""After so many records in a row that the server failed at, it counts as broken."""
+_SPLIT = frozenset({400, 409, 413, 422})
+"""Answers to a batch that may be about one record in it. Any other is about the request as a whole."""
 
 FIELD = re.compile(r"\{([^{}]*)\}")
 
 
 class _Over(Exception):
-    """The sync has ended meanwhile: nobody waits for this."""
+    """The sync has ended; no one waits for this record."""
 
 
 class _Refused(Exception):
@@ -46,17 +44,15 @@ class _Refused(Exception):
 class HttpWriter:
     def __init__(self, destination: HttpDestination, context: Context) -> None:
         self._destination = destination
+        self._context = context
         self._log = context.log
-        self._sync_id = context.sync_id
         concurrency = destination.concurrency
-        what = "this destination"
         plain = FIELD.sub("x", destination.url)
-        self._client = HttpClient(plain, destination.auth, context, what=what, connections=concurrency)
+        self._client = HttpClient(plain, destination.auth, context, what="this destination", connections=concurrency)
         self._lock = threading.Lock()
         self._sending = 0
         self._over = threading.Event()
         self._pace = Pace(destination.rate_per_s, sleep=self._sleep)
-        self._context = context
         self._failing = 0
         self._threads = ThreadPoolExecutor(concurrency, "synctail-http")
 
@@ -64,7 +60,7 @@ class HttpWriter:
         return self
 
     def __exit__(self, *_: object) -> None:
-        # Who still waits for an answer is not waited for: the last one out closes the client.
+        # Threads that still wait for an answer are not waited for: the last one closes the client.
         with self._lock:
             self._over.set()
             sending = self._sending
@@ -78,7 +74,7 @@ class HttpWriter:
         waiting: deque[Future[list[Outcome]]] = deque()
         try:
             while True:
-                # No more at once than are sent at once: what an interrupt leaves without a line is few records.
+                # No more are begun than are sent at once: an interrupt leaves few records without a line.
                 while len(waiting) < self._destination.concurrency and (part := next(rest, None)) is not None:
                     waiting.append(self._threads.submit(self._send, part))
                 if not waiting:
@@ -91,13 +87,13 @@ class HttpWriter:
     def complete(self) -> None: ...
 
     def check(self) -> str:
-        """The address is asked what it allows: `OPTIONS` changes nothing."""
+        """Asks with `OPTIONS` what the address allows, which changes nothing."""
         try:
             url = httpx2.URL(self._destination.url.split("{")[0])
             try:
                 answer = self._client.ask("OPTIONS", url)
             except Transient as error:
-                raise Unreachable(f"{shown(url)} failed with: {error}.") from None
+                raise Unreachable(f"{shown(url)} failed: {error}.") from None
             return f"answered {answer.status_line} to OPTIONS; nothing was sent"
         finally:
             self.__exit__()
@@ -130,16 +126,19 @@ class HttpWriter:
         if answer.ok:
             return [Outcome(record) for record in records]
         reason = f"{answer.status_line}{answer.words()}"
-        if len(records) > 1 and answer.status in _HALVED:
-            middle = len(records) // 2
-            self._log.warning(
-                f"A batch of {len(records):,} was refused with {reason}. It is halved, to find those meant",
-                phase=Phase.PUSH.value,
-            )
-            return [*self._sent(records[:middle]), *self._sent(records[middle:])]
-        if not single and answer.status not in _HALVED:
+        if not single and answer.status not in _SPLIT:
             raise ConnectorError(f"{shown(url)} answered {reason}")
+        if len(records) > 1:
+            return self._split(records, reason)
         return [Outcome(record, reason) for record in records]
+
+    def _split(self, records: Sequence[Record], reason: str) -> list[Outcome]:
+        self._log.warning(
+            f"Splitting a batch of {len(records):,} to find the records that are refused: {reason}",
+            phase=Phase.PUSH.value,
+        )
+        middle = len(records) // 2
+        return [*self._sent(records[:middle]), *self._sent(records[middle:])]
 
     def _posted(self, url: httpx2.URL, content: bytes) -> Answer:
         """Raises `_Refused` when it failed `max_attempts` times."""
@@ -147,7 +146,8 @@ class HttpWriter:
             raise _Refused(f"its address leads to another server, {url.host}")
         headers = {"Content-Type": "application/json"}
         if self._destination.idempotency:
-            headers["Idempotency-Key"] = hashlib.sha256(f"{self._sync_id}\n".encode() + content).hexdigest()[:32]
+            seed = f"{self._context.sync_id}\n".encode() + content
+            headers["Idempotency-Key"] = hashlib.sha256(seed).hexdigest()[:32]
 
         def once() -> Answer:
             self._pace.turn()
@@ -160,21 +160,20 @@ class HttpWriter:
 
         retries = Retries(self._context, Phase.PUSH, name=shown(url), sleep=self._sleep)
         try:
-            answer = retries(once)
+            answer = retries.attempt(once)
         except Transient as error:
             self._failing += 1
-            said = f"it {retries.failed_with(error)}"
+            failed = retries.failed(error)
             if self._failing >= FAILING or not error.answered:
-                raise Unreachable(f"{shown(url)}: {said}.") from None
-            raise _Refused(said) from None
+                raise Unreachable(f"{shown(url)} {failed}.") from None
+            raise _Refused(failed) from None
         self._failing = 0
         return answer
 
     def _list(self, records: Sequence[Record]) -> bytes:
         content = b"[" + b",".join(map(as_json, records)) + b"]"
-        return (
-            b"{" + as_json(self._destination.records) + b":" + content + b"}" if self._destination.records else content
-        )
+        member = self._destination.records
+        return b"{" + as_json(member) + b":" + content + b"}" if member else content
 
     def _sleep(self, seconds: float) -> None:
         if self._over.wait(seconds):
@@ -182,19 +181,16 @@ class HttpWriter:
 
 
 def address(template: str, record: Record) -> str:
-    """The address of one record. Raises `_Refused` where it lacks what the template names."""
+    """The address for one record. Raises `_Refused` where the record lacks a field that the template names."""
 
     def value(match: re.Match[str]) -> str:
-        try:
-            found: Any = jmespath.search(match[1], record)
-        except JMESPathError:
-            found = None
+        found = search(match[1], record)
         if found is None or isinstance(found, dict | list):
             text = ""
         else:
             text = found if isinstance(found, str) else as_json(found).decode()
         if not text or text in (".", ".."):
-            raise _Refused(f"the address needs {match[1]!r}, and in this record that is {found!r:.100}")
+            raise _Refused(f"the address needs {match[1]!r}, which is {found!r:.100} in this record")
         return quote(text, safe="", errors="replace")
 
     return FIELD.sub(value, template)

@@ -1,4 +1,4 @@
-"""The source of a service that takes posted records. It has nothing to pull."""
+"""The source of a service that takes posted records: it has nothing to pull."""
 
 from __future__ import annotations
 
@@ -9,8 +9,6 @@ from jobs.connectors.base import ConnectorError, Page
 
 
 class Posted:
-    """The source of a service that takes posted records. There is nothing to pull from it."""
-
     def __init__(self, service_id: str) -> None:
         self._address = f"/api/inbound/{service_id}"
 

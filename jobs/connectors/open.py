@@ -44,7 +44,7 @@ def open_source(service: Service, context: Context) -> AbstractContextManager[So
 
 
 def open_destination(service: Service, context: Context) -> AbstractContextManager[Destination]:
-    """Leaving the context gives up what is there only as a whole and was not completed."""
+    """Leaving the context discards what only appears as a whole and was not completed."""
     match service.destination:
         case HttpDestination():
             from jobs.connectors.http_post import HttpWriter  # noqa: PLC0415

@@ -1,4 +1,4 @@
-"""How fast a system may be asked: one turn after the other, for all threads of a connector."""
+"""A rate limit that all threads of a connector share."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from jobs.connectors.retries import LONGEST_WAIT_S
 
 
 class Pace:
-    """`turn` waits until it is the caller's turn; without a rate only after a `hold`."""
+    """`turn` waits until the caller may go on. Without a rate it waits only after a `hold`."""
 
     def __init__(self, rate_per_s: float | None, *, sleep: Callable[[float], None] = time.sleep) -> None:
         self._apart_s = 1 / rate_per_s if rate_per_s else 0.0
@@ -27,6 +27,6 @@ class Pace:
             self._sleep(mine - now)
 
     def hold(self, wait_s: float) -> None:
-        """Nobody's turn comes before that: the system asked one of them to wait, and means all."""
+        """Let no turn come before that: the system asked one thread to wait, and means all."""
         with self._lock:
             self._next = max(self._next, time.monotonic() + min(wait_s, LONGEST_WAIT_S))

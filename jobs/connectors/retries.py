@@ -1,4 +1,4 @@
-"""One way to try again: what may pass is tried up to `max_attempts` times, with growing waits, each of them logged."""
+"""One retry policy: what may pass is tried up to `max_attempts` times, with growing waits, and each retry is logged."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import TypeVar
 
 from tenacity import RetryCallState, Retrying, retry_if_exception_type, stop_after_attempt
 
-from jobs.connectors.base import Context
+from jobs.connectors.base import Context, Unreachable
 from synctail.model.sync import Phase
 
 T = TypeVar("T")
@@ -19,7 +19,7 @@ LONGEST_BACKOFF_S = 30.0
 
 
 class Transient(Exception):
-    """Worth another try, after `wait_s` where the system said so. `answered`: it did answer, only not well."""
+    """Worth a retry, after `wait_s` where the system asked for that. `answered`: it did answer, with an error."""
 
     def __init__(self, what: str, wait_s: float | None = None, *, answered: bool = False) -> None:
         super().__init__(what)
@@ -31,37 +31,45 @@ class Retries:
     def __init__(
         self, context: Context, phase: Phase, *, name: str = "", sleep: Callable[[float], None] = time.sleep
     ) -> None:
-        """`name`: what is said first in each line. `sleep`: for threads, which must not outlive the sync."""
-        self.attempts = context.max_attempts
+        """`name`: of the system, at the start of each line. `sleep`: for threads, which must not outlive the sync."""
+        self._attempts = context.max_attempts
         self._log = context.log
         self._phase = phase.value
-        self._before = f"{name}: " if name else ""
+        self._name = name
         self._sleep = sleep
 
-    def __call__(self, act: Callable[[], T]) -> T:
-        """What `act` returns. Raises the last `Transient` after so many attempts, and anything else at once."""
+    def __call__(self, act: Callable[[], T], name: str = "") -> T:
+        """What `act` returns. Raises `Unreachable` after the last attempt, and anything but `Transient` at once.
+
+        `name`: of the system in that error, in place of the usual one.
+        """
+        try:
+            return self.attempt(act)
+        except Transient as error:
+            raise Unreachable(f"{name or self._name} {self.failed(error)}.") from None
+
+    def attempt(self, act: Callable[[], T]) -> T:
+        """As a call, but raises the last `Transient`."""
         retrying = Retrying(
             retry=retry_if_exception_type(Transient),
-            stop=stop_after_attempt(self.attempts),
+            stop=stop_after_attempt(self._attempts),
             wait=wait,
-            before_sleep=self._say,
+            before_sleep=self._log_retry,
             sleep=self._sleep,
             reraise=True,
         )
         return retrying(act)
 
-    def failed_with(self, error: Transient) -> str:
-        """What is said of the last one: `failed 4 times, last with: 503 Service Unavailable`."""
-        times = f"{self.attempts} times, last with" if self.attempts > 1 else "once, with"
-        return f"failed {times}: {error}"
+    def failed(self, error: Transient) -> str:
+        """What to say of the last error: `failed after 4 attempts: 503 Service Unavailable`."""
+        return f"failed after {self._attempts} attempts: {error}" if self._attempts > 1 else f"failed: {error}"
 
-    def _say(self, state: RetryCallState) -> None:
+    def _log_retry(self, state: RetryCallState) -> None:
         error = state.outcome.exception() if state.outcome else None
         wait_s = state.next_action.sleep if state.next_action else 0
-        self._log.warning(
-            f"{self._before}{error}: attempt {state.attempt_number} of {self.attempts}, next one in {wait_s:.1f} s",
-            phase=self._phase,
-        )
+        what = f"{self._name}: {error}" if self._name else error
+        attempt = f"attempt {state.attempt_number + 1} of {self._attempts}"
+        self._log.warning(f"{what}. Retrying in {wait_s:.1f} s ({attempt})", phase=self._phase)
 
 
 def wait(state: RetryCallState) -> float:

@@ -1,6 +1,6 @@
 """Files on an SFTP server. A new file is written under another name and renamed when it is complete.
 
-A connection that is lost is made anew, and goes on where it was: reading at its position, writing with the last batch.
+After a lost connection, reading goes on at its position, and writing with the last batch.
 """
 
 from __future__ import annotations
@@ -12,14 +12,13 @@ import secrets
 import stat
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
-from itertools import islice
 from typing import Any
 
 from paramiko import SFTPAttributes, SFTPClient, SFTPFile
 
 from jobs.connectors.base import ConnectorError, Context
-from jobs.connectors.files import MOST_FILES, WILD, FilesReader, FilesWriter, Found, Target, free_name
-from jobs.connectors.formats import Writer
+from jobs.connectors.files import FilesReader, FilesWriter, Found, Target, free_name, is_pattern, limited
+from jobs.connectors.formats.write import Writer
 from jobs.connectors.ssh import Server
 from jobs.services.model import SftpDestination, SftpSource
 from synctail.model.sync import Phase
@@ -27,7 +26,7 @@ from synctail.model.sync import Phase
 REQUEST_BYTES = 32 * 1024
 """What every server takes in one request."""
 READ_BYTES = 1024 * 1024
-"""Asked for at once, in as many requests as that takes: one after the other, each would cost a round trip."""
+"""Asked for at once, in many requests: one after the other, each would cost a round trip."""
 
 
 class SftpReader(FilesReader):
@@ -38,7 +37,6 @@ class SftpReader(FilesReader):
 class SftpWriter(FilesWriter):
     def __init__(self, destination: SftpDestination, context: Context) -> None:
         super().__init__(destination, context)
-        self._layout = destination
         self._server = Server(destination, context, Phase.PUSH)
 
     def check(self) -> str:
@@ -49,13 +47,13 @@ class SftpWriter(FilesWriter):
             except FileNotFoundError:
                 raise ConnectorError(f"There is no folder {folder!r} on the server.") from None
             if not stat.S_ISDIR(seen.st_mode or 0):
-                raise ConnectorError(f"{folder!r} on the server is no folder.")
-            return f"signed in, and the folder {folder!r} is there"
+                raise ConnectorError(f"{folder!r} on the server is not a folder.")
+            return f"signed in; the folder {folder!r} exists"
         finally:
             self._server.close()
 
     def _begin(self) -> tuple[Target, Writer]:
-        return NewRemoteFile(self._server, self._path), Writer(self._layout)
+        return NewRemoteFile(self._server, self._path), Writer(self._destination)
 
 
 class Remote:
@@ -66,26 +64,20 @@ class Remote:
 
     def find(self, path: str) -> list[Found]:
         folder, pattern = posixpath.split(path)
-        if not any(character in pattern for character in WILD):
+        if not is_pattern(pattern):
             found = self.look(path)
             if found is None:
                 raise ConnectorError(f"There is no file {path!r} on the server.")
             return [found]
 
         def listed(sftp: SFTPClient) -> list[SFTPAttributes]:
-            return list(
-                islice((one for one in sftp.listdir_iter(folder or ".") if _fits(one, pattern)), MOST_FILES + 1)
-            )
+            return limited((one for one in sftp.listdir_iter(folder or ".") if _matches(one, pattern)), path)
 
         try:
-            fitting = self._server.do(listed, folder)
+            matching = self._server.do(listed, folder)
         except FileNotFoundError:
             raise ConnectorError(f"There is no folder {folder!r} on the server.") from None
-        if len(fitting) > MOST_FILES:
-            raise ConnectorError(
-                f"The pattern {path!r} finds more than {MOST_FILES:,} files. Move those that are done."
-            )
-        return sorted(_found(posixpath.join(folder, one.filename), one) for one in fitting)
+        return sorted(_found(posixpath.join(folder, one.filename), one) for one in matching)
 
     @contextmanager
     def open(self, found: Found) -> Iterator[io.BufferedReader]:
@@ -101,7 +93,7 @@ class Remote:
         return None if stat.S_ISDIR(seen.st_mode or 0) else _found(path, seen)
 
     def remove(self, path: str) -> None:
-        # Gone already: the answer to the first attempt was lost.
+        # Not there: it was removed, and the answer was lost.
         with suppress(FileNotFoundError):
             self._server.do(lambda sftp: sftp.remove(path), path)
 
@@ -119,7 +111,7 @@ class Remote:
         to = posixpath.join(into, name)
         if self.look(to) is not None:
             to = posixpath.join(into, free_name(name))
-        # Gone already, as above.
+        # Not there: as above.
         with suppress(FileNotFoundError):
             self._server.do(lambda sftp: sftp.rename(path, to), path)
         return to
@@ -128,10 +120,10 @@ class Remote:
         self._server.close()
 
 
-def _fits(one: SFTPAttributes, pattern: str) -> bool:
+def _matches(one: SFTPAttributes, pattern: str) -> bool:
     name = one.filename
-    ordinary = stat.S_ISREG(one.st_mode or 0) and "/" not in name and not name.startswith(".")
-    return ordinary and fnmatch.fnmatchcase(name, pattern)
+    regular = stat.S_ISREG(one.st_mode or 0) and "/" not in name and not name.startswith(".")
+    return regular and fnmatch.fnmatchcase(name, pattern)
 
 
 def _found(path: str, seen: SFTPAttributes) -> Found:
@@ -139,7 +131,7 @@ def _found(path: str, seen: SFTPAttributes) -> Found:
 
 
 class _RemoteFile(io.RawIOBase):
-    """Read from its start to the size that it had when it was found."""
+    """Read from its start to the size that it was found with."""
 
     def __init__(self, server: Server, found: Found) -> None:
         super().__init__()
@@ -159,7 +151,7 @@ class _RemoteFile(io.RawIOBase):
         try:
             data = self._server.do(lambda sftp: self._read(sftp, wanted), self._found.path)
         except FileNotFoundError:
-            raise ConnectorError(f"{self._found.path!r} has gone while it was read.") from None
+            raise ConnectorError(f"{self._found.path!r} was removed while it was read.") from None
         buffer[: len(data)] = data
         self._at += len(data)
         return len(data)
@@ -171,16 +163,16 @@ class _RemoteFile(io.RawIOBase):
         parts = [(start, min(REQUEST_BYTES, ends - start)) for start in range(self._at, ends, REQUEST_BYTES)]
         data = b"".join(self._file.readv(parts))
         if len(data) < wanted:
-            raise ConnectorError(f"{self._found.path!r} has become shorter while it was read. Run the sync again.")
+            raise ConnectorError(f"{self._found.path!r} shrank while it was read. Run the sync again.")
         return data
 
     def _open(self, sftp: SFTPClient) -> None:
         file = sftp.open(self._found.path, "rb", bufsize=0)
         if self._from is not None and _found(self._found.path, file.stat()) != self._found:
-            raise ConnectorError(f"{self._found.path!r} has changed while it was read. Run the sync again.")
+            raise ConnectorError(f"{self._found.path!r} changed while it was read. Run the sync again.")
         self._from, self._file = sftp, file
-        # `readv` asks from a thread of its own. What goes wrong there, the reader of the answers sees too; the thread
-        # would only print it.
+        # `readv` asks from a thread of its own. The reader of the answers sees its errors too; the thread would only
+        # print them.
         asks = file._prefetch_thread  # noqa: SLF001
         file._prefetch_thread = lambda *parts: _quietly(asks, *parts)  # noqa: SLF001
 
@@ -191,13 +183,13 @@ class _RemoteFile(io.RawIOBase):
         super().close()
 
 
-def _quietly(act: Callable[..., None], *given: object) -> None:
+def _quietly(act: Callable[..., None], *args: object) -> None:
     with suppress(Exception):
-        act(*given)
+        act(*args)
 
 
 class NewRemoteFile:
-    """A `Target`. What is not committed is removed."""
+    """A `Target`. Without a commit it is removed."""
 
     def __init__(self, server: Server, path: str) -> None:
         self._server = server
@@ -209,19 +201,19 @@ class NewRemoteFile:
         self._file: SFTPFile
         self._begun = False
         self._committed = False
-        self.write(b"")  # sees at once that it may
+        self.write(b"")  # fails at once where it may not write
 
     def write(self, data: bytes) -> None:
         try:
             self._server.do(lambda sftp: self._write(sftp, data), self._path)
         except FileNotFoundError:
             folder = posixpath.dirname(self._path) or "."
-            raise ConnectorError(f"{self._path!r} cannot be written: is there a folder {folder!r}?") from None
+            raise ConnectorError(f"{self._path!r} cannot be written: does the folder {folder!r} exist?") from None
         self._size += len(data)
 
     def _write(self, sftp: SFTPClient, data: bytes) -> None:
         if self._from is not sftp:
-            # After a lost connection: what was written of this batch is cut off and written again.
+            # After a lost connection: what this batch wrote is cut off and written again.
             self._file = sftp.open(self._temporary, "r+b" if self._begun else "wb", bufsize=0)
             self._from = sftp
             if self._begun:
@@ -229,7 +221,7 @@ class NewRemoteFile:
             self._begun = True
         self._file.seek(self._size)
         for start in range(0, len(data), REQUEST_BYTES):
-            # The last one waits for the answers to all: those that `stat` would read instead, paramiko waits for later.
+            # The last write waits for the answers to all: otherwise `stat` would read them in place of its own.
             self._file.set_pipelined(start + REQUEST_BYTES < len(data))
             self._file.write(data[start : start + REQUEST_BYTES])
         there = self._file.stat().st_size
@@ -247,7 +239,7 @@ class NewRemoteFile:
                 sftp.posix_rename(self._temporary, self._path)
             except FileNotFoundError:
                 raise
-            except OSError:  # a server without that extension, which renames only to a free name
+            except OSError:  # a server without that extension renames only to a free name
                 with suppress(FileNotFoundError):
                     sftp.remove(self._path)
                 sftp.rename(self._temporary, self._path)
@@ -257,7 +249,7 @@ class NewRemoteFile:
                 raise
 
     def close(self) -> None:
-        # On a new connection it would only take longer: a sync that is stopped has a second.
+        # Not on a new connection, which would take too long: a sync that is stopped has a second.
         if self._begun and not self._committed and self._server.is_open():
             with suppress(ConnectorError, OSError):
                 self._server.do(lambda sftp: sftp.remove(self._temporary), self._temporary)

@@ -1,4 +1,4 @@
-"""Rows of an existing table, through SQLAlchemy. A batch is one transaction; a row that is refused fails alone."""
+"""Writes rows of an existing table. A batch is one transaction; a row that is refused fails alone."""
 
 from __future__ import annotations
 
@@ -11,9 +11,8 @@ from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.engine.interfaces import ReflectedColumn
 from sqlalchemy.exc import DBAPIError
 
-from jobs.connectors.base import ConnectorError, Context, Outcome, Unreachable
-from jobs.connectors.database import columns_of, failure, meaning, open_engine, reason, retries
-from jobs.connectors.retries import Transient
+from jobs.connectors.base import ConnectorError, Context, Outcome
+from jobs.connectors.database import Database, failure, meaning, passing_or_failure, reason
 from jobs.services.model import SqlDestination
 from synctail.model.json_text import Record, as_json
 from synctail.model.sync import Phase
@@ -27,9 +26,8 @@ class SqlWriter:
     def __init__(self, destination: SqlDestination, context: Context) -> None:
         self._destination = destination
         self._log = context.log
-        self._retries = retries(context, Phase.PUSH)
-        self._engine = open_engine(destination, context, what="destination")
-        if self._engine.dialect.name not in _INSERT:
+        self._database = Database(destination, context, Phase.PUSH, what="destination")
+        if self._database.dialect not in _INSERT:
             raise ConnectorError(f"A destination of kind sql takes {' or '.join(_INSERT)} addresses.")
         self._columns: dict[str, ReflectedColumn] = {}
         self._lists: set[str] = set()
@@ -37,16 +35,16 @@ class SqlWriter:
 
     def __enter__(self) -> Self:
         try:
-            self._columns = self._read_columns()
+            self._columns = self._writable_columns()
         except BaseException:
-            self._engine.dispose()
+            self._database.close()
             raise
         # A column of a list type takes a list; any other takes its JSON.
         self._lists = {name for name, found in self._columns.items() if isinstance(found["type"], ARRAY)}
         return self
 
     def __exit__(self, *_: object) -> None:
-        self._engine.dispose()
+        self._database.close()
 
     def push(self, records: Sequence[Record]) -> Iterator[Outcome]:
         refused = self._write([self._row(record) for record in records], 0)
@@ -57,27 +55,31 @@ class SqlWriter:
 
     def check(self) -> str:
         try:
-            columns = self._read_columns()
+            columns = self._writable_columns()
             name = self._destination.table
-            if self._engine.dialect.name == "postgresql" and not self._may_insert():
+            if self._database.dialect == "postgresql" and not self._may_insert():
                 raise ConnectorError(f"The user may not write to the table {name!r}. Grant INSERT and UPDATE.")
-            return f"the table {name!r} is there, with {len(columns)} columns"
+            return f"the table {name!r} exists (columns: {len(columns)})"
         finally:
-            self._engine.dispose()
+            self._database.close()
 
     def _may_insert(self) -> bool:
-        quote = self._engine.dialect.identifier_preparer.quote
+        quote = self._database.engine.dialect.identifier_preparer.quote
         quoted = ".".join(quote(name) for name in (self._destination.schema, self._destination.table) if name)
         try:
-            with self._engine.connect() as connection:
+            with self._database.engine.connect() as connection:
                 return bool(connection.scalar(text("SELECT has_table_privilege(:name, 'INSERT')"), {"name": quoted}))
         except DBAPIError as error:
             raise failure(error) from None
 
+    def _writable_columns(self) -> dict[str, ReflectedColumn]:
+        """All but those that are always computed."""
+        return {name: found for name, found in self._database.columns().items() if "computed" not in found}
+
     # --- writing --------------------------------------------------------------------------------------------------
 
     def _row(self, record: Record) -> Row:
-        """A member that is absent is null, but where the database has a value of its own for it."""
+        """An absent member is null, unless the column has a value of its own for it."""
         return {
             name: self._value(name, record.get(name))
             for name, found in self._columns.items()
@@ -90,20 +92,18 @@ class SqlWriter:
         return value
 
     def _write(self, rows: Sequence[Row], start: int) -> dict[int, str]:
-        """Write rows in one transaction; where one is refused, halve until it stands alone. Position → reason."""
+        """Write rows in one transaction; split those of a batch that is refused. Returns reasons by position."""
         if not rows:
             return {}
         try:
-            self._retries(lambda: self._transaction(rows))
-        except Transient as error:
-            raise Unreachable(f"The database failed: {error}") from None
-        # OverflowError, ValueError: a driver's, of a value it cannot send.
+            self._database.retries(lambda: self._transaction(rows))
+        # OverflowError, ValueError: a driver's, for a value it cannot send.
         except (DBAPIError, OverflowError, ValueError) as error:
             if len(rows) == 1:
                 return {start: reason(error)}
             middle = len(rows) // 2
             self._log.debug(
-                f"A batch of {len(rows):,} was refused: {reason(error)}. It is halved, to find those meant",
+                f"Splitting a batch of {len(rows):,} to find the rows that are refused: {reason(error)}",
                 phase=Phase.PUSH.value,
             )
             return self._write(rows[:middle], start) | self._write(rows[middle:], start + middle)
@@ -112,18 +112,14 @@ class SqlWriter:
     def _transaction(self, rows: Sequence[Row]) -> None:
         """Raises `Transient`, `ConnectorError`, or what the driver says of a row."""
         try:
-            with self._engine.begin() as connection:
+            with self._database.engine.begin() as connection:
                 # In their order: of two rows with one key the later one counts.
                 for names, alike in groupby(rows, key=frozenset):
                     connection.execute(self._statement(names), list(alike))
         except DBAPIError as error:
-            match meaning(error):
-                case "transient":
-                    raise Transient(reason(error)) from None
-                case "system":
-                    raise failure(error) from None
-                case "row":
-                    raise
+            if meaning(error) == "row":
+                raise
+            raise passing_or_failure(error) from None
 
     def _statement(self, names: frozenset[str]) -> Executable:
         if names not in self._statements:
@@ -134,7 +130,7 @@ class SqlWriter:
         schema = self._destination.schema or None
         target: TableClause = table(self._destination.table, *(column(name) for name in names), schema=schema)
         # The two dialects' inserts have `on_conflict_…` in common, but no common type that says so.
-        insert: Any = _INSERT[self._engine.dialect.name](target)
+        insert: Any = _INSERT[self._database.dialect](target)
         key = self._destination.key
         changes = {name: insert.excluded[name] for name in names if name != key}
         statement: Executable = insert
@@ -143,14 +139,6 @@ class SqlWriter:
         elif self._destination.mode == "upsert":
             statement = insert.on_conflict_do_nothing(index_elements=[key])
         return statement
-
-    def _read_columns(self) -> dict[str, ReflectedColumn]:
-        name = self._destination.table
-        columns = columns_of(self._engine, self._destination, self._retries)
-        if self._destination.key not in columns:
-            raise ConnectorError(f"The table {name!r} has no column {self._destination.key!r}, the service's key.")
-        # What is always computed cannot be written.
-        return {name: found for name, found in columns.items() if "computed" not in found}
 
 
 def _fills_itself(found: ReflectedColumn) -> bool:

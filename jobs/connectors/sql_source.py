@@ -1,4 +1,4 @@
-"""The rows of a table or a query, read in a stream. Reads only: the database is told to refuse anything else."""
+"""Reads the rows of a table or a query as a stream. Only reads: the database is told to refuse anything else."""
 
 from __future__ import annotations
 
@@ -15,8 +15,7 @@ from sqlalchemy import Connection, CursorResult, Executable, TableClause, column
 from sqlalchemy.exc import DBAPIError, SQLAlchemyError
 
 from jobs.connectors.base import ConnectorError, Context, Page, Unreachable
-from jobs.connectors.database import columns_of, failure, meaning, open_engine, reason, retries
-from jobs.connectors.retries import Transient
+from jobs.connectors.database import Database, failure, meaning, reason
 from jobs.services.model import SqlSource
 from synctail.model.json_text import Record
 from synctail.model.sync import Phase
@@ -26,19 +25,17 @@ class SqlReader:
     def __init__(self, source: SqlSource, context: Context) -> None:
         self._source = source
         self._page_size = context.page_size
-        self._retries = retries(context, Phase.PULL)
-        self._engine = open_engine(source, context, what="source")
+        self._database = Database(source, context, Phase.PULL, what="source")
 
     def __enter__(self) -> Self:
         return self
 
     def __exit__(self, *_: object) -> None:
-        self._engine.dispose()
+        self._database.close()
 
     def pages(self) -> Iterator[Page]:
         statement = self._statement()
-        connection = self._connect()
-        try:
+        with self._connect() as connection:
             total = self._total(connection) if self._source.table else None
             with closing(self._execute(connection, statement, stream=True)) as rows:
                 names = self._names(rows)
@@ -46,60 +43,37 @@ class SqlReader:
                 while page := self._fetch(rows, read):
                     read += len(page)
                     yield Page([_record(names, row) for row in page], total)
-        finally:
-            connection.close()
 
     def check(self) -> str:
         try:
             if self._source.table:
-                columns = self._columns()
-                return f"the table {self._source.table!r} is there, with {len(columns)} columns"
+                return f"the table {self._source.table!r} exists (columns: {len(self._database.columns())})"
             with self._connect() as connection:
                 # Planned and not run: it may be a long one.
                 self._execute(connection, text(f"EXPLAIN {self._source.query}")).close()
             return "the query can be run"
         finally:
-            self._engine.dispose()
+            self._database.close()
 
     # --- reading --------------------------------------------------------------------------------------------------
 
     def _statement(self) -> Executable:
         if not self._source.table:
             return text(self._source.query)
-        names = self._columns()
+        names = self._database.columns()
         return select(*(column(name) for name in names)).select_from(self._table()).order_by(column(self._source.key))
 
     def _table(self) -> TableClause:
         return table(self._source.table, schema=self._source.schema or None)
 
-    def _columns(self) -> list[str]:
-        name = self._source.table
-        columns = columns_of(self._engine, self._source, self._retries)
-        if self._source.key not in columns:
-            raise ConnectorError(f"The table {name!r} has no column {self._source.key!r}, the service's key.")
-        return list(columns)
-
     def _connect(self) -> Connection:
-        def connect() -> Connection:
-            try:
-                return self._readonly(self._engine.connect())
-            except DBAPIError as error:
-                if meaning(error) == "transient":
-                    raise Transient(reason(error)) from None
-                raise failure(error) from None
-            except (SQLAlchemyError, TypeError, ValueError) as error:
-                raise Unreachable(f"The database cannot be reached: {reason(error)}") from None
-
-        try:
-            return self._retries(connect)
-        except Transient as error:
-            raise Unreachable(f"The database cannot be reached: {error}") from None
+        return self._database.reach(lambda: self._readonly(self._database.engine.connect()))
 
     def _readonly(self, connection: Connection) -> Connection:
         try:
-            if self._engine.dialect.name == "sqlite":
+            if self._database.dialect == "sqlite":
                 connection.execute(text("PRAGMA query_only = ON"))
-            elif self._engine.dialect.name == "postgresql":
+            elif self._database.dialect == "postgresql":
                 connection.execution_options(postgresql_readonly=True)
         except BaseException:
             connection.close()
@@ -111,24 +85,24 @@ class SqlReader:
         return int(rows.scalar_one())
 
     def _execute(self, connection: Connection, statement: Executable, *, stream: bool = False) -> CursorResult[Any]:
-        """`stream`: PostgreSQL's server keeps what was not fetched yet."""
+        """`stream`: the server (PostgreSQL) keeps what has not been fetched yet."""
         options = {"yield_per": self._page_size} if stream else {}
         try:
             return connection.execute(statement, self._source.params or None, execution_options=options)
         except DBAPIError as error:
             raise _failed(error, 0) from None
-        except (SQLAlchemyError, TypeError, ValueError) as error:  # a parameter that is missing, or cannot be sent
+        except (SQLAlchemyError, TypeError, ValueError) as error:  # a parameter that is missing or cannot be sent
             raise ConnectorError(f"The query cannot be run: {reason(error)}") from None
 
     def _names(self, rows: CursorResult[Any]) -> list[str]:
         if not rows.returns_rows:
-            raise ConnectorError("The query gives no rows. A source takes one that does, such as SELECT.")
+            raise ConnectorError("The query returns no rows. Use one that does, such as SELECT.")
         names = list(rows.keys())
         twice = {name for name in names if names.count(name) > 1}
         if twice:
-            raise ConnectorError(f"The query gives the column {min(twice)!r} twice. Name one of them with AS.")
+            raise ConnectorError(f"The query returns the column {min(twice)!r} twice. Rename one with AS.")
         if self._source.key not in names:
-            raise ConnectorError(f"The query gives no column {self._source.key!r}, the service's key.")
+            raise ConnectorError(f"The query returns no column {self._source.key!r}, the service's key.")
         return names
 
     def _fetch(self, rows: CursorResult[Any], read: int) -> list[Any]:
@@ -136,7 +110,7 @@ class SqlReader:
             return list(rows.fetchmany(self._page_size))
         except DBAPIError as error:
             raise _failed(error, read) from None
-        except ValueError as error:  # a value that the driver cannot bring, such as a date after the year 9999
+        except ValueError as error:  # a value that the driver cannot carry, such as a date after the year 9999
             raise ConnectorError(f"A row after the first {read:,} cannot be read: {error}") from None
 
 
@@ -144,7 +118,7 @@ def _failed(error: DBAPIError, read: int) -> ConnectorError:
     if meaning(error) == "row":
         return ConnectorError(f"The query cannot be run: {reason(error)}")
     if meaning(error) == "transient":
-        after = f" after {read:,} rows. Run it again: what was pushed is remembered" if read else ""
+        after = f" after {read:,} rows. Run the sync again: what was pushed is remembered" if read else ""
         return Unreachable(f"The database failed: {reason(error)}{after}")
     return failure(error)
 
@@ -153,7 +127,7 @@ def _record(names: list[str], row: Any) -> Record:
     return {name: as_json_value(value) for name, value in zip(names, row, strict=True)}
 
 
-def as_json_value(value: Any) -> Any:  # noqa: PLR0911 - whatever a driver brings
+def as_json_value(value: Any) -> Any:  # noqa: PLR0911 - all that drivers return
     """As JSON can carry it: times as ISO 8601, decimals as text with all their digits, bytes as base64."""
     match value:
         case None | bool() | int() | str():

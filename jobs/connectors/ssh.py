@@ -1,5 +1,4 @@
-"""A connection to an SFTP server: its host key is checked, everything has a time limit, and what is lost is made
-anew."""
+"""A connection to an SFTP server: its host key is checked, all has a time limit, and a lost one is made again."""
 
 from __future__ import annotations
 
@@ -10,14 +9,14 @@ import hmac
 import io
 import logging
 from collections.abc import Callable
-from typing import NoReturn, TypeVar
+from typing import NamedTuple, NoReturn, TypeVar
 
 import paramiko
 from paramiko import ECDSAKey, Ed25519Key, PKey, RSAKey, SFTPClient, SSHClient, SSHException
 from paramiko.pkey import PublicBlob
 from paramiko.ssh_exception import AuthenticationException, BadHostKeyException, PasswordRequiredException
 
-from jobs.connectors.base import ConnectorError, Context, NotSignedIn, Unreachable
+from jobs.connectors.base import ConnectorError, Context, NotSignedIn
 from jobs.connectors.retries import Retries, Transient
 from jobs.services.model import Sftp
 from synctail.model.sync import Phase
@@ -27,23 +26,23 @@ T = TypeVar("T")
 CONNECT_S = 10.0
 KEEPALIVE_S = 15
 
-# What it says of connections, our own lines say better; of lost ones it prints tracebacks.
+# Our own lines are better than what it logs of connections; of lost ones it prints tracebacks.
 logging.getLogger("paramiko").setLevel(logging.CRITICAL)
 
 
 class Server:
-    """`do` gives its function a client, and does it again with a new one when the connection was lost."""
+    """`do` hands a client to a function, and runs it again with a new one when the connection is lost."""
 
-    def __init__(self, given: Sftp, context: Context, phase: Phase) -> None:
-        self._given = given
-        self._context = context
-        self._name = f"{given.host}:{given.port}"
+    def __init__(self, definition: Sftp, context: Context, phase: Phase) -> None:
+        self._definition = definition
+        self._patience_s = context.patience_s
+        self._name = f"{definition.host}:{definition.port}"
         self._retries = Retries(context, phase, name=self._name)
         self._ssh: SSHClient | None = None
         self._sftp: SFTPClient | None = None
-        self._wanted = _wanted(given.host_key)
-        self._key = _private_key(given, context)
-        self._password = context.secret(given.password.secret) if given.password else None
+        self._host_key = _host_key(definition.host_key)
+        self._key = _private_key(definition, context)
+        self._password = context.secret(definition.password.secret) if definition.password else None
 
     def do(self, act: Callable[[SFTPClient], T], what: str) -> T:
         """`what` is named in an error. Raises `ConnectorError`, and `FileNotFoundError`."""
@@ -62,10 +61,7 @@ class Server:
                     self._lose(error)
                 raise ConnectorError(f"{self._name}: {what}: {error}.") from None
 
-        try:
-            return self._retries(once)
-        except Transient as error:
-            raise Unreachable(f"{self._name} {self._retries.failed_with(error)}.") from None
+        return self._retries(once)
 
     def is_open(self) -> bool:
         transport = self._ssh.get_transport() if self._ssh else None
@@ -90,106 +86,96 @@ class Server:
 
     def _connect(self) -> SFTPClient:
         ssh = self._ssh = SSHClient()
-        patience_s = min(CONNECT_S, self._context.patience_s)
-        if self._wanted is None:
+        if self._host_key is None:
             ssh.load_system_host_keys()
-        ssh.set_missing_host_key_policy(_HostKey(self._wanted))
+        ssh.set_missing_host_key_policy(_HostKeyPolicy(self._name, self._host_key))
         try:
-            ssh.connect(
-                self._given.host,
-                self._given.port,
-                username=self._given.user,
-                password=self._password,
-                pkey=self._key,
-                timeout=patience_s,
-                banner_timeout=patience_s,
-                auth_timeout=patience_s,
-                channel_timeout=patience_s,
-                # Only what the service names: not the keys of whoever runs the worker.
-                allow_agent=False,
-                look_for_keys=False,
-                transport_factory=_transport(self._wanted),
-            )
+            self._sign_in(ssh)
             sftp = ssh.open_sftp()
         except BadHostKeyException as error:
-            raise ConnectorError(_strange(self._name, error.key)) from None
-        except _StrangeHost as error:
-            raise ConnectorError(_strange(self._name, error.key)) from None
+            raise _strange(self._name, error.key) from None
         except AuthenticationException as error:
+            user = self._definition.user
             raise NotSignedIn(
-                f"{self._name} does not let the user {self._given.user!r} in: {_said(error)}. "
-                "Check the user, and the key or password."
+                f"{self._name} refused the user {user!r}: {_said(error)}. Check the user, and the key or password."
             ) from None
         except SSHException as error:
-            # Nothing to sign in with: it says so without having asked.
+            # Nothing to sign in with: paramiko says so without having asked.
             if "No authentication methods available" in str(error):
                 raise NotSignedIn(
-                    f"{self._name} wants a password or a private key, and the service names none."
+                    f"{self._name} requires a password or a private key, and the service names neither."
                 ) from None
             raise Transient(f"no connection: {_said(error)}") from None
         except (OSError, EOFError) as error:
             raise Transient(f"no connection: {_said(error)}") from None
-        transport = ssh.get_transport()
-        if transport:
+        if transport := ssh.get_transport():
             transport.set_keepalive(KEEPALIVE_S)
-        channel = sftp.get_channel()
-        if channel:
-            channel.settimeout(self._context.patience_s)
+        if channel := sftp.get_channel():
+            channel.settimeout(self._patience_s)
         return sftp
 
+    def _sign_in(self, ssh: SSHClient) -> None:
+        limit_s = min(CONNECT_S, self._patience_s)
+        ssh.connect(
+            self._definition.host,
+            self._definition.port,
+            username=self._definition.user,
+            password=self._password,
+            pkey=self._key,
+            timeout=limit_s,
+            banner_timeout=limit_s,
+            auth_timeout=limit_s,
+            channel_timeout=limit_s,
+            # Only what the service names: not the keys of the worker's user.
+            allow_agent=False,
+            look_for_keys=False,
+            transport_factory=_transport(self._host_key),
+        )
 
-class _StrangeHost(Exception):
-    def __init__(self, key: PKey) -> None:
-        super().__init__("its host key is not the expected one")
-        self.key = key
+
+# --- host keys ----------------------------------------------------------------------------------------------------
 
 
-class _HostKey(paramiko.MissingHostKeyPolicy):  # type: ignore[misc]
-    """`wanted`: the only key that is taken; None: none that known_hosts does not hold."""
+class _HostKey(NamedTuple):
+    """A host key as a definition names it. `kind`: empty for a fingerprint, which does not say it."""
 
-    def __init__(self, wanted: _Wanted | None) -> None:
+    kind: str
+    sha256: bytes
+
+    def is_it(self, key: PKey) -> bool:
+        return hmac.compare_digest(hashlib.sha256(key.asbytes()).digest(), self.sha256)
+
+
+class _HostKeyPolicy(paramiko.MissingHostKeyPolicy):  # type: ignore[misc]
+    """Accepts `wanted` alone. None: no key that known_hosts does not have."""
+
+    def __init__(self, name: str, wanted: _HostKey | None) -> None:
+        self._name = name
         self._wanted = wanted
 
     def missing_host_key(self, client: SSHClient, hostname: str, key: PKey) -> None:
         del client, hostname
         if self._wanted is None or not self._wanted.is_it(key):
-            raise _StrangeHost(key)
+            raise _strange(self._name, key)
 
 
-class _Wanted:
-    """A host key as a definition names it."""
-
-    def __init__(self, kind: str, blob: bytes, digest: bytes) -> None:
-        self.kind = kind
-        """Empty for a fingerprint, which does not say it."""
-        self._blob = blob
-        self._digest = digest
-
-    def is_it(self, key: PKey) -> bool:
-        shown = key.asbytes()
-        if self._digest:
-            return hmac.compare_digest(hashlib.sha256(shown).digest(), self._digest)
-        return hmac.compare_digest(shown, self._blob)
-
-
-def _wanted(text: str) -> _Wanted | None:
+def _host_key(text: str) -> _HostKey | None:
     """Raises `ConnectorError`."""
     if not text:
         return None
     try:
         if text.startswith("SHA256:"):
-            digest = base64.b64decode(text.removeprefix("SHA256:") + "=", validate=True)
-            return _Wanted("", b"", digest)
+            return _HostKey("", base64.b64decode(text.removeprefix("SHA256:") + "=", validate=True))
         blob = PublicBlob.from_string(text)
     except (ValueError, binascii.Error, SSHException, IndexError):
         raise ConnectorError(
             "host_key takes a line of known_hosts without the host, such as 'ssh-ed25519 AAAA…', or 'SHA256:…'."
         ) from None
-    return _Wanted(blob.key_type, blob.key_blob, b"")
+    return _HostKey(blob.key_type, hashlib.sha256(blob.key_blob).digest())
 
 
-def _transport(wanted: _Wanted | None) -> Callable[..., paramiko.Transport]:
-    """A server has several host keys, and shows the one of the kind that is asked for first."""
+def _transport(wanted: _HostKey | None) -> Callable[..., paramiko.Transport]:
+    """A server has several host keys, and presents one of the kind that is asked for first."""
 
     def make(sock: object, **more: object) -> paramiko.Transport:
         transport = paramiko.Transport(sock, **more)
@@ -203,15 +189,25 @@ def _transport(wanted: _Wanted | None) -> Callable[..., paramiko.Transport]:
     return make
 
 
-def _private_key(given: Sftp, context: Context) -> PKey | None:
+def _strange(name: str, key: PKey) -> ConnectorError:
+    return ConnectorError(
+        f"{name} presented the host key '{key.get_name()} {key.get_base64()}', which is not the expected one. "
+        "If it is right, set it as 'host_key' in the service; if not, another machine may be answering."
+    )
+
+
+# --- our key ------------------------------------------------------------------------------------------------------
+
+
+def _private_key(definition: Sftp, context: Context) -> PKey | None:
     """Raises `ConnectorError`."""
-    if given.private_key is None:
+    if definition.private_key is None:
         return None
-    text = context.secret(given.private_key.secret)
+    name = definition.private_key.secret
+    text = context.secret(name)
     if "\n" not in text.strip():
         text = text.replace("\\n", "\n")  # as a line of an environment file often has it
-    passphrase = context.secret(given.passphrase.secret) if given.passphrase else None
-    name = given.private_key.secret
+    passphrase = context.secret(definition.passphrase.secret) if definition.passphrase else None
     for kind in (Ed25519Key, ECDSAKey, RSAKey):
         try:
             return kind.from_private_key(io.StringIO(text.strip() + "\n"), password=passphrase)
@@ -219,14 +215,7 @@ def _private_key(given: Sftp, context: Context) -> PKey | None:
             raise ConnectorError(f"The private key {name} has a passphrase. Name it as 'passphrase'.") from None
         except (SSHException, ValueError, IndexError, TypeError, binascii.Error):
             continue
-    raise ConnectorError(f"The secret {name} is no private key that can be read, or its passphrase is another one.")
-
-
-def _strange(name: str, key: PKey) -> str:
-    return (
-        f"{name} shows the host key '{key.get_name()} {key.get_base64()}', which is not the expected one. "
-        "If it is right, write it into the service as 'host_key'; if not, somebody else may be answering."
-    )
+    raise ConnectorError(f"The secret {name} is not a readable private key, or the passphrase is wrong.")
 
 
 def _said(error: Exception) -> str:

@@ -1,6 +1,7 @@
 """Ask for work.
 
-- `requests`: start, post, retry or stop a sync; the only way to each.
+- `requests`: start, post, retry or stop a sync; the only way to each. `turns`: which of a service's syncs may run now.
 - `check_requests`: check a service's connections.
-- `batches`: records on their way through Redis.
+- `job_queue`: RQ's queue, made one way.
+- `batches`: records on their way through Redis. `stored`: what is kept beside a sync's log.
 """

@@ -7,7 +7,7 @@ from typing import cast
 import msgspec
 import redis
 
-from jobs.queue.requests import JobQueue
+from jobs.queue.job_queue import JobQueue
 from jobs.services.model import ServiceCheck
 from synctail.model import keys
 from synctail.model.ids import rfc3339, utc_now

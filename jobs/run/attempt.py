@@ -10,14 +10,15 @@ import redis
 from redis.exceptions import RedisError
 
 from jobs.connectors.base import ConnectorError, Context
-from jobs.queue.requests import Requests, completed_before, expire_with, record_count, stored_run
+from jobs.queue.requests import Requests
+from jobs.queue.stored import completed_before, expire_with, record_count, stored_run
 from jobs.run.interrupts import Interrupted, Interrupts, Why
 from jobs.run.kept_records import Failures, KeptRecords
 from jobs.run.opening import headlines
 from jobs.run.pushed_before import Seen
 from jobs.run.sync import LogLost, Sync, TooManyErrors
 from jobs.services.ends import passwords
-from jobs.services.model import Run, Service
+from jobs.services.model import RunOptions, Service
 from synctail.connect import patiently
 from synctail.log.appender import Appender, Claim
 from synctail.log.cap import LogLimit
@@ -147,7 +148,7 @@ class Attempt:
             return Ending(Status.COMPLETED_WITH_ERRORS, None, text)
         return Ending(Status.COMPLETED, None, f"Completed: {counts.pushed:,} pushed, {counts.skipped:,} skipped")
 
-    def _request(self, service: Service) -> tuple[Run, int | None]:
+    def _request(self, service: Service) -> tuple[RunOptions, int | None]:
         """The options of this sync, and how many records it takes in place of its source's."""
         sync_id = self._summary.id
         for attempt in patiently():

@@ -16,6 +16,7 @@ import zstandard
 
 from jobs.connectors.base import ConnectorError, Page
 from jobs.queue.batches import BATCH_RECORDS, _pack, unpacked
+from synctail import lua
 from synctail.connect import patiently
 from synctail.log.writer import LogWriter
 from synctail.model import keys
@@ -24,15 +25,6 @@ from synctail.model.json_text import Record, as_text
 FAILED_RECORDS = 100_000
 FAILED_BYTES = 32 << 20
 """Of one sync, compressed. Failed records beyond it are counted and named in the log, and not kept."""
-
-# Only if as many are kept as the caller thinks: a write whose reply was lost is sent again, and must not be doubled.
-_KEEP = """
-if redis.call('EXISTS', KEYS[1]) == 1 and (redis.call('HGET', KEYS[1], 'kept') or '0') == ARGV[1] then
-  redis.call('RPUSH', KEYS[2], ARGV[3])
-  redis.call('HSET', KEYS[1], 'kept', ARGV[2])
-end
-redis.call('PEXPIRE', KEYS[2], ARGV[4])
-"""
 
 
 class KeptRecords:
@@ -83,7 +75,7 @@ class Failures:
 
     def __init__(self, client: redis.Redis, sync_id: str, log: LogWriter, *, lives: timedelta) -> None:
         self._keys = [keys.summary(sync_id), keys.failed(sync_id)]
-        self._script = client.register_script(_KEEP)
+        self._script = lua.script(client, __file__, "keep_failed")
         self._log = log
         self._ttl_ms = int(lives / timedelta(milliseconds=1))
         self._waiting: list[bytes] = []

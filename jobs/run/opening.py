@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from jobs.services.model import Run, Service
+from jobs.services.model import RunOptions, Service
 from jobs.transform import filters
 from synctail.model.json_text import counted
 from synctail.model.sync import Stored, Summary, Trigger
@@ -17,7 +17,7 @@ _BY = {
 }
 
 
-def headlines(service: Service, run: Run, summary: Summary, records: int | None) -> Iterator[str]:
+def headlines(service: Service, run: RunOptions, summary: Summary, records: int | None) -> Iterator[str]:
     """`service`: as defined. `records`: how many the sync takes in place of its source's; None: it pulls."""
     now = run.applied_to(service)
     failed_before = records is not None and summary.trigger is Trigger.RETRY and run.filters == []
@@ -63,7 +63,7 @@ def _options(service: Service) -> Iterator[str]:
         yield f"stores {stored}"
 
 
-def _different(service: Service, run: Run, *, failed_before: bool) -> Iterator[str]:
+def _different(service: Service, run: RunOptions, *, failed_before: bool) -> Iterator[str]:
     if failed_before:
         yield "nothing is filtered: the records passed the filters before"
     elif run.filters is not None and run.filters != service.filters:

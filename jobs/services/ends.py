@@ -1,6 +1,6 @@
-"""What the types of a source or destination cannot say: expressions, addresses, formats, and what goes with what. Pure.
+"""What the types of a source or destination cannot check: expressions, URLs, formats, and what goes with what. Pure.
 
-Faults are pairs of the member's path within it, and what is wrong.
+A fault is a pair: the path of the member within the source or destination, and what is wrong.
 """
 
 from __future__ import annotations
@@ -40,7 +40,7 @@ _OURS = frozenset({"host", "content-length", "content-type", "transfer-encoding"
 
 
 def passwords(service: Service | None) -> list[str]:
-    """Those that stand in the addresses of a service, where they should not, and must not get into a log."""
+    """Passwords in the URLs of a service: they should not be there, and must not get into a log."""
     if service is None:
         return []
     found: list[str] = []
@@ -60,15 +60,14 @@ def source_faults(source: AnySource) -> Iterator[tuple[str, str]]:
             yield from _sql_source(source)
         case FileSource():
             yield from _read_layout(source)
-            yield from _inside(source.path, "path")
+            yield from _inside(source.path)
         case SftpSource():
             yield from _read_layout(source)
             yield from _sign_in(source)
             if any(character in source.path.rpartition("/")[0] for character in "*?["):
                 yield "path", "takes *, ? and […] only in its last part"
         case InboundSource(records=records):
-            if records and (problem := expression_fault(records)):
-                yield "records", problem
+            yield from _expression(records, "records")
 
 
 def destination_faults(destination: AnyDestination) -> Iterator[tuple[str, str]]:
@@ -78,10 +77,10 @@ def destination_faults(destination: AnyDestination) -> Iterator[tuple[str, str]]
         case SqlDestination(url=url, password=password):
             yield from _sql_address(url, password)
             if re.match(r"[a-z0-9_]+(\+[a-z0-9_]+)?://", url) and not url.startswith(("sqlite", "postgresql")):
-                yield "url", "is of another database; a destination is sqlite:///… or postgresql+psycopg://…"
+                yield "url", "takes sqlite:///… or postgresql+psycopg://…: a destination is SQLite or PostgreSQL"
         case FileDestination():
             yield from _written_layout(destination)
-            yield from _inside(destination.path, "path")
+            yield from _inside(destination.path)
             yield from _wild(destination.path)
             if destination.mode == "append":
                 yield from _appended(destination)
@@ -97,22 +96,21 @@ def destination_faults(destination: AnyDestination) -> Iterator[tuple[str, str]]
 def _http_source(source: HttpSource) -> Iterator[tuple[str, str]]:
     yield from _web_address(source.url)
     yield from _auth(source.auth)
-    # A plain name is a member, also where it is no expression: `my-orders`.
-    if source.records and not re.fullmatch(r"[\w @$:-]+", source.records):
+    # A plain name is a member, even if it is not an expression: `my-orders`.
+    if not re.fullmatch(r"[\w @$:-]*", source.records):
         yield from _expression(source.records, "records")
     yield from ((f"paging.{member}", says) for member, says in _paging(source.paging))
 
 
 def _paging(paging: Paging) -> Iterator[tuple[str, str]]:
-    for member in ("next", "total"):
-        if getattr(paging, member):
-            yield from _expression(getattr(paging, member), member)
+    yield from _expression(paging.next, "next")
+    yield from _expression(paging.total, "total")
     if paging.style == "cursor" and not paging.next:
-        yield "next", "is missing: cursor needs a JMESPath to the next cursor in the answer"
+        yield "next", "is missing: style cursor needs JMESPath to the next cursor in the response"
     if paging.style == "none" and paging.next:
-        yield "next", "says where the next page is, and style none has none"
+        yield "next", "does not go with style none, which has no next page"
     if paging.style in ("page", "cursor") and paging.param_name == paging.size_name:
-        yield "param", f"is {paging.param_name!r}, as is the parameter of the size; they cannot be the same"
+        yield "param", f"is {paging.param_name!r}, which is also the parameter of the size; choose two names"
 
 
 def _http_destination(destination: HttpDestination) -> Iterator[tuple[str, str]]:
@@ -121,16 +119,14 @@ def _http_destination(destination: HttpDestination) -> Iterator[tuple[str, str]]
     url = destination.url
     fields = re.findall(r"\{([^{}]*)\}", url)
     if re.search(r"[{}]", re.sub(r"\{[^{}]*\}", "", url)):
-        yield "url", "has a brace without its other one; a field stands in two: /orders/{id}"
-    for field in fields:
-        for _, says in _expression(field, ""):
-            yield "url", f"{{{field}}}: {says}"
+        yield "url", "has an unmatched brace; a field takes two, as in /orders/{id}"
+    yield from (("url", f"{{{field}}}: {says}") for field in fields if (says := expression_fault(field)))
     if "{" in url.partition("://")[2].partition("/")[0]:
-        yield "url", "a field may stand only behind the host: no record chooses the server"
+        yield "url", "takes fields only after the host: no record chooses the server"
     if fields and destination.batch:
-        yield "url", f"has the field {{{fields[0]}}}, and a batch is of many records; leave out the one or the other"
+        yield "url", f"holds the field {{{fields[0]}}} of one record, but a batch holds many; remove one of them"
     if destination.records and not destination.batch:
-        yield "records", "names the member that holds a batch, and there is no 'batch'"
+        yield "records", "names the member that holds a batch, but batch is not set"
 
 
 def _web_address(url: str) -> Iterator[tuple[str, str]]:
@@ -138,25 +134,25 @@ def _web_address(url: str) -> Iterator[tuple[str, str]]:
         parts = urlsplit(re.sub(r"\{[^{}]*\}", "x", url))
         _ = parts.port
     except ValueError as error:
-        yield "url", f"is no address: {error}"
+        yield "url", f"is not a URL: {error}"
         return
     if not parts.hostname:
-        yield "url", "names no host"
+        yield "url", "has no host"
     if parts.password:
-        yield "url", 'holds a password; name it: "auth": {"kind": "basic", "user": …, "password": {"secret": …}}'
+        yield "url", 'contains a password; use "auth": {"kind": "basic", "user": …, "password": {"secret": …}}'
 
 
 def _auth(auth: HttpAuth | None) -> Iterator[tuple[str, str]]:
     if isinstance(auth, HeaderAuth):
         if not _HEADER.fullmatch(auth.name):
-            yield "auth.name", f"{auth.name!r} cannot be the name of a header"
+            yield "auth.name", f"{auth.name!r} is not a valid header name"
         elif auth.name.lower() in _OURS:
-            yield "auth.name", f"{auth.name!r} is set by the connection itself"
+            yield "auth.name", f"{auth.name!r} is set by the HTTP client"
 
 
 def _expression(expression: str, member: str) -> Iterator[tuple[str, str]]:
-    fault = expression_fault(expression)
-    if fault:
+    """Of JMESPath that may be left out."""
+    if expression and (fault := expression_fault(expression)):
         yield member, fault
 
 
@@ -166,17 +162,17 @@ def _expression(expression: str, member: str) -> Iterator[tuple[str, str]]:
 def _sql_source(source: SqlSource) -> Iterator[tuple[str, str]]:
     yield from _sql_address(source.url, source.password)
     if bool(source.table) == bool(source.query.strip()):
-        yield "table", "takes a table or a query, and one of them"
+        yield "table", "takes either a table or a query"
     if source.params and not source.query:
-        yield "params", "are those of a query, and there is none"
+        yield "params", "go with a query, and there is none"
     if source.query:
         # As SQLAlchemy finds them: `::int` is a cast.
         named = set(re.findall(r"(?<![:\w\\]):(\w+)(?!:)", source.query))
         for name in sorted(named - set(source.params)):
             if not name.isdigit():
-                yield f"params.{name}", f"is missing: the query has :{name}"
+                yield f"params.{name}", f"is missing: the query uses :{name}"
         for name in sorted(set(source.params) - named):
-            yield f"params.{name}", f"is not in the query: it has no :{name}"
+            yield f"params.{name}", f"is not used by the query: it has no :{name}"
     for name, value in source.params.items():
         if isinstance(value, dict | list):
             yield f"params.{name}", "takes a text, a number, true, false or null"
@@ -185,14 +181,14 @@ def _sql_source(source: SqlSource) -> Iterator[tuple[str, str]]:
 def _sql_address(url: str, password: Secret | None) -> Iterator[tuple[str, str]]:
     scheme, there, rest = url.partition("://")
     if not there or not re.fullmatch(r"[a-z0-9_]+(\+[a-z0-9_]+)?", scheme):
-        yield "url", "takes an address such as sqlite:///file.db or postgresql+psycopg://user@host/database"
+        yield "url", "takes a URL such as sqlite:///file.db or postgresql+psycopg://user@host/database"
         return
     authority = re.split(r"[/?#]", rest, maxsplit=1)[0]
     user = authority.rpartition("@")[0]
     if ":" in user or re.search(r"[?&]password=", rest):
-        yield "url", 'holds a password; name it: "password": {"secret": …}'
+        yield "url", 'contains a password; use "password": {"secret": …}'
     if password and scheme.startswith("sqlite"):
-        yield "password", "a SQLite file has none"
+        yield "password", "does not go with SQLite, which has no passwords"
 
 
 # --- files --------------------------------------------------------------------------------------------------------
@@ -203,23 +199,23 @@ def _layout(layout: Layout) -> Iterator[tuple[str, str]]:
     try:
         "x".encode(layout.encoding)
     except (LookupError, ValueError, UnicodeError):
-        yield "encoding", f"there is no encoding {layout.encoding!r}; utf-8, utf-16, latin-1 and cp1252 are some"
+        yield "encoding", f"unknown encoding {layout.encoding!r}; takes one such as utf-8, utf-16, latin-1 or cp1252"
     if kind == "csv" and layout.delimiter in '"\r\n':
-        yield "delimiter", f"{layout.delimiter!r} cannot part fields"
+        yield "delimiter", f"{layout.delimiter!r} cannot separate fields"
     if len(set(layout.columns)) < len(layout.columns):
-        yield "columns", "holds a name twice"
+        yield "columns", "has the same name twice"
     if layout.columns and kind != "csv":
-        yield "columns", f"are those of CSV, and the format is {kind}"
+        yield "columns", f"go with CSV, and the format is {kind}"
     if kind == "json" and layout.records and not all(layout.records.split(".")):
-        yield "records", "takes the name of a member, or several joined by dots: data.orders"
+        yield "records", "takes a member's name, or several joined by dots, as in data.orders"
     if kind in ("csv", "ndjson") and layout.records:
-        yield "records", f"is for JSON and XML, and the format is {kind}"
+        yield "records", f"goes with JSON and XML, and the format is {kind}"
 
 
 def _read_layout(layout: FileSource | SftpSource) -> Iterator[tuple[str, str]]:
     yield from _layout(layout)
     if layout.format is None and not re.search(r"\.(csv|json|ndjson|jsonl|xml)$", layout.path, re.IGNORECASE):
-        yield "format", "is missing, and the path does not end with one; takes 'csv', 'json', 'ndjson' or 'xml'"
+        yield "format", "is missing, and the path does not tell it; takes 'csv', 'json', 'ndjson' or 'xml'"
     if "/" in layout.move_to or layout.move_to in (".", ".."):
         yield "move_to", "takes the name of a folder next to the file, without a slash"
 
@@ -228,17 +224,17 @@ def _written_layout(layout: FileDestination | SftpDestination) -> Iterator[tuple
     yield from _layout(layout)
     kind = layout.file_format
     if kind != "csv" and _codec(layout.encoding) not in ("utf-8", None):
-        yield "encoding", f"only CSV is written in another encoding than utf-8, and the format is {kind}"
+        yield "encoding", f"takes utf-8: only CSV is written in other encodings, and the format is {kind}"
     if kind == "xml":
         for member, name in (("element", layout.element), ("records", layout.records)):
             if name and not _XML_NAME.fullmatch(name):
-                yield member, f"{name!r} cannot be the name of an element in XML"
+                yield member, f"{name!r} is not a valid name of an XML element"
 
 
 def _appended(destination: FileDestination) -> Iterator[tuple[str, str]]:
     kind = destination.file_format
     if kind in ("json", "xml"):
-        yield "mode", f"a file of {kind} has an end, and nothing can be appended; takes csv or ndjson"
+        yield "mode", f"nothing can be appended to {kind}; append takes csv or ndjson"
     elif kind == "csv" and _codec(destination.encoding) and "\n".encode(destination.encoding)[-1:] != b"\n":
         yield "encoding", f"nothing can be appended in {destination.encoding}; takes utf-8"
 
@@ -250,9 +246,9 @@ def _codec(name: str) -> str | None:
         return None
 
 
-def _inside(path: str, member: str) -> Iterator[tuple[str, str]]:
+def _inside(path: str) -> Iterator[tuple[str, str]]:
     if path.startswith("/") or ".." in path.split("/"):
-        yield member, "leads out of SYNCTAIL_FILES; takes a path below it, such as shop/orders.csv"
+        yield "path", "leaves SYNCTAIL_FILES; takes a path below it, such as shop/orders.csv"
 
 
 def _wild(path: str) -> Iterator[tuple[str, str]]:
@@ -260,16 +256,16 @@ def _wild(path: str) -> Iterator[tuple[str, str]]:
         yield "path", "takes the path of a file"
     more = set(re.findall(r"\{([^{}]*)\}", path)) - {"time"}
     if more:
-        yield "path", f"there is no {{{min(more)}}} for a path; there is {{time}}"
+        yield "path", f"unknown {{{min(more)}}}; a path takes {{time}}"
 
 
 def _sign_in(given: Sftp) -> Iterator[tuple[str, str]]:
     if not given.password and not given.private_key:
-        yield "password", "is missing, as is private_key; takes one of them, or both"
+        yield "password", "is missing, and so is private_key; takes at least one of them"
     if given.passphrase and not given.private_key:
-        yield "passphrase", "is that of a private_key, and there is none"
+        yield "passphrase", "goes with a private_key, and there is none"
     if "@" in given.host or "/" in given.host:
-        yield "host", "takes the name or address of a server; user and port stand by themselves"
+        yield "host", "takes the name or address of a server; user and port have their own members"
     if given.host_key and not _is_host_key(given.host_key):
         yield "host_key", "takes 'ssh-ed25519 AAAA…', as in known_hosts, or a fingerprint 'SHA256:…'"
 

@@ -1,6 +1,7 @@
 """What Synctail speaks of: services, syncs, lines. Frozen and pure: no I/O, no clock of its own.
 
 The JSON of these structs is the public shape of the API; the strings of the enums are stored and must not change.
+In three parts: syncs and what belongs to one; ids, times and JSON texts; services.
 """
 
 from __future__ import annotations
@@ -16,59 +17,90 @@ from cronsim import CronSim, CronSimError
 from msgspec import Meta, Struct
 
 from jobs.transform.model import Filter, MappedField, ScriptText
+from synctail.model.about import about
 from synctail.model.sync import Stored
-
-# --- a service --------------------------------------------------------------------------------------------------
 
 LONGEST_SCHEDULE = 200
 """Characters. A list of all sixty minutes has 169."""
 
-ServiceId = Annotated[str, Meta(pattern=r"^[a-z0-9][a-z0-9-]{0,62}\Z", description="lower-case, digits and dashes")]
+
+def _named(title: str, example: str) -> Meta:
+    return about(title, "Name of a secret. The worker reads its value from its environment.", {"secret": example})
+
+
+ServiceId = Annotated[str, Meta(pattern=r"^[a-z0-9][a-z0-9-]{0,62}\Z")]
 SecretName = Annotated[str, Meta(pattern=r"^[A-Z][A-Z0-9_]{0,62}\Z")]
+HttpUrl = Annotated[str, Meta(pattern=r"^https?://")]
+Text = Annotated[str, Meta(min_length=1)]
+Character = Annotated[str, Meta(min_length=1, max_length=1)]
 Positive = Annotated[int, Meta(ge=1)]
+Size = Annotated[int, Meta(ge=1, le=10_000)]
+Batch = Annotated[int, Meta(ge=2, le=10_000)]
+Count = Annotated[int, Meta(ge=0)]
+PerSecond = Annotated[float, Meta(ge=0.01, le=10_000)]
 
 
 class Secret(Struct, frozen=True, forbid_unknown_fields=True):
-    """Names a secret; its value is read by the worker from `SYNCTAIL_SECRET_<name>` and never stored."""
+    """Names a secret. The worker reads its value from `SYNCTAIL_SECRET_<name>`; the value is never stored."""
 
-    secret: SecretName
+    secret: Annotated[SecretName, about("Name")]
 
 
 class BearerAuth(Struct, frozen=True, forbid_unknown_fields=True, tag_field="kind", tag="bearer"):
-    token: Secret
+    """A token in the header Authorization."""
+
+    token: Annotated[Secret, _named("Secret with the token", "SHOP_TOKEN")]
 
 
 class BasicAuth(Struct, frozen=True, forbid_unknown_fields=True, tag_field="kind", tag="basic"):
-    user: str
-    password: Secret
+    """A user name and a password in the header Authorization."""
+
+    user: Annotated[str, about("User", "The name to sign in with.", "reader")]
+    password: Annotated[Secret, _named("Secret with the password", "SHOP_PASSWORD")]
 
 
 class HeaderAuth(Struct, frozen=True, forbid_unknown_fields=True, tag_field="kind", tag="header"):
-    name: str
-    value: Secret
+    """A secret value in a header of your choice."""
+
+    name: Annotated[str, about("Header", "The name of the header.", "X-Api-Key")]
+    value: Annotated[Secret, _named("Secret with the value", "SHOP_KEY")]
+
+
+HttpAuth = BearerAuth | BasicAuth | HeaderAuth
+Auth = Annotated[HttpAuth | None, about("Authentication", "How to sign in. Secrets are named, never entered.")]
+RequestsPerS = Annotated[PerSecond | None, about("Requests per second", "Maximum. Empty: no limit.", 10)]
+Key = Annotated[str, about("Key", "The field that identifies a record from sync to sync.", "id")]
+Table = Annotated[Text, about("Table", "An existing table. Fields without a column are left out.", "orders")]
+DatabaseUrl = Annotated[
+    str, about("Database URL", "For SQLAlchemy, without a password.", "postgresql+psycopg://reader@host/shop")
+]
+Schema = Annotated[str, about("Schema", "The table's schema. Empty: the default of the database.", "public")]
+Password = Annotated[Secret | None, _named("Secret with the password", "SHOP_PASSWORD")]
 
 
 class Paging(Struct, frozen=True, forbid_unknown_fields=True):
     """How one page leads to the next.
 
-    `link`: follow `Link: <…>; rel="next"` (RFC 8288), or the address that the answer holds at `next`. `page`: count
-    `param` up from `first`, until a page is empty, `next` finds nothing or the total is reached. `cursor`: put what
-    the answer holds at `next` into `param`, until there is nothing. `none`: one answer holds everything.
+    `link` follows `Link: <…>; rel="next"` (RFC 8288), or the URL that the response holds at `next`. `page` counts
+    `param` up from `first`, until a page is empty, `next` finds nothing or the total is reached. `cursor` puts what the
+    response holds at `next` into `param`, until there is nothing. With `none` one response holds everything.
     """
 
-    style: Literal["link", "page", "cursor", "none"] = "link"
-    param: str | None = None
-    """The query parameter of the page's number (default `page`) or of the cursor (default `cursor`). With `link`, that
-    of the page's size: so it was called before there was `size_param`."""
-    size: Annotated[int, Meta(ge=1, le=10_000)] | None = None
-    """Records on a page; null: the service's `page_size`."""
-    size_param: str | None = None
-    """The query parameter that carries the size (default `limit`); empty: none does."""
-    next: str = ""
-    """JMESPath into the answer."""
-    total: str = ""
-    """JMESPath to the number of all records; empty: the header `X-Total-Count`, where there is one."""
-    first: Annotated[int, Meta(ge=0)] = 1
+    style: Annotated[Literal["link", "page", "cursor", "none"], about("Style", "How the next page is found.")] = "link"
+    param: Annotated[
+        str | None, about("Parameter", "Query parameter of the page number or cursor. Empty: page or cursor.", "page")
+    ] = None
+    """With `link`, the parameter of the page's size: its name before there was `size_param`."""
+    size: Annotated[Size | None, about("Page size", "Records per page. Empty: as in the options.", 100)] = None
+    size_param: Annotated[str | None, about("Size parameter", "Parameter of the page size. Empty: limit.", "limit")] = (
+        None
+    )
+    """An empty text, which no form makes: no parameter carries the size."""
+    next: Annotated[str, about("Next page", "JMESPath to the next cursor or URL in the response.", "meta.next")] = ""
+    total: Annotated[
+        str, about("Total", "JMESPath to the number of all records. Empty: the header X-Total-Count.", "meta.total")
+    ] = ""
+    first: Annotated[Count, about("First page", "The number of the first page.", 1)] = 1
 
     @property
     def size_name(self) -> str:
@@ -81,23 +113,17 @@ class Paging(Struct, frozen=True, forbid_unknown_fields=True):
         return self.param or self.style
 
 
-HttpUrl = Annotated[str, Meta(pattern=r"^https?://")]
-HttpAuth = BearerAuth | BasicAuth | HeaderAuth
-PerSecond = Annotated[float, Meta(ge=0.01, le=10_000)]
-Text = Annotated[str, Meta(min_length=1)]
-Port = Annotated[int, Meta(ge=1, le=65535)]
-
-
 class HttpSource(Struct, frozen=True, forbid_unknown_fields=True, tag_field="kind", tag="http"):
-    """JSON over HTTP. `records` names the member of the answer that holds the list, or is JMESPath to it; empty: the
-    answer is the list. `rate_per_s`: requests a second, at most."""
+    """JSON over HTTP: any REST API."""
 
-    url: HttpUrl
-    records: str = ""
-    key: str = "id"
-    paging: Paging = Paging()
-    auth: HttpAuth | None = None
-    rate_per_s: PerSecond | None = None
+    url: Annotated[HttpUrl, about("URL", "Where to read the list of records.", "https://api.example.com/orders")]
+    records: Annotated[
+        str, about("Records in", "The list: a member of the response, or JMESPath. Empty: the response.", "orders")
+    ] = ""
+    key: Key = "id"
+    paging: Annotated[Paging, about("Paging", "How one page leads to the next.")] = Paging()
+    auth: Auth = None
+    rate_per_s: RequestsPerS = None
 
     @property
     def place(self) -> str:
@@ -105,19 +131,22 @@ class HttpSource(Struct, frozen=True, forbid_unknown_fields=True, tag_field="kin
 
 
 class HttpDestination(Struct, frozen=True, forbid_unknown_fields=True, tag_field="kind", tag="http"):
-    """Each record is sent by itself, or `batch` of them as a list, in the member `records` where that is named.
+    """Sends records as JSON."""
 
-    `url` may name fields of the record, in JMESPath: `/orders/{id}`. `idempotency` adds an `Idempotency-Key`, the same
-    for each attempt of one sync at one record."""
-
-    url: HttpUrl
-    method: Literal["POST", "PUT", "PATCH"] = "POST"
-    batch: Annotated[int, Meta(ge=2, le=10_000)] | None = None
-    records: str = ""
-    auth: HttpAuth | None = None
-    concurrency: Annotated[int, Meta(ge=1, le=32)] = 4
-    rate_per_s: PerSecond | None = None
-    idempotency: bool = False
+    url: Annotated[
+        HttpUrl, about("URL", "Where to send records. {…} inserts a field.", "https://api.example.com/orders")
+    ]
+    method: Annotated[Literal["POST", "PUT", "PATCH"], about("Method", "The HTTP method.")] = "POST"
+    batch: Annotated[Batch | None, about("Batch", "Records per request, as a list. Empty: one by one.", 50)] = None
+    records: Annotated[
+        str, about("Records in", "Member of the body that holds a batch. Empty: the body is the list.", "orders")
+    ] = ""
+    auth: Auth = None
+    concurrency: Annotated[int, Meta(ge=1, le=32), about("Concurrency", "Maximum number of requests at once.", 4)] = 4
+    rate_per_s: RequestsPerS = None
+    idempotency: Annotated[
+        bool, about("Idempotency key", "Send an Idempotency-Key with each record, the same for every attempt.")
+    ] = False
 
     @property
     def place(self) -> str:
@@ -125,15 +154,18 @@ class HttpDestination(Struct, frozen=True, forbid_unknown_fields=True, tag_field
 
 
 class SqlSource(Struct, frozen=True, forbid_unknown_fields=True, tag_field="kind", tag="sql"):
-    """The rows of a `table`, or of a `query` with `:name` for each of its `params`. Only reads."""
+    """Rows of a table or of a query. It only reads."""
 
-    url: str
-    table: str = ""
-    query: str = ""
-    params: dict[str, Any] = {}
-    key: str = "id"
-    password: Secret | None = None
-    schema: str = ""
+    url: DatabaseUrl
+    table: Annotated[str, about("Table", "An existing table. Empty: use the query.", "orders")] = ""
+    query: Annotated[
+        str,
+        about("Query", "With :name for each parameter.", "SELECT * FROM orders WHERE shop = :shop", "application/sql"),
+    ] = ""
+    params: Annotated[dict[str, Any], about("Parameters", "The values of the query's parameters.", {"shop": 7})] = {}
+    key: Key = "id"
+    password: Password = None
+    schema: Schema = ""
 
     @property
     def place(self) -> str:
@@ -141,11 +173,12 @@ class SqlSource(Struct, frozen=True, forbid_unknown_fields=True, tag_field="kind
 
 
 class InboundSource(Struct, frozen=True, forbid_unknown_fields=True, tag_field="kind", tag="inbound"):
-    """What is posted to `/api/inbound/{service}`. `records`: JMESPath to the list in the body; empty: it is the list,
-    or one record."""
+    """Records that other systems post to this service."""
 
-    records: str = ""
-    key: str = "id"
+    records: Annotated[
+        str, about("Records in", "JMESPath to the list in the body. Empty: the body, a list or one record.", "orders")
+    ] = ""
+    key: Key = "id"
 
     @property
     def place(self) -> str:
@@ -153,14 +186,14 @@ class InboundSource(Struct, frozen=True, forbid_unknown_fields=True, tag_field="
 
 
 class SqlDestination(Struct, frozen=True, forbid_unknown_fields=True, tag_field="kind", tag="sql"):
-    """Rows of an existing table. `upsert` replaces the row that has the same key; `insert` refuses a second one."""
+    """Rows of an existing table of SQLite or PostgreSQL."""
 
-    url: str
-    table: Text
-    key: str = "id"
-    mode: Literal["insert", "upsert"] = "upsert"
-    password: Secret | None = None
-    schema: str = ""
+    url: DatabaseUrl
+    table: Table
+    key: Annotated[str, about("Key", "The column that identifies a row.", "id")] = "id"
+    mode: Annotated[Literal["insert", "upsert"], about("Mode", "What to do if the key exists.")] = "upsert"
+    password: Password = None
+    schema: Schema = ""
 
     @property
     def place(self) -> str:
@@ -168,22 +201,23 @@ class SqlDestination(Struct, frozen=True, forbid_unknown_fields=True, tag_field=
 
 
 FileFormat = Literal["csv", "json", "ndjson", "xml"]
+_ENDINGS: dict[str, FileFormat] = {"csv": "csv", "json": "json", "ndjson": "ndjson", "jsonl": "ndjson", "xml": "xml"}
 
 
 class Layout(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """How records stand in a file. `format`: null: what the path ends with, or else NDJSON.
+    """How a file holds records."""
 
-    `records`: of JSON, the member that holds the list (`data.orders` for one within another; empty: the file is the
-    list); of XML to be written, the outermost element. `element`: of XML, a record's. `columns`: of CSV, its fields in
-    their order; a file to be read then has no header.
-    """
-
-    format: FileFormat | None = None
-    records: str = ""
-    element: str = "record"
-    encoding: str = "utf-8"
-    delimiter: Annotated[str, Meta(min_length=1, max_length=1)] = ","
-    columns: list[Text] = []
+    format: Annotated[FileFormat | None, about("Format", "Empty: by the path's ending.")] = None
+    records: Annotated[
+        str, about("Records in", "JSON: path to the list, as data.orders. Written XML: the root element.", "orders")
+    ] = ""
+    element: Annotated[str, about("Element", "XML: the element of a record.", "record")] = "record"
+    encoding: Annotated[str, about("Encoding", "The text encoding of the file.", "utf-8")] = "utf-8"
+    delimiter: Annotated[Character, about("Delimiter", "CSV: the character between fields.", ",")] = ","
+    columns: Annotated[
+        list[Text],
+        about("Columns", "CSV: fields in order. Empty: as in the header or the first batch.", ["id", "total"]),
+    ] = []
 
     @property
     def file_format(self) -> FileFormat:
@@ -191,18 +225,22 @@ class Layout(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
         return self.format or _ENDINGS.get(path.rpartition(".")[2].lower(), "ndjson")
 
 
-_ENDINGS: dict[str, FileFormat] = {"csv": "csv", "json": "json", "ndjson": "ndjson", "jsonl": "ndjson", "xml": "xml"}
+After = Annotated[
+    Literal["keep", "delete", "move"], about("Afterwards", "What to do with the files after a completed sync.")
+]
+MoveTo = Annotated[Text, about("Move to", "A folder next to each file.", "done")]
+_WRITTEN = "Where to write the file. {time} inserts the time of the sync, for a new file each time."
 
 
 class FileSource(Layout, frozen=True, forbid_unknown_fields=True, tag_field="kind", tag="file"):
-    """Files below `SYNCTAIL_FILES`. `path` may hold `*`, `?`, `[…]` and `**`; they are read in order of their names.
+    """Files below SYNCTAIL_FILES on the worker's machine."""
 
-    `after`: what becomes of them when the sync has completed; `move_to`: into which folder, next to each."""
-
-    path: Text
-    key: str = "id"
-    after: Literal["keep", "delete", "move"] = "keep"
-    move_to: Text = "done"
+    path: Annotated[
+        Text, about("Path", "May contain *, ?, […] and **. Files are read in order of name.", "in/orders-*.csv")
+    ]
+    key: Key = "id"
+    after: After = "keep"
+    move_to: MoveTo = "done"
 
     @property
     def place(self) -> str:
@@ -210,11 +248,13 @@ class FileSource(Layout, frozen=True, forbid_unknown_fields=True, tag_field="kin
 
 
 class FileDestination(Layout, frozen=True, forbid_unknown_fields=True, tag_field="kind", tag="file"):
-    """A file below `SYNCTAIL_FILES`. `replace`: the file is this sync's records, complete or not at all; `append`: they
-    are added to what is there (CSV and NDJSON). `{time}` in the path is the time of the sync: each has its own file."""
+    """A file below SYNCTAIL_FILES on the worker's machine.
 
-    path: str
-    mode: Literal["replace", "append"] = "replace"
+    `replace`: the file holds this sync's records, complete or not at all. `append` adds to it (CSV and NDJSON).
+    """
+
+    path: Annotated[str, about("Path", _WRITTEN, "out/orders.ndjson")]
+    mode: Annotated[Literal["replace", "append"], about("Mode", "What to do with an existing file.")] = "replace"
 
     @property
     def place(self) -> str:
@@ -222,27 +262,28 @@ class FileDestination(Layout, frozen=True, forbid_unknown_fields=True, tag_field
 
 
 class Sftp(Layout, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """A server, the files there, and how to sign in: a private key (and its `passphrase`), a password, or both.
+    """A server, and how to sign in: with a private key (and its passphrase), a password, or both."""
 
-    `host_key`: what the server must show, as in known_hosts (`ssh-ed25519 AAAA…`) or as a fingerprint (`SHA256:…`);
-    empty: what the worker's own known_hosts says."""
-
-    host: Text
-    user: Text
-    port: Port = 22
-    password: Secret | None = None
-    private_key: Secret | None = None
-    passphrase: Secret | None = None
-    host_key: str = ""
+    host: Annotated[Text, about("Host", "The server's name or address.", "sftp.example.com")]
+    user: Annotated[Text, about("User", "The name to sign in with.", "reader")]
+    port: Annotated[int, Meta(ge=1, le=65535), about("Port", "The server's port.", 22)] = 22
+    password: Password = None
+    private_key: Annotated[Secret | None, _named("Secret with the private key", "SFTP_KEY")] = None
+    passphrase: Annotated[Secret | None, _named("Secret with the private key's passphrase", "SFTP_PASSPHRASE")] = None
+    host_key: Annotated[
+        str, about("Host key", "The server's key: ssh-ed25519 AAAA… or SHA256:…. Empty: known_hosts.", "SHA256:…")
+    ] = ""
 
 
 class SftpSource(Sftp, frozen=True, kw_only=True, forbid_unknown_fields=True, tag_field="kind", tag="sftp"):
-    """Files of a server. `path` may hold `*`, `?` and `[…]` in its last part. `after` and `move_to` as of `file`."""
+    """Files on a server, over SSH."""
 
-    path: Text
-    key: str = "id"
-    after: Literal["keep", "delete", "move"] = "keep"
-    move_to: Text = "done"
+    path: Annotated[
+        Text, about("Path", "May contain *, ? and […] in its last part. Files are read in order of name.", "out/*.csv")
+    ]
+    key: Key = "id"
+    after: After = "keep"
+    move_to: MoveTo = "done"
 
     @property
     def place(self) -> str:
@@ -250,9 +291,9 @@ class SftpSource(Sftp, frozen=True, kw_only=True, forbid_unknown_fields=True, ta
 
 
 class SftpDestination(Sftp, frozen=True, kw_only=True, forbid_unknown_fields=True, tag_field="kind", tag="sftp"):
-    """A file of a server, complete or as it was before. `{time}` in the path is the time of the sync."""
+    """A file on a server, over SSH: complete, or as it was before."""
 
-    path: Text
+    path: Annotated[Text, about("Path", _WRITTEN, "in/orders.csv")]
 
     @property
     def place(self) -> str:
@@ -264,20 +305,23 @@ AnyDestination = HttpDestination | SqlDestination | FileDestination | SftpDestin
 
 
 def _place(url: str) -> str:
-    """Without scheme, query and user, which may hold what is nobody's business."""
+    """Without scheme, user and query, which may hold secrets."""
     rest = url.rpartition("://")[2].partition("?")[0]
     return rest.rpartition("@")[2]
 
 
 class Schedule(Struct, frozen=True, forbid_unknown_fields=True):
-    """When a service starts by itself: five cron fields, read in `timezone`. Empty: only when asked.
+    """When a service starts by itself.
 
-    It is read as Debian's cron reads it. A start at a fixed time that clocks skip comes right after, and one that they
-    show twice comes once; with `*` at the start of the minute or the hour, starts follow real time.
+    `schedule` is five cron fields, read as Debian's cron reads them. A start at a fixed time that clocks skip comes
+    right after, and one that they show twice comes once; with `*` at the start of the minute or the hour, starts follow
+    real time.
     """
 
-    schedule: str = ""
-    timezone: str = "UTC"
+    schedule: Annotated[
+        str, about("Cron expression", "Minute, hour, day, month, weekday. Empty: only on request.", "*/15 * * * *")
+    ] = ""
+    timezone: Annotated[str, about("Time zone", "The time zone of the expression.", "Europe/London")] = "UTC"
 
     def __post_init__(self) -> None:
         try:
@@ -290,8 +334,8 @@ class Schedule(Struct, frozen=True, forbid_unknown_fields=True):
     def fault(self) -> str:
         """Why `schedule` cannot be read, or never comes due; empty if it can be. Such a service is never due.
 
-        `jobs.services.validate` refuses it. No error here: an earlier version may have stored it, and the service must still
-        be shown, run by hand and corrected.
+        `validate` refuses it. No error here: an earlier version may have stored it, and the service must still be
+        shown, run by hand and corrected.
         """
         return _schedule_fault(self.schedule) if self.schedule else ""
 
@@ -328,18 +372,27 @@ def _schedule_fault(text: str) -> str:
     return ""
 
 
-class Options(Struct, frozen=True, forbid_unknown_fields=True):
-    """`overlap`: may a sync start while another one of the service runs? Then `concurrency` says how many may run at
-    once. `max_failed`: end the sync as failed when more records than this failed; null: never. `unseen_only`: skip
-    records that an earlier sync already pushed."""
+_FILTERS = about("Filters", "A sync takes the records that pass every filter.")
+_PAGE_SIZE = about("Page size", "Records per request.", 100)
+_STORE = about("Store payloads", "Files to keep of each sync, linked in its log, for as long as the log is kept.")
 
-    page_size: Annotated[int, Meta(ge=1, le=10_000)] = 100
-    max_attempts: Annotated[int, Meta(ge=1, le=20)] = 4
-    overlap: bool = False
-    concurrency: Annotated[int, Meta(ge=1, le=1000)] = 4
-    max_failed: Annotated[int, Meta(ge=0)] | None = None
-    timeout_s: Positive = 3600
-    unseen_only: bool = True
+
+class Options(Struct, frozen=True, forbid_unknown_fields=True):
+    """How the syncs of a service run."""
+
+    page_size: Annotated[Size, _PAGE_SIZE] = 100
+    max_attempts: Annotated[int, Meta(ge=1, le=20), about("Attempts", "Maximum attempts per request.", 4)] = 4
+    overlap: Annotated[bool, about("Overlap", "Start a sync while another one of this service runs.")] = False
+    concurrency: Annotated[
+        int, Meta(ge=1, le=1000), about("Syncs at once", "Maximum if they may overlap. Each worker runs one.", 4)
+    ] = 4
+    max_failed: Annotated[
+        Count | None, about("Failures allowed", "End the sync if more records fail. Empty: no limit.", 50)
+    ] = None
+    timeout_s: Annotated[Positive, about("Time limit", "Seconds per sync.", 3600)] = 3600
+    unseen_only: Annotated[
+        bool, about("Only new records", "Skip records that are unchanged since an earlier sync pushed them.")
+    ] = True
 
     @property
     def at_once(self) -> int:
@@ -347,12 +400,12 @@ class Options(Struct, frozen=True, forbid_unknown_fields=True):
         return self.concurrency if self.overlap else 1
 
 
-class Run(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, omit_defaults=True):
-    """What one sync does otherwise than its service says; null: as the service says."""
+class RunOptions(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, omit_defaults=True):
+    """What one sync does differently from its service. Null: as the service says."""
 
-    filters: list[Filter] | None = None
-    page_size: Annotated[int, Meta(ge=1, le=10_000)] | None = None
-    store: Stored | None = None
+    filters: Annotated[list[Filter] | None, _FILTERS] = None
+    page_size: Annotated[Size | None, _PAGE_SIZE] = None
+    store: Annotated[Stored | None, _STORE] = None
 
     def applied_to(self, service: Service) -> Service:
         """The service as this one sync has it."""
@@ -376,20 +429,31 @@ class Missed(Struct, frozen=True, kw_only=True):
 class Service(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """A configured flow of records from a source to a destination."""
 
-    id: ServiceId
-    name: str
-    active: bool = True
-    notes: str = ""
-    source: AnySource
-    filters: list[Filter] = []
-    script: ScriptText | None = None
-    mapping: list[MappedField] = []
-    lookups: dict[str, dict[str, Any]] = {}
-    """Tables by name, for the function `lookup`."""
-    destination: AnyDestination
-    trigger: Schedule = Schedule()
-    store: Stored = Stored()
-    options: Options = Options()
+    id: Annotated[
+        ServiceId, about("ID", "Names the service in URLs and commands. Cannot be changed.", "orders-to-warehouse")
+    ]
+    name: Annotated[str, about("Name", "The name on pages and in lists.", "Orders to warehouse")]
+    active: Annotated[
+        bool, about("Active", "An inactive service does not run, neither by hand nor on its schedule.")
+    ] = True
+    notes: Annotated[str, about("Notes", "Where the data comes from, whom to ask.", media="text/plain")] = ""
+    source: Annotated[AnySource, about("Source", "Where the records come from.")]
+    filters: Annotated[list[Filter], _FILTERS] = []
+    script: Annotated[
+        ScriptText | None, about("Script", "Python that runs on each page of records, in its own process.")
+    ] = None
+    mapping: Annotated[
+        list[MappedField], about("Mapping", "The fields to push. Without any, a record is pushed as it is.")
+    ] = []
+    lookups: Annotated[
+        dict[str, dict[str, Any]], about("Lookup tables", "For the function lookup, which finds one value by another.")
+    ] = {}
+    destination: Annotated[AnyDestination, about("Destination", "Where the records go.")]
+    trigger: Annotated[Schedule, about("Schedule", "When the service runs by itself. Empty: only on request.")] = (
+        Schedule()
+    )
+    store: Annotated[Stored, _STORE] = Stored()
+    options: Annotated[Options, about("Options", "Limits, attempts and overlap.")] = Options()
 
     @property
     def makes_anew(self) -> bool:
@@ -447,5 +511,5 @@ def decode_service(service_id: str, stored: bytes) -> Service:
 
 # msgspec reads a struct's annotations when it first meets it, and two threads that meet it at the same time crash the
 # process (0.22). So all of them are met here, while there is one thread.
-for _one in (Service, Run, Missed, ServiceCheck):
+for _one in (Service, RunOptions, Missed, ServiceCheck):
     msgspec.json.Decoder(_one)

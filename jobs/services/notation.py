@@ -1,7 +1,7 @@
-"""How people write values, functions and tables in a field or on a command line, and how they are read back. Pure.
+"""Values, functions, tables and filters as people type them, in an input or on a command line. Pure.
 
-What is written is read back as the same: `value_of(text_of(value)) == value`, and so for the others. A text is taken as
-JSON where it is JSON, else as it stands; nobody has to quote `open`, and `"5"` is still a text.
+What is written is read as the same: `value_of(text_of(value)) == value`, and so for the others. A text that is JSON is
+read as JSON, any other as itself: `open` needs no quotes, and `"5"` is still a text.
 """
 
 from __future__ import annotations
@@ -99,7 +99,7 @@ def _unexpected(text: str, at: int, takes: str) -> TypedFault:
 
 
 def table_of(text: str) -> dict[str, Any]:
-    """A line for each entry, `DE = Germany`; or a JSON object. Raises `TypedFault`."""
+    """One entry per line, `DE = Germany`; or a JSON object. Raises `TypedFault`."""
     if text.lstrip().startswith("{"):
         given = json_of(text)
         if not isinstance(given, dict):  # pragma: no cover - what begins with a brace is an object or no JSON
@@ -113,7 +113,7 @@ def table_of(text: str) -> dict[str, Any]:
         if not equals:
             raise TypedFault(f"line {number}, {line.strip()[:40]!r}: takes two parts, as in DE = Germany")
         if name in table:
-            raise TypedFault(f"line {number}: {name[:40]!r} stands there twice")
+            raise TypedFault(f"line {number}: {name[:40]!r} is there twice")
         table[name] = value_of(value) if value else ""
     return table
 

@@ -12,6 +12,7 @@ import msgspec
 import redis
 
 from jobs.services.model import Service, decode_service
+from synctail import lua
 from synctail.model import keys
 
 
@@ -23,30 +24,13 @@ class ServiceExists(Exception):
     """Another service has this id."""
 
 
-# Only where there is one: who replaces a service that was removed meanwhile must not bring it back.
-_REPLACE = """
-if redis.call('HEXISTS', KEYS[1], ARGV[1]) == 0 then return 0 end
-redis.call('HSET', KEYS[1], ARGV[1], ARGV[2])
-return 1
-"""
-
-# All of them or none: each must be there, or not be there, as whoever hands them in has seen it.
-_PUT = """
-for i = 1, #ARGV, 3 do
-  if redis.call('HEXISTS', KEYS[1], ARGV[i]) ~= tonumber(ARGV[i + 1]) then return ARGV[i] end
-end
-for i = 1, #ARGV, 3 do redis.call('HSET', KEYS[1], ARGV[i], ARGV[i + 2]) end
-return false
-"""
-
-
 class Services:
     """Every method raises `RedisError` when Redis is away."""
 
     def __init__(self, client: redis.Redis) -> None:
         self._client = client
-        self._replace = client.register_script(_REPLACE)
-        self._put = client.register_script(_PUT)
+        self._replace = lua.script(client, __file__, "replace_service")
+        self._put = lua.script(client, __file__, "put_services")
 
     def read(self, service_id: str) -> Service:
         """Raises `ServiceNotFound` or `Unreadable`."""

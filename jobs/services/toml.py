@@ -1,8 +1,8 @@
-"""Services as TOML, out and in again as the same. Pure.
+"""Services as TOML. What is written is read as the same. Pure.
 
-One service stands at the top of its file, several are `[[service]]`. What has its default is left out, and the
-functions of a mapping are written as people type them: `with = "trim | lower"`. TOML has no null; what it cannot say is
-written as JSON in a table of its own, `{ json = "null" }`.
+A single service is the file itself, several are `[[service]]`. Members with their default value are left out, and the
+functions of a mapping are written as people type them: `with = "trim | lower"`. TOML has no null; a value that TOML
+cannot express is JSON in a table of its own, `{ json = "null" }`.
 """
 
 from __future__ import annotations
@@ -18,6 +18,7 @@ import tomli_w
 
 from jobs.services.model import Service
 from jobs.services.notation import steps_of, text_of_steps
+from jobs.services.shapes import Shape, members, shape_of
 from jobs.services.validate import DefinitionFaulty, Fault
 from synctail.model.filter_text import TypedFault
 
@@ -26,8 +27,8 @@ _ESCAPE = "json"
 
 
 class Definition(NamedTuple):
-    """What stands in a file for one service, not yet checked. `path` is how its paths begin: `service[1]`, or empty.
-    `faults` are those that only the file has, with their whole paths."""
+    """One service of a file, not yet checked. `path`: its place, `service[1]` or nothing. `faults`: those of the
+    notation, with their whole paths."""
 
     given: Any
     path: str
@@ -35,7 +36,7 @@ class Definition(NamedTuple):
 
 
 def write_services(services: Sequence[Service], *, several: bool | None = None) -> str:
-    """`several` says whether they stand under `[[service]]`; by default they do where there is not just one."""
+    """`several`: under `[[service]]`; by default only if there is not exactly one."""
     tables = [_table(service) for service in services]
     if several is None:
         several = len(tables) != 1
@@ -43,7 +44,7 @@ def write_services(services: Sequence[Service], *, several: bool | None = None) 
 
 
 def read_definitions(text: str) -> list[Definition]:
-    """Raises `DefinitionFaulty` where the text is not TOML."""
+    """Raises `DefinitionFaulty` if the text is not TOML."""
     try:
         given = tomllib.loads(text)
     except (tomllib.TOMLDecodeError, RecursionError, ValueError) as error:
@@ -51,7 +52,10 @@ def read_definitions(text: str) -> list[Definition]:
     if SEVERAL not in given:
         return [_definition(given, "")]
     several = given.pop(SEVERAL)
-    faults = [Fault(str(name), f"stands beside [[{SEVERAL}]]; a file has either") for name in given]
+    faults = [
+        Fault(str(name), f"is next to [[{SEVERAL}]]; a file has either one service or [[{SEVERAL}]] tables")
+        for name in given
+    ]
     if not isinstance(several, list):
         faults.append(Fault(SEVERAL, f"takes tables, as in [[{SEVERAL}]]"))
     if faults:
@@ -63,39 +67,31 @@ def read_definitions(text: str) -> list[Definition]:
 
 
 def _table(service: Service) -> dict[str, Any]:
-    """Its id and whether it is active stand there always."""
-    plain = _without_defaults(msgspec.to_builtins(service), service)
-    for one, field in zip(plain.get("mapping", []), service.mapping, strict=False):
-        if "with" in one:
-            one["with"] = text_of_steps(field.with_)
+    """The id, the name and whether it is active are always there."""
+    plain = _without_defaults(msgspec.to_builtins(service), shape_of(Service))
+    for row, field in zip(plain.get("mapping", []), service.mapping, strict=False):
+        if "with" in row:
+            row["with"] = text_of_steps(field.with_)
     return {"id": service.id, "name": service.name, "active": service.active, **plain}
 
 
-def _without_defaults(given: dict[str, Any], struct: msgspec.Struct) -> dict[str, Any]:
-    kept = {}
-    tag = struct.__struct_config__.tag_field
-    if tag is not None:
-        kept[tag] = given[tag]
-    for field in msgspec.structs.fields(struct):
-        value = getattr(struct, field.name)
-        default = field.default
-        if field.default_factory is not msgspec.NODEFAULT:
-            default = field.default_factory()
-        # Of an equal value of another type, as 1 for true, the text would differ.
-        if default is not msgspec.NODEFAULT and type(value) is type(default) and value == default:
-            continue
-        said = given[field.encode_name]
-        if isinstance(value, msgspec.Struct):
-            kept[field.encode_name] = _without_defaults(said, value)
-        elif isinstance(value, list) and value and isinstance(value[0], msgspec.Struct):
-            kept[field.encode_name] = [_without_defaults(one, each) for one, each in zip(said, value, strict=True)]
-        else:
-            kept[field.encode_name] = _escaped(said)
-    return kept
+def _without_defaults(given: Any, shape: Shape) -> Any:
+    if shape.item and shape.item.kinds:
+        return [_without_defaults(one, shape.item) for one in given]
+    struct = shape.struct_of(given) if isinstance(given, dict) else None
+    if struct is None:
+        return _escaped(given)
+    tag = {"kind": given["kind"]} if struct.__struct_config__.tag else {}
+    return tag | {
+        name: _without_defaults(given[name], member.shape)
+        for name, member in members(struct).items()
+        # An equal value of another type, as 1 for true, is written differently.
+        if given[name] != member.default or type(given[name]) is not type(member.default)
+    }
 
 
 def _escaped(value: Any) -> Any:
-    """What TOML can say, as it is; the rest as JSON in a table of its own."""
+    """Values that TOML has, as they are; others as JSON in a table of their own."""
     if value is None or (isinstance(value, dict) and [*value] == [_ESCAPE]):
         return {_ESCAPE: msgspec.json.encode(value).decode()}
     if isinstance(value, dict):
@@ -106,7 +102,7 @@ def _escaped(value: Any) -> Any:
 
 
 def _dump(table: dict[str, Any]) -> str:
-    """Texts of several lines stand as they are, which the writer does not do by itself: it is given a name for each."""
+    """Texts of several lines are written as they are, which tomli-w does not do: it gets a name in place of each."""
     written = msgspec.json.encode(table).decode()
     mark = "text"
     while mark in written:
@@ -149,7 +145,7 @@ def _definition(given: Any, path: str) -> Definition:
 
 
 def _read(given: Any) -> Any:
-    """TOML's values as JSON has them: a time is its text, and what was written as JSON is what it says."""
+    """TOML's values as JSON: a time becomes its text, and JSON in a table is decoded."""
     if isinstance(given, dict):
         if [*given] == [_ESCAPE] and isinstance(given[_ESCAPE], str):
             try:

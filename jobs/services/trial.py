@@ -14,7 +14,7 @@ from typing import Any
 import msgspec
 from msgspec import Struct
 
-from jobs.services.validate import Fault, shape_faults
+from jobs.services.validate import DefinitionFaulty, Fault, read
 from jobs.transform import filters, mapping
 from jobs.transform.model import Filter, MappedField
 from synctail.model.ids import utc_now
@@ -25,37 +25,22 @@ RESULT_BYTES = 256 * 1024
 
 
 class Trial(Struct, frozen=True, forbid_unknown_fields=True):
-    record: Any
+    record: dict[str, Any]
     filters: list[Filter] = []
     mapping: list[MappedField] = []
     lookups: dict[str, dict[str, Any]] = {}
 
 
-def faults_of(given: object) -> list[Fault]:
-    """What is wrong with what is to be tried: without running any of it."""
-    found = shape_faults(given, Trial)
-    if found:
-        return found
-    trial = msgspec.convert(given, Trial)
-    if not isinstance(trial.record, dict):
-        found.append(Fault("record", f"takes a JSON object, got {type(trial.record).__name__}"))
-    for index, one in enumerate(trial.filters):
-        fault = filters.fault(one)
-        if fault:
-            found.append(Fault(f"filters[{index}].{fault[0]}", fault[1]))
-    found += [Fault(f"mapping{path}", says) for path, says in mapping.faults(trial.mapping, trial.lookups)]
-    return found
-
-
 def attempt(given: object) -> dict[str, Any]:
     """What the module says its process writes."""
-    found = faults_of(given)
-    if found:
-        return _errors(found)
-    trial = msgspec.convert(given, Trial)
+    try:
+        trial = read(given, Trial)
+    except DefinitionFaulty as faulty:
+        return _errors(faulty.faults)
     stopped_by = filters.Filters(trial.filters, utc_now()).stopped_by(trial.record)
     if stopped_by is not None:
         return {"passes": False, "stopped_by": stopped_by, "result": None}
+    found = []
     for index, one in enumerate(trial.mapping):  # one by one first, so that all that fail are named
         try:
             mapping.Mapper([one], trial.lookups).map(trial.record)

@@ -1,4 +1,4 @@
-"""What the functions of a mapping take besides a value, and what is said where a definition gives something else."""
+"""The arguments that the functions of a mapping take besides the value, and the check of them."""
 
 from __future__ import annotations
 
@@ -16,11 +16,11 @@ PLACE = re.compile(r"\{([^{}]+)\}")
 """In a template: a JMESPath in braces."""
 HASHES = ("md5", "sha1", "sha256", "sha512")
 LARGEST = 10_000
-"""Of a whole number: a text is padded to no more characters than that."""
+"""The limit of whole numbers, and so of the characters to which a text is padded."""
 
 
 class Argument(NamedTuple):
-    """`kind` is one of `KINDS`. Only the last of a function's arguments may be one of `many`."""
+    """`kind` is one of `KINDS`, or `table`. Only a function's last argument may be one of `many`."""
 
     name: str
     kind: str
@@ -29,7 +29,7 @@ class Argument(NamedTuple):
 
 
 def arguments_fault(arguments: tuple[Argument, ...], given: list[Any], tables: Collection[str]) -> str | None:
-    """What is wrong with all that is given to one function; `tables` are the names of the service's lookup tables."""
+    """What is wrong with the arguments of one function; `tables` names the service's lookup tables."""
     least = sum(not (argument.optional or argument.many) for argument in arguments)
     many = bool(arguments) and arguments[-1].many
     if len(given) < least or (len(given) > len(arguments) and not many):
@@ -37,31 +37,8 @@ def arguments_fault(arguments: tuple[Argument, ...], given: list[Any], tables: C
         return f"takes {takes or 'no arguments'}; got {len(given)}"
     for index, value in enumerate(given):
         argument = arguments[min(index, len(arguments) - 1)]
-        fault = KINDS[argument.kind](value, tables)
-        if fault:
+        if fault := _table(value, tables) if argument.kind == "table" else KINDS[argument.kind](value):
             return f"{argument.name}: {fault}"
-    return None
-
-
-def _whole(given: Any, _tables: Collection[str]) -> str | None:
-    right = isinstance(given, int) and not isinstance(given, bool) and abs(given) <= LARGEST
-    return None if right else f"takes a whole number up to {LARGEST:,}, got {given!r}"
-
-
-def _number(given: Any, _tables: Collection[str]) -> str | None:
-    right = isinstance(given, int | float) and not isinstance(given, bool)
-    return None if right else f"takes a number, got {given!r}"
-
-
-def _text(given: Any, _tables: Collection[str]) -> str | None:
-    return None if isinstance(given, str) else f"takes a text, got {given!r}"
-
-
-def _zone(given: Any, _tables: Collection[str]) -> str | None:
-    try:
-        ZoneInfo(given)
-    except (ZoneInfoNotFoundError, ValueError, TypeError, OSError):
-        return f"takes a time zone such as 'Europe/London', got {given!r}"
     return None
 
 
@@ -71,39 +48,48 @@ def _table(given: Any, tables: Collection[str]) -> str | None:
     return f"there is no lookup table {given!r}; there are {', '.join(map(repr, tables)) or 'none'}"
 
 
-def _field(given: Any, tables: Collection[str]) -> str | None:
-    return _text(given, tables) or expression_fault(given)
+def _takes(what: str, right: Callable[[Any], object]) -> Callable[[Any], str | None]:
+    return lambda given: None if right(given) else f"takes {what}, got {given!r}"
 
 
-def _hash(given: Any, _tables: Collection[str]) -> str | None:
-    return None if given in HASHES else f"takes one of {', '.join(HASHES)}, got {given!r}"
+def _is_number(given: Any) -> bool:
+    return isinstance(given, int | float) and not isinstance(given, bool)
 
 
-def _duration(given: Any, _tables: Collection[str]) -> str | None:
-    right = isinstance(given, str) and DURATION.fullmatch(given)
-    return None if right else f"takes a duration such as '-90s', '2h', '7d' or '1mo', got {given!r}"
+def _is_zone(given: Any) -> bool:
+    try:
+        ZoneInfo(given)
+    except (ZoneInfoNotFoundError, ValueError, TypeError, OSError):
+        return False
+    return True
 
 
-def _template(given: Any, tables: Collection[str]) -> str | None:
-    fault = _text(given, tables)
-    return fault or next((fault for one in PLACE.findall(given) if (fault := expression_fault(one))), None)
+def _field(given: Any) -> str | None:
+    return _text(given) or expression_fault(given)
 
 
-def _character(given: Any, _tables: Collection[str]) -> str | None:
-    return None if isinstance(given, str) and len(given) == 1 else f"takes one character, got {given!r}"
+def _template(given: Any) -> str | None:
+    return _text(given) or next((fault for one in PLACE.findall(given) if (fault := expression_fault(one))), None)
 
 
-KINDS: dict[str, Callable[[Any, Collection[str]], str | None]] = {
-    "any": lambda _given, _tables: None,
+_text = _takes("a text", lambda given: isinstance(given, str))
+
+KINDS: dict[str, Callable[[Any], str | None]] = {
+    "any": lambda _: None,
     "text": _text,
-    "character": _character,
-    "whole": _whole,
-    "number": _number,
-    "pattern": lambda given, _tables: pattern_fault(given),
-    "zone": _zone,
-    "table": _table,
+    "character": _takes("one character", lambda given: isinstance(given, str) and len(given) == 1),
+    "whole": _takes(
+        f"a whole number up to {LARGEST:,}",
+        lambda given: _is_number(given) and isinstance(given, int) and abs(given) <= LARGEST,
+    ),
+    "number": _takes("a number", _is_number),
+    "pattern": pattern_fault,
+    "zone": _takes("a time zone such as 'Europe/London'", _is_zone),
     "field": _field,
-    "hash": _hash,
-    "duration": _duration,
+    "hash": _takes(f"one of {', '.join(HASHES)}", HASHES.__contains__),
+    "duration": _takes(
+        "a duration such as '-90s', '2h', '7d' or '1mo'",
+        lambda given: isinstance(given, str) and DURATION.fullmatch(given),
+    ),
     "template": _template,
 }

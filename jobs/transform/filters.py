@@ -1,6 +1,6 @@
 """Which of the pulled records a sync takes: filters, joined by *and*. Pure; the time it is now is handed in.
 
-A field is a JMESPath expression. A value that cannot be compared with what a record holds lets the record not pass.
+A field is a JMESPath expression. A record whose value cannot be compared does not pass.
 """
 
 from __future__ import annotations
@@ -20,37 +20,36 @@ from jobs.transform.model import Filter
 
 _AGO = re.compile(r"-([0-9]{1,6})(s|m|h|d|w|mo|y)")
 _LIKE_AGO = re.compile(r"-[0-9.]+ *[A-Za-z]+")
-"""What somebody meant to be one, and would be compared as a text."""
+"""Meant as one, but would be compared as a text."""
 _UNITS = {"s": "seconds", "m": "minutes", "h": "hours", "d": "days", "w": "weeks", "mo": "months", "y": "years"}
 _DAY = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}")
-"""How a text begins that is a time."""
+"""The beginning of a text that is a time."""
 _MILLISECONDS_FROM = 100_000_000_000
 """A number of that size is a Unix time in milliseconds: in seconds it would be the year 5138."""
 
 
 def fault(given: Filter) -> tuple[str, str] | None:
     """What is wrong with a filter: the member, and a sentence."""
-    problem = expression_fault(given.field)
-    if problem:
+    if problem := expression_fault(given.field):
         return "field", problem
     problem = _value_fault(given.op, given.value)
     return ("value", problem) if problem else None
 
 
 def _value_fault(op: str, value: Any) -> str | None:
+    if op == "matches":
+        return pattern_fault(value)
+    ordered = op in ("<", "<=", ">", ">=")
+    if ordered and isinstance(value, str) and _LIKE_AGO.fullmatch(value) and not _AGO.fullmatch(value):
+        units = ", ".join(_UNITS)
+        return f"{value!r} is not a relative time; takes a whole number of {units}, such as '-90s' or '-1mo'"
     takes = {
         "in": ("a list", isinstance(value, list)),
         "starts": ("a text", isinstance(value, str)),
         "exists": ("true or false", value in (None, True, False)),
     }
-    if op in ("<", "<=", ">", ">="):
+    if ordered:
         takes[op] = ("a number, a text or a time", isinstance(value, str | int | float) and not isinstance(value, bool))
-        if isinstance(value, str) and _LIKE_AGO.fullmatch(value) and not _AGO.fullmatch(value):
-            return (
-                f"{value!r} is no relative time; takes a whole number of {', '.join(_UNITS)}, such as '-90s' or '-1mo'"
-            )
-    if op == "matches":
-        return pattern_fault(value)
     what, right = takes.get(op, ("", True))
     return None if right else f"{op} takes {what}, got {value!r}"
 
@@ -63,28 +62,28 @@ def expression_fault(expression: str) -> str | None:
     except JMESPathTypeError:
         pass  # a function that wants what an empty record does not hold
     except EmptyExpressionError:
-        return "takes a JMESPath expression, got an empty text"
+        return "takes JMESPath, got an empty text"
     except ParseError as error:
         where = f"it breaks at character {error.lex_position + 1}" if error.token_value else "it ends too early"
-        return f"{expression!r} is no JMESPath expression: {where}"
+        return f"{expression!r} is not JMESPath: {where}"
     except JMESPathError as error:
-        return f"{expression!r} is no JMESPath expression: {error}"
+        return f"{expression!r} is not JMESPath: {error}"
     return None
 
 
 def pattern_fault(pattern: Any) -> str | None:
     if not isinstance(pattern, str):
-        return f"a pattern is a text, got {pattern!r}"
+        return f"takes a pattern (RE2), got {pattern!r}"
     try:
         re2.compile(pattern)
     except re2.error as error:
         reason = error.args[0].decode() if isinstance(error.args[0], bytes) else error.args[0]
-        return f"{pattern!r} is no pattern (RE2): {reason}"
+        return f"{pattern!r} is not a pattern (RE2): {reason}"
     return None
 
 
 class Filters:
-    """Relative times are counted from `now` (aware), the start of the sync: they are the same for all its records."""
+    """Relative times count from `now` (aware), the start of the sync, for all its records."""
 
     def __init__(self, filters: Sequence[Filter], now: datetime) -> None:
         self._tests = [(words(one), _test(one, now)) for one in filters]
@@ -98,7 +97,7 @@ class Filters:
 
 
 def words(given: Filter) -> str:
-    """`updated_at >= -1h`: as it stands in the log."""
+    """`updated_at >= -1h`, as the log has it."""
     if given.op == "exists":
         return f"{given.field} {'does not exist' if given.value is False else 'exists'}"
     return f"{given.field} {given.op} {given.value if isinstance(given.value, str) else repr(given.value)}"

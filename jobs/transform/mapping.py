@@ -1,4 +1,4 @@
-"""Makes of a pulled record what is pushed: each member from a JMESPath, through functions. Pure."""
+"""Makes the record to push from the pulled one: each field from JMESPath, through functions. Pure."""
 
 from __future__ import annotations
 
@@ -16,17 +16,20 @@ from jobs.transform.model import MappedField
 
 
 class MappingFault(ValueError):
-    """A record that cannot be mapped: which member, and why."""
+    """A record that cannot be mapped: which field, and why."""
 
 
-def faults(fields: Sequence[MappedField], tables: Collection[str]) -> Iterator[tuple[str, str]]:
-    """Everything that is wrong with a mapping: where (`[2].with[0]`), and a sentence."""
+def faults(fields: Sequence[MappedField | None], tables: Collection[str]) -> Iterator[tuple[str, str]]:
+    """Everything that is wrong with a mapping: where (`[2].with[0]`), and a sentence. None stands for a row that cannot
+    be read."""
     made: set[str] = set()
     for index, field in enumerate(fields):
+        if field is None:
+            continue
         if field.from_ and (problem := expression_fault(field.from_)):
             yield f"[{index}].from", problem
         if field.to in made:
-            yield f"[{index}].to", f"{field.to!r} is made twice"
+            yield f"[{index}].to", f"{field.to!r} is mapped twice"
         made.add(field.to)
         for step, one in enumerate(field.with_):
             problem = _step_fault(one, tables)
@@ -40,7 +43,7 @@ def _step_fault(given: list[Any], tables: Collection[str]) -> str | None:
         return f'takes a function\'s name and its arguments, as in ["round", 2]; got {given!r}'
     if name not in TRANSFORMS:
         near = get_close_matches(name, TRANSFORMS, 1)
-        return f'no function "{name}"' + (f'; did you mean "{near[0]}"?' if near else "")
+        return f'unknown function "{name}"' + (f'; did you mean "{near[0]}"?' if near else "")
     problem = arguments_fault(TRANSFORMS[name].arguments, given[1:], tables)
     return f"{name}: {problem}" if problem else None
 
@@ -81,6 +84,6 @@ def _put(made: dict[str, Any], to: str, value: Any) -> None:
     for one in outer:
         inner = made.setdefault(one, {})
         if not isinstance(inner, dict):
-            raise MappingFault(f"{to}: {one!r} is no object, {shown(inner)} stands there")
+            raise MappingFault(f"{to}: {one!r} is not an object, but {shown(inner)}")
         made = inner
     made[name] = value

@@ -7,27 +7,40 @@ from typing import Annotated, Any, Literal
 import msgspec
 from msgspec import Meta, Struct
 
+from synctail.model.about import about
+
+Operator = Literal["=", "!=", "<", "<=", ">", ">=", "in", "contains", "starts", "matches", "exists"]
+
+_SCRIPT = "def handle(records, log):\n    return records"
+
 
 class Filter(Struct, frozen=True, forbid_unknown_fields=True):
-    """Which records a sync takes. `field` is JMESPath; a time in `value` may be relative: `-90s`, `-1h`, `-1mo`."""
+    """Which records a sync takes."""
 
-    field: str
-    op: Literal["=", "!=", "<", "<=", ">", ">=", "in", "contains", "starts", "matches", "exists"]
-    value: Any = None
+    field: Annotated[str, about("Field", "JMESPath: a name, or a path such as customer.country.", "updated_at")]
+    op: Annotated[Operator, about("Operator", "How to compare.")]
+    value: Annotated[
+        Any, about("Value", 'Text, number, list such as ["open", "paid"], or time before the start: -1h, -7d.', "-1h")
+    ] = None
 
 
 class ScriptText(Struct, frozen=True, forbid_unknown_fields=True):
-    """A function `handle(records, log)` that returns records. `timeout_s` is for each batch."""
+    """A function `handle(records, log)` that returns records: see `jobs.transform.script`."""
 
-    code: str
-    language: Literal["python"] = "python"
-    timeout_s: Annotated[float, Meta(gt=0, le=3600)] = 30
+    code: Annotated[
+        str, about("Code", "handle(records, log) returns the records to go on with.", _SCRIPT, "text/x-python")
+    ]
+    language: Annotated[Literal["python"], about("Language", "The language of the script.")] = "python"
+    timeout_s: Annotated[float, Meta(gt=0, le=3600), about("Time limit", "Seconds per page of records.", 30)] = 30
 
 
 class MappedField(Struct, frozen=True, forbid_unknown_fields=True):
-    """One member of what is pushed. `from` is JMESPath, empty for the whole record; `with` the functions it goes
-    through, each a list of the function's name and its arguments."""
+    """One field of what is pushed. `with`: functions, each a list of its name and its arguments."""
 
-    to: Annotated[str, Meta(min_length=1)]
-    from_: str = msgspec.field(default="", name="from")
-    with_: list[list[Any]] = msgspec.field(default_factory=list, name="with")
+    to: Annotated[str, Meta(min_length=1), about("To", "Name of the field. A dot nests it in an object.", "email")]
+    from_: Annotated[str, about("From", "JMESPath into the record. Empty: the whole record.", "customer.email")] = (
+        msgspec.field(default="", name="from")
+    )
+    with_: Annotated[
+        list[list[Any]], about("Functions", "Applied to the value from left to right.", [["trim"], ["lower"]])
+    ] = msgspec.field(default_factory=list, name="with")

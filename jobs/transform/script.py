@@ -39,7 +39,6 @@ processors and the kernel, can tell the time and the kernel's version, and retur
 
 from __future__ import annotations
 
-import ast
 import ctypes
 import json
 import os
@@ -54,7 +53,6 @@ import sys
 import tempfile
 import threading
 import time
-import warnings
 import weakref
 from collections import defaultdict, deque
 from collections.abc import Callable, Iterator, Sequence
@@ -66,13 +64,13 @@ from typing import Any, NamedTuple, Protocol, Self
 import msgspec
 from msgspec import Struct
 
-from jobs.transform.sandbox import inside
+from jobs.transform.sandbox import keeper
+from jobs.transform.sandbox import messages as inside
 from synctail.log.capture import Printed
 from synctail.log.writer import LogWriter
 from synctail.model.json_text import Record, as_json, counted, reference
 from synctail.model.sync import Level, Phase
 
-CODE_LIMIT_BYTES = 256 * 1024
 NAMED = 100
 """So many of the records that a fault fails are named in one line."""
 
@@ -117,46 +115,6 @@ class Outcome(NamedTuple):
     kept: list[tuple[Record, Record]]
     dropped: list[Record]
     fault: str | None = None
-
-
-def check(code: str) -> str | None:
-    """What is wrong with a script, as far as one can tell without running it: a sentence, or None."""
-    try:
-        size = len(code.encode())
-    except UnicodeEncodeError:
-        return "holds half a surrogate pair, which is no text"
-    if size > CODE_LIMIT_BYTES:
-        return f"has {size:,} bytes; takes {CODE_LIMIT_BYTES:,} at most"
-    try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")
-            tree = ast.parse(code)
-            compile(code, inside.NAME, "exec", dont_inherit=True)  # finds what a tree may hold: `return` outside
-    except SyntaxError as error:
-        return f"line {error.lineno}: {error.msg}" if error.lineno else f"is no Python: {error.msg}"
-    except (RecursionError, MemoryError):
-        return "is nested too deeply"
-    except ValueError as error:
-        return f"is no Python: {error}"
-    return _handle_fault(tree)
-
-
-def _handle_fault(tree: ast.Module) -> str | None:
-    found = [
-        one for one in tree.body if isinstance(one, ast.FunctionDef | ast.AsyncFunctionDef) and one.name == "handle"
-    ]
-    if not found:
-        return "there is no function handle(records, log)"
-    last = found[-1]
-    if isinstance(last, ast.AsyncFunctionDef):
-        return f"line {last.lineno}: handle is async; it must be a plain function"
-    takes = last.args
-    positional = len(takes.posonlyargs) + len(takes.args)
-    needed = positional - len(takes.defaults)
-    keywords = any(default is None for default in takes.kw_defaults)
-    if needed > 2 or (positional < 2 and not takes.vararg) or keywords:
-        return f"line {last.lineno}: handle must take two arguments: def handle(records, log)"
-    return None
 
 
 def hide_environment() -> None:
@@ -542,7 +500,7 @@ def _key_text(record: Record, key: str) -> str:
 
 
 class _Child:
-    """The two processes of `script_child`, their pipes and their folder. All of it belongs to one thread."""
+    """The two processes of `sandbox`, their pipes and their folder. All of it belongs to one thread."""
 
     def __init__(
         self, setup: dict[str, Any], longest: int, say: Callable[..., None], closing: Callable[[], bool]
@@ -562,7 +520,7 @@ class _Child:
         self._folder = tempfile.mkdtemp(prefix="synctail-script-")
         try:
             self._process = subprocess.Popen(
-                [sys.executable, "-I", "-S", "-B", inside.__file__],
+                [sys.executable, "-I", "-S", "-B", keeper.PROGRAM],
                 stdin=subprocess.PIPE,
                 stdout=subprocess.PIPE,
                 stderr=subprocess.PIPE,

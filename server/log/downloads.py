@@ -1,12 +1,13 @@
 """A whole log as a file, text or NDJSON, streamed piece by piece: the server never holds more than one read of it.
 
-With `?follow=1` the answer goes on until the sync ends, with the very frames a websocket would carry. Of a log that is
-searched only the lines that match.
+With `?follow=1` the answer goes on until the sync ends, with the same frames as the websocket. With a query it holds
+only the lines that match.
 """
 
 from __future__ import annotations
 
 import asyncio
+from collections import deque
 from collections.abc import AsyncIterator, Iterable, Iterator
 from contextlib import aclosing
 from functools import lru_cache
@@ -15,50 +16,55 @@ from typing import Any, Protocol
 import msgspec
 from starlette.requests import Request
 from starlette.responses import Response
-from starlette.routing import BaseRoute, Route
+from starlette.routing import BaseRoute
 
 from server.access import auth
 from server.log import query, wire
-from server.log.hub import Hub, Rider
+from server.log.hub import Hub
+from server.log.log_reader import LogReader
 from server.log.query import Query
 from server.log.search import Search, Step, Way
-from server.log.store import Store
+from server.log.summaries import Summaries
+from server.log.viewers import Viewer
 from server.web import errors, params
-from server.web.cut_off import Stream, said
+from server.web.cut_off import Stream, described
+from server.web.routing import HttpRoute, Role
 from synctail.model import keys
 from synctail.model.sync import Summary
+from synctail.model.unsafe_text import log_text
 
 PIECE_BYTES = 256 * 1024
-"""So much is formed at once; then the others have their turn."""
+"""About the size of one piece; after each, other requests have their turn."""
 
 _encode = msgspec.json.encode
 _decode = msgspec.json.decode
 
 
 class Form(Protocol):
-    """How a log is written down."""
+    """A file format for logs."""
 
     ending: str
     media: str
 
     def lines(self, bodies: list[bytes]) -> bytes:
-        """The lines of chunks that follow each other."""
+        """The lines of consecutive chunks."""
 
     def note(self, kind: str, about: dict[str, Any], words: str) -> bytes:
-        """What is said between the lines: `kind` and `about` for a program, `words` for a person."""
+        """A notice between the lines: `kind` and `about` for programs, `words` for people."""
 
 
 class Downloads:
-    def __init__(self, store: Store, hub: Hub, who: auth.Auth, search: Search) -> None:
-        self._store = store
+    def __init__(self, summaries: Summaries, log: LogReader, hub: Hub, who: auth.Auth, search: Search) -> None:
+        self._summaries = summaries
+        self._log = log
         self._hub = hub
         self._auth = who
         self._search = search
 
     def routes(self) -> list[BaseRoute]:
         return [
-            Route("/api/syncs/{sync}/log.txt", self.text),
-            Route("/api/syncs/{sync}/log.ndjson", self.ndjson),
+            HttpRoute("GET /api/syncs/{sync}/log.txt", self.text, role=Role.VIEWER),
+            HttpRoute("GET /api/syncs/{sync}/log.ndjson", self.ndjson, role=Role.VIEWER),
         ]
 
     async def text(self, request: Request) -> Response:
@@ -68,14 +74,14 @@ class Downloads:
         return await self._answer(request, Ndjson())
 
     async def _answer(self, request: Request, form: Form) -> Response:
-        who = auth.require(request, auth.Role.VIEWER)
+        who = auth.principal(request)
         after = params.whole_number(request.query_params, "after", default=0)
         follow = params.whole_number(request.query_params, "follow", default=0, most=1)
         wanted = query.asked(request.query_params)
         if wanted:
             self._search.check_room()
         # Before the first byte, so that an unknown or expired sync is an error and not an empty file.
-        summary = await self._store.summary(request.path_params["sync"])
+        summary = await self._summaries.get(request.path_params["sync"])
         if follow:
             body, disposition = self._followed(summary, who, after, form, wanted), "inline"
         elif wanted:
@@ -84,18 +90,19 @@ class Downloads:
             body, disposition = self._stored(summary, after, form), "attachment"
         part = "-found" if wanted else ""
         name = f'{disposition}; filename="{summary.service}-{summary.id}{part}.{form.ending}"'
-        return Stream(body, lambda error: _last_words(form, error), form.media, {"Content-Disposition": name})
+        headers = {"Content-Type": form.media, "Content-Disposition": name}
+        return Stream(body, headers, last_words=lambda error: _last_words(form, error))
 
     async def _stored(self, summary: Summary, after: int, form: Form) -> AsyncIterator[bytes]:
-        """The lines that were there when it was asked for."""
-        cursor = wire.stands(after, summary)
+        """The lines that the log had at the time of the request."""
+        cursor = wire.valid_cursor(after, summary)
         if cursor < after:
             yield _rewind(form, cursor)
         while cursor < summary.lines:
-            parts = await self._store.read(summary.id, cursor, summary.lines)
+            parts = await self._log.read(summary.id, cursor, summary.lines)
             if not parts:
                 raise errors.RedisAway("Redis went back in time while the log was read. Ask again.")
-            for piece in _pieces(parts, form):
+            for piece in _pieces((one.body if isinstance(one, wire.Chunk) else one for one in parts), form):
                 yield piece
                 await asyncio.sleep(0)
             cursor = parts[-1].last
@@ -104,7 +111,7 @@ class Downloads:
         way = Way(after, summary.lines + 1)
         async with aclosing(self._search.walk(summary.id, wanted, way, lines=True)) as steps:
             async for step in steps:
-                for piece in _found_pieces(step, form):
+                for piece in _pieces(_in_order(step), form):
                     yield piece
                     await asyncio.sleep(0)
 
@@ -112,11 +119,11 @@ class Downloads:
         self, summary: Summary, who: auth.Principal, after: int, form: Form, wanted: Query | None
     ) -> AsyncIterator[bytes]:
         woken = asyncio.Event()
-        rider = Rider(after, woken.set)
-        with self._auth.held(who, rider.fail):
-            async with aclosing(self._hub.follow(summary.id, rider, woken)) as frames:
+        viewer = Viewer(after, woken.set)
+        with self._auth.held(who, viewer.fail):
+            async with aclosing(self._hub.follow(summary.id, viewer, woken)) as frames:
                 async for text in frames:
-                    # Lines begin within the first bytes; only what is no lines is worth decoding.
+                    # `lines` frames are passed on as they are; only the others, which are few, are decoded.
                     if text.startswith('{"type":"lines"'):
                         bodies = [wire.body_of(text)]
                         if wanted:
@@ -132,43 +139,27 @@ class Downloads:
 
 
 def _last_words(form: Form, error: errors.ApiError) -> bytes:
-    return form.note("error", said(error), f"cut off here: {error.title}. {error.detail}")
+    return form.note("error", described(error), f"cut off here: {error.title}. {error.detail}")
 
 
-def _found_pieces(step: Step, form: Form) -> Iterator[bytes]:
-    """About `PIECE_BYTES` each; a gap in its place."""
-    lines: list[bytes] = []
-    gaps = iter(step.gaps)
-    gap = next(gaps, None)
-    size = 0
+def _in_order(step: Step) -> Iterator[bytes | wire.Gap]:
+    """Matching lines and gaps, by their numbers."""
+    gaps = deque(step.gaps)
     for n, line in zip(step.hits, step.lines, strict=True):
-        while gap and gap.last < n:
-            if lines:
-                yield form.lines(lines)
-                lines, size = [], 0
-            yield _gap(form, gap)
-            gap = next(gaps, None)
-        lines.append(line)
-        size += len(line)
-        if size >= PIECE_BYTES:
-            yield form.lines(lines)
-            lines, size = [], 0
-    if lines:
-        yield form.lines(lines)
-    if gap:
-        yield _gap(form, gap)
-    for rest in gaps:
-        yield _gap(form, rest)
+        while gaps and gaps[0].last < n:
+            yield gaps.popleft()
+        yield line
+    yield from gaps
 
 
-def _pieces(parts: Iterable[wire.Chunk | wire.Gap], form: Form) -> Iterator[bytes]:
-    """About `PIECE_BYTES` each, formed as they are asked for."""
+def _pieces(parts: Iterable[bytes | wire.Gap], form: Form) -> Iterator[bytes]:
+    """Pieces of about `PIECE_BYTES`, made as they are read, with each gap in its place."""
     bodies: list[bytes] = []
     size = 0
     for part in parts:
-        if isinstance(part, wire.Chunk):
-            bodies.append(part.body)
-            size += len(part.body)
+        if isinstance(part, bytes):
+            bodies.append(part)
+            size += len(part)
         if bodies and (size >= PIECE_BYTES or isinstance(part, wire.Gap)):
             yield form.lines(bodies)
             bodies, size = [], 0
@@ -183,7 +174,7 @@ def _gap(form: Form, gap: wire.Gap) -> bytes:
 
 
 def _rewind(form: Form, last: int) -> bytes:
-    words = f"what you have after line {last} is not in this log, which goes on here: Redis went back in time"
+    words = f"the lines you have after line {last} are not in this log, which continues here: Redis went back in time"
     return form.note("rewind", {"last": last}, words)
 
 
@@ -200,7 +191,7 @@ class Ndjson:
 
 
 class _Shown(msgspec.Struct, gc=False):
-    """What the text shows of a line."""
+    """The members of a line that the text shows."""
 
     time: str
     level: str
@@ -209,13 +200,6 @@ class _Shown(msgspec.Struct, gc=False):
 
 
 _decode_shown = msgspec.json.Decoder(list[_Shown]).decode
-
-# What a terminal would obey, or what turns a line around, is shown instead: C0 and C1 controls, and bidi controls.
-_CONTROLS = [*range(0x09), *range(0x0B, 0x20), *range(0x7F, 0xA0)]
-_BIDI = [0x200E, 0x200F, *range(0x202A, 0x202F), *range(0x2066, 0x206A)]
-_VISIBLE = {**{code: f"\\x{code:02x}" for code in _CONTROLS}, **{code: f"\\u{code:04x}" for code in _BIDI}}
-# A line of the log stays one line of the file: what follows a line break in it is indented.
-_VISIBLE[0x0A] = "\n    "
 
 
 class Text:
@@ -232,9 +216,7 @@ class Text:
 
 
 def _text_line(line: _Shown) -> str:
-    # Nothing of what has to be shown otherwise is printable, and most lines are: that is quick to see.
-    text = line.text if line.text.isprintable() else line.text.translate(_VISIBLE)
-    return f"{line.time} {_kind(line.level, line.phase)} {text}\n"
+    return f"{line.time} {_kind(line.level, line.phase)} {log_text(line.text)}\n"
 
 
 @lru_cache

@@ -6,21 +6,24 @@ import asyncio
 import resource
 import sys
 from collections.abc import Iterator
-from contextlib import aclosing, contextmanager, suppress
+from contextlib import aclosing, contextmanager
 
 from starlette.requests import HTTPConnection
-from starlette.routing import BaseRoute, WebSocketRoute
+from starlette.routing import BaseRoute
 from starlette.types import Receive, Scope, Send
 from starlette.websockets import WebSocket, WebSocketDisconnect
 
 from server.access import auth
 from server.log import wire
-from server.log.hub import Hub, Rider, Tail
+from server.log.broadcast import Broadcast
+from server.log.hub import Hub
+from server.log.viewers import Viewer
 from server.web import errors, params
-from server.web.protocols import LANE
+from server.web.protocols import DIRECT
+from server.web.routing import Role, SocketRoute, close
 
 SPARE_FILES = 200
-"""So many of the files that the process may have open are for polls, pages and Redis."""
+"""Of the files that the process may open, these are for polls, pages and Redis."""
 
 
 def most_viewers() -> int:
@@ -29,11 +32,11 @@ def most_viewers() -> int:
 
 
 class _Left(Exception):
-    """The client has gone; no error."""
+    """The client disconnected, which is no error."""
 
 
 class _Ended(Exception):
-    """The client has been told everything."""
+    """The client was sent everything."""
 
 
 class Live:
@@ -43,34 +46,26 @@ class Live:
         self._viewers = 0
 
     def routes(self) -> list[BaseRoute]:
-        # An ASGI application, not a function: what Starlette wraps around one would stay as long as the viewer.
-        return [WebSocketRoute("/api/syncs/{sync}/live", self, name="live")]
+        return [SocketRoute("/api/syncs/{sync}/live", self, role=Role.VIEWER)]
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         websocket = WebSocket(scope, receive, send)
-        # Accepted before it is judged: a browser can read a close code, but not the status of a refused handshake.
+        # Accepted before anything is looked up: a browser can read a close code, but not the status of a refused
+        # handshake.
         offered = scope.get("subprotocols", [])
         await websocket.accept(wire.SUBPROTOCOL if wire.SUBPROTOCOL in offered else None)
         try:
-            who, after = self._judge(HTTPConnection(scope))
+            after = params.whole_number(HTTPConnection(scope).query_params, "after", default=0)
             # What the handshake said is not needed any more, and a viewer stays for hours.
             scope["headers"] = []
             with self._place():
-                await self._serve(websocket, who, after)
+                await self._serve(websocket, auth.principal(websocket), after)
         except errors.ApiError as error:
-            await _close(websocket, error.close_code, error.detail)
+            await close(websocket, error.close_code, error.detail)
         except _Ended:
-            await _close(websocket, 1000, "ended")
+            await close(websocket, 1000, "ended")
         except _Left:
             pass
-
-    def _judge(self, asking: HTTPConnection) -> tuple[auth.Principal, int]:
-        """Who it is, and the line to begin after. Raises an `ApiError`."""
-        if asking.scope.get("redis_away"):
-            raise errors.RedisAway
-        who = auth.require(asking, auth.Role.VIEWER)
-        self._auth.check_origin(asking)
-        return who, params.whole_number(asking.query_params, "after", default=0)
 
     @contextmanager
     def _place(self) -> Iterator[None]:
@@ -86,33 +81,32 @@ class Live:
     async def _serve(self, websocket: WebSocket, who: auth.Principal, after: int) -> None:
         """Until the end, which is always an exception: `_Ended`, `_Left`, or an error of ours.
 
-        What always runs is the task that receives: a client's message, unread, would stop the reading of its pongs, and
-        a healthy client would be cut off. The one that sends is there only while there is something to send.
+        The task that receives always runs: an unread message would block the client's pongs, and a healthy client would
+        be disconnected. The task that sends exists only while there is something to send.
         """
-        lane = websocket.scope.get("extensions", {}).get(LANE, {}).get("lane")
-        sender = _Sender(self._hub, websocket)
-        rider = Rider(after, sender.wake, lane)
-        with self._hub.ride(websocket.path_params["sync"], rider) as tail, self._auth.held(who, rider.fail):
+        direct = websocket.scope.get("extensions", {}).get(DIRECT, {}).get("direct")
+        sender = _Sender(websocket)
+        viewer = Viewer(after, sender.wake, direct)
+        with self._hub.attach(websocket.path_params["sync"], viewer) as broadcast, self._auth.held(who, viewer.fail):
             try:
                 async with asyncio.TaskGroup() as group:
-                    sender.begin(tail, rider, group)
+                    sender.begin(broadcast, viewer, group)
                     await _receive(websocket)
             except BaseExceptionGroup as ending:
                 raise ending.exceptions[0] from None
 
 
 class _Sender:
-    """Sends what is due, in a task that lives as long as something is."""
+    """Sends what is due to a viewer, in a task that lives only as long as something is."""
 
-    __slots__ = ("_group", "_hub", "_rider", "_sending", "_tail", "_websocket")
+    __slots__ = ("_broadcast", "_group", "_sending", "_viewer", "_websocket")
 
-    def __init__(self, hub: Hub, websocket: WebSocket) -> None:
-        self._hub = hub
+    def __init__(self, websocket: WebSocket) -> None:
         self._websocket = websocket
         self._sending = True
 
-    def begin(self, tail: Tail, rider: Rider, group: asyncio.TaskGroup) -> None:
-        self._tail, self._rider, self._group, self._sending = tail, rider, group, False
+    def begin(self, broadcast: Broadcast, viewer: Viewer, group: asyncio.TaskGroup) -> None:
+        self._broadcast, self._viewer, self._group, self._sending = broadcast, viewer, group, False
         self.wake()
 
     def wake(self) -> None:
@@ -121,28 +115,22 @@ class _Sender:
             self._group.create_task(self._send(), name="live-send")
 
     async def _send(self) -> None:
-        """Raises `_Ended`, `_Left`, or what the rider fails with: then the websocket's other task ends as well."""
-        while not self._tail.rest(self._rider):
-            async with aclosing(self._hub.due(self._tail, self._rider)) as frames:
+        """Raises `_Ended`, `_Left`, or what the viewer fails with: then the websocket's other task ends as well."""
+        while not self._broadcast.park(self._viewer):
+            async with aclosing(self._broadcast.due(self._viewer)) as frames:
                 async for text in frames:
                     try:
                         await self._websocket.send_text(text)
                     except (WebSocketDisconnect, RuntimeError):
                         raise _Left from None
-            if self._rider.done:
+            if self._viewer.done:
                 raise _Ended
         self._sending = False
 
 
 async def _receive(websocket: WebSocket) -> None:
-    """A client of this endpoint has nothing to say; what it says all the same is a mistake it should hear of."""
+    """Until the client disconnects. It has nothing to send; a message is a mistake that it is told of."""
     message = await websocket.receive()
     if message["type"] == "websocket.disconnect":
         raise _Left
     raise errors.BadRequest("This websocket only sends. To follow a sync from a line on, open it with ?after=N.")
-
-
-async def _close(websocket: WebSocket, code: int, reason: str) -> None:
-    with suppress(RuntimeError, WebSocketDisconnect):  # it may have gone in the meantime
-        # A close frame holds 123 bytes of reason (RFC 6455, 5.5).
-        await websocket.close(code, reason.encode()[:120].decode("utf-8", "ignore"))

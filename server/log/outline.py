@@ -1,6 +1,6 @@
-"""What a log holds, in short: lines of each level and phase, and its sections. And which line a moment falls on.
+"""The outline of a log: the count of lines of each level and phase, and its sections. And the line of a moment.
 
-A log's outline is kept in memory and continued from where it ended; of the least used ones none is kept.
+Outlines are kept in memory and continued from where they ended; the least recently used are dropped.
 """
 
 from __future__ import annotations
@@ -15,30 +15,31 @@ from typing import Any
 import msgspec
 from starlette.requests import Request
 from starlette.responses import Response
-from starlette.routing import BaseRoute, Route
+from starlette.routing import BaseRoute
 
-from server.access import auth
 from server.log import wire
-from server.log.store import Store
-from server.web import errors
+from server.log.log_reader import LogReader
+from server.log.summaries import Summaries
+from server.web import bodies, errors
+from server.web.routing import HttpRoute, Role
 from synctail.model.ids import parse_rfc3339
 from synctail.model.sync import Summary
 
 KEPT = 64
 MOST_SECTIONS = 2000
 MOST_PHASES = 100
-"""Phases beyond are counted together, under `…`: a job may call them what it likes."""
+"""Further phases are counted together, as `…`: their names are the job's, and unbounded."""
 OTHER_PHASES = "…"
 BRIDGE_LINES = 20
-"""So many lines without a phase, between two of the same, belong to it. A lost line says no phase either."""
+"""This many lines without a phase between two lines of one phase belong to it. Lost lines have no phase either."""
 PROBED = 500
-"""Lines of one look, when a moment is looked for."""
+"""Lines per read, when searching for a moment."""
 AT_ONCE = 2
 BREATH_S = 0.002
 
 
 class Section(msgspec.Struct):
-    """Lines `first` to `last`, which say that they are of one phase; the times of both."""
+    """A run of one phase: lines `first` to `last`, with the times of both."""
 
     first: int
     last: int
@@ -49,7 +50,7 @@ class Section(msgspec.Struct):
     ended: str
 
     def take(self, line: _Line) -> None:
-        """One more."""
+        """Add a line."""
         self.last, self.ended = line.n, line.time
         if line.level == "error":
             self.errors += 1
@@ -57,7 +58,7 @@ class Section(msgspec.Struct):
             self.warnings += 1
 
     def join(self, other: Section) -> None:
-        """With what follows it."""
+        """Add the section that follows it."""
         self.last, self.ended = other.last, other.ended
         self.errors += other.errors
         self.warnings += other.warnings
@@ -80,7 +81,7 @@ _decode = msgspec.json.Decoder(list[_Line]).decode
 
 
 class Outline:
-    """Of the lines up to `upto`. Pure: chunks in, in order."""
+    """The outline of lines 1 to `upto`. Pure: chunks are added in order."""
 
     def __init__(self) -> None:
         self.upto = 0
@@ -88,9 +89,9 @@ class Outline:
         self.phases: Counter[str] = Counter()
         self.sections: list[Section] = []
         self.cut: int | None = None
-        """The line from which on there are no sections: there were too many before."""
+        """From this line on there are no sections: there were too many before."""
         self._loose: Section | None = None
-        """Lines without a phase that may yet turn out to lie between two of the same."""
+        """Lines without a phase; if the same phase goes on after them, they belong to it."""
 
     def add(self, part: wire.Chunk | wire.Gap) -> None:
         if isinstance(part, wire.Chunk):
@@ -139,27 +140,25 @@ class _Kept:
         self.outline = Outline()
         self.lock = asyncio.Lock()
         self.ended = False
-        """The sync had ended when this was last brought up to date."""
+        """The sync had ended at the last update."""
 
 
 class Outlines:
-    def __init__(self, store: Store) -> None:
-        self._store = store
+    def __init__(self, summaries: Summaries, log: LogReader) -> None:
+        self._summaries = summaries
+        self._log = log
         self._kept: OrderedDict[str, _Kept] = OrderedDict()
         self._turns = asyncio.Semaphore(AT_ONCE)
 
     def routes(self) -> list[BaseRoute]:
-        return [Route("/api/syncs/{sync}/log/outline", self.outline)]
+        return [HttpRoute("GET /api/syncs/{sync}/log/outline", self.outline, role=Role.VIEWER)]
 
     async def outline(self, request: Request) -> Response:
-        auth.require(request, auth.Role.VIEWER)
         at = request.query_params.get("at", "")
         when = _moment(at) if at else None
-        summary = await self._store.summary(request.path_params["sync"])
+        summary = await self._summaries.get(request.path_params["sync"])
         told = await self._at(summary, when) if when else (await self._upto_date(summary)).told()
-        return Response(
-            msgspec.json.encode(told), media_type="application/json", headers={"Cache-Control": "private, no-cache"}
-        )
+        return bodies.answer(told, headers={"Cache-Control": "private, no-cache"})
 
     async def _upto_date(self, summary: Summary) -> Outline:
         kept = self._kept.setdefault(summary.id, _Kept())
@@ -168,8 +167,8 @@ class Outlines:
             self._kept.popitem(last=False)
         async with kept.lock:
             ended = summary.status.ended
-            # Redis may have gone back in time, and the sync may have been ended then without its writer: what is known
-            # of a log that is shorter now, or ended without getting longer, may be of lines that are not in it.
+            # Redis may have gone back in time, and the sync may have been ended without its writer. If the log is
+            # shorter now, or has ended without getting longer, the outline may count lines that are not in it.
             if kept.outline.upto > summary.lines or (ended and not kept.ended and kept.outline.upto == summary.lines):
                 kept.outline = Outline()
             await self._continue(kept.outline, summary)
@@ -178,14 +177,14 @@ class Outlines:
 
     async def _continue(self, outline: Outline, summary: Summary) -> None:
         while outline.upto < summary.lines:
-            parts = await self._store.read(summary.id, outline.upto, summary.lines)
+            parts = await self._log.read(summary.id, outline.upto, summary.lines)
             if not parts:
                 raise errors.RedisAway("Redis went back in time while the log was read. Ask again.")
             async with self._turns:
                 await asyncio.to_thread(_add, outline, parts)
 
     async def _at(self, summary: Summary, when: datetime) -> dict[str, Any]:
-        """The first line of that moment or later, by halving; the last line, where all are earlier."""
+        """The first line at or after a moment, by binary search; the last line if all are earlier."""
         low, high = 1, summary.lines + 1
         best = last = None
         while low < high:
@@ -204,9 +203,9 @@ class Outlines:
         return {"n": found.n if found else None, "time": found.time if found else None}
 
     async def _chunk_from(self, sync_id: str, n: int, until: int) -> list[_Line]:
-        """The next lines of one chunk, from line `n` on; none where they are all gone."""
+        """Lines of the chunk that holds line `n`, or of the next chunk if `n` is in a gap; empty if there is none."""
         while n <= until:
-            parts = await self._store.read(sync_id, n - 1, until, lines=PROBED)
+            parts = await self._log.read(sync_id, n - 1, until, lines=PROBED)
             for part in parts:
                 if isinstance(part, wire.Chunk):
                     return _decode(b"[" + part.body + b"]")
@@ -221,7 +220,7 @@ def _add(outline: Outline, parts: Sequence[wire.Chunk | wire.Gap]) -> None:
     for part in parts:
         outline.add(part)
         if time.perf_counter() > breathed + BREATH_S:
-            time.sleep(0.00005)  # whoever serves viewers must not wait for an outline
+            time.sleep(0.00005)  # viewers must not wait for an outline
             breathed = time.perf_counter()
 
 

@@ -1,7 +1,7 @@
-"""Payload files: what a sync pulled, what its script returned, what it pushed; listed, previewed, and served as files.
+"""Payload files: what a sync pulled, what its script returned, what it pushed. Lists, previews and serves them.
 
-Served piece by piece, so that the server holds one piece for each reader, however slow. What is in a file is foreign:
-it is always something to be saved, never a page, a script or a style of ours.
+They are served piece by piece: the server holds one piece per reader, however slow. Their contents are untrusted, so a
+browser may only save them, and never run them as a page, a script or a style of this site.
 """
 
 from __future__ import annotations
@@ -11,17 +11,14 @@ import re
 from collections.abc import AsyncIterator, Mapping
 from typing import NamedTuple
 
-import msgspec
-from redis.exceptions import RedisError
 from starlette.requests import Request
-from starlette.responses import Response, StreamingResponse
-from starlette.routing import BaseRoute, Route
-from starlette.types import Receive, Scope, Send
+from starlette.responses import Response
+from starlette.routing import BaseRoute
 
-from server.access import auth
-from server.log.store import Store
-from server.web import errors, params
-from server.web.protocols import cutter
+from server.log.payload_reader import PayloadReader
+from server.web import bodies, errors, params
+from server.web.cut_off import Stream
+from server.web.routing import HttpRoute, Role
 from synctail.model import keys
 from synctail.model.sync import Payload, Summary
 
@@ -37,7 +34,7 @@ ENDINGS = {
     "text/plain": "txt",
     "text/xml": "xml",
 }
-"""The types that are served as what they are, none of which a page would run; all others are only bytes."""
+"""Types that are served as themselves, as no page would run them. All others are served as bytes."""
 
 _TYPE = re.compile(r"([a-z]+/[a-z0-9.+-]+)(?:\s*;\s*charset=\"?([a-z0-9_.:-]{1,40})\"?)?\s*", re.IGNORECASE)
 _SAFE = {
@@ -59,36 +56,34 @@ NOTHING = Span(0, 0)
 
 
 class Payloads:
-    def __init__(self, store: Store) -> None:
-        self._store = store
+    def __init__(self, reader: PayloadReader) -> None:
+        self._reader = reader
 
     def routes(self) -> list[BaseRoute]:
         return [
-            Route("/api/syncs/{sync}/payloads", self.listed),
-            Route("/api/syncs/{sync}/payloads/{n}", self.file),
+            HttpRoute("GET /api/syncs/{sync}/payloads", self.listed, role=Role.VIEWER),
+            HttpRoute("GET /api/syncs/{sync}/payloads/{n}", self.file, role=Role.VIEWER),
         ]
 
     async def listed(self, request: Request) -> Response:
-        auth.require(request, auth.Role.VIEWER)
         after = params.whole_number(request.query_params, "after", default=0, most=2**31)
         limit = params.whole_number(request.query_params, "limit", default=LISTED, least=1, most=LISTED_AT_MOST)
-        found = await self._store.payloads(request.path_params["sync"], after, limit)
-        return Response(msgspec.json.encode(found), media_type="application/json")
+        found = await self._reader.page(request.path_params["sync"], after, limit)
+        return bodies.answer(found)
 
     async def file(self, request: Request) -> Response:
-        auth.require(request, auth.Role.VIEWER)
         preview = params.whole_number(request.query_params, "preview", default=0, most=1)
-        payload, summary = await self._store.payload(request.path_params["sync"], _number(request.path_params["n"]))
+        payload, summary = await self._reader.get(request.path_params["sync"], _number(request.path_params["n"]))
         if preview:
             return await self._preview(payload, summary)
         tag = f'"{payload.sha256[:32]}"'
         headers = {**_SAFE, "ETag": tag, "Accept-Ranges": "bytes", "Cache-Control": "private, no-cache"}
         if params.not_modified(request.headers, tag):
             return Response(status_code=304, headers=headers)
-        # A range is asked for with GET only (RFC 9110, 14.2).
+        # Ranges apply to GET only (RFC 9110, 14.2).
         asked = wanted(request.headers, tag, payload.bytes) if request.method == "GET" else WHOLE
         if asked is NOTHING:
-            return _no_such_range(request.headers["range"], payload)
+            raise errors.RangeNotSatisfiable(request.headers["range"], payload.bytes)
         headers["Content-Type"], ending = media_type(payload.type)
         name = f"{summary.service}-{summary.id}-{payload.kind}-{payload.n}.{ending}"
         headers["Content-Disposition"] = f'attachment; filename="{name}"'
@@ -97,49 +92,34 @@ class Payloads:
             status, (first, end) = 206, asked
             headers["Content-Range"] = f"bytes {first}-{end - 1}/{payload.bytes}"
         headers["Content-Length"] = str(end - first)
-        if request.method == "HEAD":
-            return Response(status_code=status, headers=headers)
-        return _File(self._bytes(payload, summary, first, end), status, headers)
+        return Stream(self._bytes(payload, summary, first, end), headers, status=status)
 
     async def _bytes(self, payload: Payload, summary: Summary, first: int, end: int) -> AsyncIterator[bytes]:
         while first < end:
             index, within = divmod(first, keys.PIECE_BYTES)
-            piece = await self._store.piece(summary.id, payload.n, index)
+            piece = await self._reader.piece(summary.id, payload.n, index)
             part = piece[within : within + end - first]
             if not part:
-                raise errors.SyncExpired(f"Payload {payload.n} of sync {summary.id} is shorter than was said.")
+                raise errors.SyncExpired(
+                    f"Payload {payload.n} of sync {summary.id} is shorter than its description says."
+                )
             first += len(part)
             yield part
 
     async def _preview(self, payload: Payload, summary: Summary) -> Response:
-        """Its beginning as text, whatever it is: bytes that are no UTF-8 are made visible."""
+        """The beginning of the file as text. Bytes that are not UTF-8 appear escaped."""
         raw = b""
         if payload.bytes:
-            raw = (await self._store.piece(summary.id, payload.n, 0))[:PREVIEW_BYTES]
+            raw = (await self._reader.piece(summary.id, payload.n, 0))[:PREVIEW_BYTES]
         whole = len(raw) == payload.bytes
-        # A character that was cut in the middle is left out.
+        # A character cut in the middle is left out.
         text = codecs.getincrementaldecoder("utf-8")("backslashreplace").decode(raw, final=whole)
         headers = {**_SAFE, "Cache-Control": "no-store", "Content-Disposition": "inline"}
         return Response(text.encode(), headers=headers, media_type="text/plain; charset=utf-8")
 
 
-class _File(StreamingResponse):
-    """One that cannot go on is broken off, short of the length it named, so that no client takes it for whole."""
-
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        try:
-            await super().__call__(scope, receive, send)
-        except* (errors.ApiError, RedisError):
-            cut = cutter(scope)
-            if cut is None:
-                raise
-            cut()
-            while (await receive())["type"] != "http.disconnect":
-                pass
-
-
 def media_type(stored: str) -> tuple[str, str]:
-    """What is served as `Content-Type`, and the ending of the file's name."""
+    """The `Content-Type`, and the extension of the file's name."""
     match = _TYPE.fullmatch(stored)
     media = match[1].lower() if match else ""
     if match is None or media not in ENDINGS:
@@ -152,31 +132,26 @@ _RANGE = re.compile(r"bytes=\s*([0-9]{0,18})-([0-9]{0,18})\s*", re.IGNORECASE)
 
 
 def wanted(headers: Mapping[str, str], tag: str, size: int) -> Span:
-    """The part that a request asks for, or `NOTHING` where it lies outside. `WHOLE` also where it asks for several
-    parts, or in another unit, or for a part of another file: a server may leave that out of account."""
+    """The requested part, or `NOTHING` when it is outside the file.
+
+    `WHOLE` also for several ranges, another unit, or an older version of the file: a server may ignore such a header.
+    """
     match = _RANGE.fullmatch(headers.get("range", "").strip())
     if not match or match[1] == match[2] == "":
         return WHOLE
-    if headers.get("if-range", tag).strip() != tag:  # also a date: none of ours has one
+    if headers.get("if-range", tag).strip() != tag:  # also a date, which these files do not have
         return WHOLE
     if not match[1]:
         first, end = max(0, size - int(match[2])), size
     elif match[2] and int(match[2]) < int(match[1]):
-        return WHOLE  # it is no range (RFC 9110, 14.1.1)
+        return WHOLE  # not a valid range (RFC 9110, 14.1.1)
     else:
         first, end = int(match[1]), min(int(match[2]) + 1, size) if match[2] else size
     return Span(first, end) if first < end else NOTHING
 
 
-def _no_such_range(asked: str, payload: Payload) -> Response:
-    error = errors.RangeNotSatisfiable
-    answer = errors.problem(error.status, error.title, f"Got {asked[:60]!r}; this payload has {payload.bytes:,} bytes.")
-    answer.headers["Content-Range"] = f"bytes */{payload.bytes}"
-    return answer
-
-
 def _number(text: str) -> int:
-    """Raises `PayloadNotFound`: what is no number never was one of a payload's."""
+    """Raises `PayloadNotFound`: without a number it cannot be one of the payloads."""
     if not re.fullmatch(r"[1-9][0-9]{0,8}", text):
         raise errors.PayloadNotFound(f"{text[:40]!r} is not the number of a payload: those are 1, 2, 3 …")
     return int(text)

@@ -1,8 +1,8 @@
-"""What somebody looks for in a log, and which lines of a chunk that is. Pure: no I/O, no clock.
+"""A query, and which lines of a chunk match it. Pure: no I/O, no clock.
 
-Texts are found as they are shown: without what a terminal would obey. Patterns are RE2's, whose time is linear in the
-text whatever the pattern; each is bounded in length and in what it compiles to. A chunk is looked through as the bytes
-it is, and decoded only where a line of it may match.
+Texts are matched as they are shown: without what a terminal would obey. Patterns are RE2's, whose time is linear in
+the text; their length and their compiled size are limited. A chunk is searched as the bytes it is stored as, and
+decoded only if one of its lines may match.
 """
 
 from __future__ import annotations
@@ -19,18 +19,19 @@ from starlette.datastructures import QueryParams
 from server.log.terminal_text import shown
 from server.web.errors import BadRequest, PatternRefused
 from synctail.model.sync import Level
+from synctail.model.unsafe_text import ACTING
 
 LONGEST = 1000
-"""Of each text that is asked for, in characters."""
+"""For each text or pattern, in characters."""
 MOST_VALUES = 20
-"""Of each parameter that may be given more than once."""
+"""For each parameter that can be repeated."""
 MOST_INSTRUCTIONS = 3000
-"""Of what a pattern compiles to: where RE2 cannot use its automaton, each byte of a log may cost so many steps."""
+"""For a compiled pattern: where RE2 cannot use its automaton, each byte of a log may cost this many steps."""
 PATTERN_MEMORY = 1024 * 1024
-"""RE2's, for one pattern; the module keeps the last 128."""
+"""RE2's limit for one pattern; the module caches the last 128."""
 
 NO_PHASE = "-"
-"""How lines without a phase are asked for."""
+"""Selects lines without a phase."""
 FIELD = "field."
 
 _json = msgspec.json.encode
@@ -43,11 +44,7 @@ class _Line(msgspec.Struct, gc=False):
     record: str | None = None
 
 
-class _LineWithFields(msgspec.Struct, gc=False):
-    text: str
-    level: str = ""
-    phase: str = ""
-    record: str | None = None
+class _LineWithFields(_Line, gc=False):
     fields: dict[str, Any] | None = None
 
 
@@ -56,10 +53,10 @@ _decode_with_fields = msgspec.json.Decoder(list[_LineWithFields]).decode
 
 
 class Query:
-    """All that is given must hold; of several levels, phases or records one. Raises `PatternRefused`.
+    """A line matches if it meets every condition; of several levels, phases or records, any one.
 
-    `exclude`: texts, or patterns where `q` is one, of which a line may have none. `fields`: names and values as they
-    are shown, that is a text as itself and anything else as JSON.
+    `exclude`: texts, or patterns if `pattern` is on; a matching line has none of them. `fields`: names and values as
+    they are shown: text as itself, anything else as JSON. Raises `PatternRefused`.
     """
 
     def __init__(
@@ -92,7 +89,7 @@ class Query:
         return [[b'"%s":%s' % (name.encode(), _json(one)) for one in values]] if values and "" not in values else []
 
     def places(self, body: bytes) -> list[int]:
-        """Where in a chunk's body the lines are that match, counted from 0."""
+        """The positions of the matching lines in a chunk's body, from 0."""
         if not all(any(needle in body for needle in either) for either in self._needles):
             return []
         if self._find and not self._find.may_be_in(body):
@@ -100,7 +97,7 @@ class Query:
         whole = b"[" + body + b"]"
         if self._fields:
             with_fields = _decode_with_fields(whole)
-            lines: Sequence[_Line | _LineWithFields] = with_fields
+            lines: Sequence[_Line] = with_fields
             found = [i for i, line in enumerate(with_fields) if self._has_fields(line)]
         else:
             lines = _decode(whole)
@@ -113,7 +110,7 @@ class Query:
             found = [i for i in found if lines[i].record in self._records]
         return self._by_text(lines, found, body) if self._find or self._without else found
 
-    def _by_text(self, lines: Sequence[_Line | _LineWithFields], among: list[int], body: bytes) -> list[int]:
+    def _by_text(self, lines: Sequence[_Line], among: list[int], body: bytes) -> list[int]:
         texts = [lines[i].text for i in among]
         if hides_something(body):
             texts = [shown(text) for text in texts]
@@ -135,7 +132,7 @@ class Query:
 
 
 def asked(given: QueryParams) -> Query | None:
-    """What a request looks for; None when it looks for nothing. Raises `BadRequest` or `PatternRefused`."""
+    """The query in a request's parameters, or None. Raises `BadRequest` or `PatternRefused`."""
     fields = [(name.removeprefix(FIELD), value) for name, value in given.multi_items() if name.startswith(FIELD)]
     lists = {name: [one for one in given.getlist(name) if one] for name in ("level", "phase", "record", "exclude")}
     q = given.get("q", "")
@@ -179,7 +176,7 @@ def _is_shown_as(value: Any, text: str) -> bool:
         return value == text
     if isinstance(value, int | float) and not isinstance(value, bool):
         with suppress(ValueError):
-            return float(text) == value  # to a page 3.0 is 3
+            return float(text) == value  # a page shows 3.0 as 3
     return _json(value).decode() == text
 
 
@@ -187,13 +184,13 @@ def _is_shown_as(value: Any, text: str) -> bool:
 
 
 class _Finder:
-    """Three sieves, each finer than the one before: a chunk's bytes, the texts of its lines together, one text."""
+    """Three tests, from coarse to fine: on a chunk's bytes, on the texts of its lines together, on one text."""
 
-    def may_be_in(self, body: bytes) -> bool:
-        raise NotImplementedError
+    def may_be_in(self, body: bytes) -> bool:  # noqa: ARG002
+        return True
 
-    def may_be_in_texts(self, texts: list[str]) -> bool:
-        raise NotImplementedError
+    def may_be_in_texts(self, texts: list[str]) -> bool:  # noqa: ARG002
+        return True
 
     def in_text(self, text: str) -> bool:
         raise NotImplementedError
@@ -206,7 +203,7 @@ def _finder(q: str, *, pattern: bool, case: bool, name: str) -> _Finder:
 class _Text(_Finder):
     def __init__(self, text: str, *, case: bool) -> None:
         self._needle = text if case else text.lower()
-        stored = _json(text)[1:-1]  # as it stands in a body, but where something is hidden in between
+        stored = _json(text)[1:-1]  # as it is in a body, unless escapes come in between
         self._stored = stored
         self._case = case
         self._folded = None if case else _compiled(re2.escape(text), case=False)
@@ -217,10 +214,6 @@ class _Text(_Finder):
 
     def may_be_in(self, body: bytes) -> bool:
         return self._in_body(body) or hides_something(body)
-
-    def may_be_in_texts(self, texts: list[str]) -> bool:
-        del texts
-        return True
 
     def in_text(self, text: str) -> bool:
         if self._folded is None:
@@ -233,13 +226,9 @@ class _Text(_Finder):
 class _Pattern(_Finder):
     def __init__(self, pattern: str, *, case: bool, name: str) -> None:
         self._search = compiled(pattern, case=case, name=name).search
-        # "^" and "$" hold at each row anyway, so lines that are joined by line breaks match where one of them does.
-        # Not so where a pattern speaks of the text's very ends, or changes what it means on its way.
+        # "^" and "$" match at each row anyway, so lines joined by line breaks match if one of them does. The exceptions
+        # are patterns about the very ends of the text, and those that switch flags.
         self._joins = not re.search(r"\\[AzC]|\(\?[a-zA-Z]*-", pattern)
-
-    def may_be_in(self, body: bytes) -> bool:
-        del body
-        return True
 
     def may_be_in_texts(self, texts: list[str]) -> bool:
         return not self._joins or self._search("\n".join(texts).encode()) is not None
@@ -249,11 +238,11 @@ class _Pattern(_Finder):
 
 
 _ROWS = "(?m)"
-"""`^` and `$` hold at each row of a text."""
+"""`^` and `$` match at each row of a text."""
 
 
 def compiled(pattern: str, *, case: bool, name: str = "q") -> Any:
-    """A pattern within its bounds, ready to search. Raises `PatternRefused`, with RE2's words and a position."""
+    """Compile a pattern and check its size. Raises `PatternRefused`, with RE2's message and the position."""
     try:
         found = _compiled(pattern, case=case)
     except re2.error as error:
@@ -262,11 +251,11 @@ def compiled(pattern: str, *, case: bool, name: str = "q") -> Any:
         at = _position(pattern, said)
         where = f" at character {at}" if at else ""
         raise PatternRefused(
-            f"{name}: {pattern[:200]!r} is no pattern (RE2): {said[:200]}{where}", position=at, says=said[:200]
+            f"{name}: {pattern[:200]!r} is not a pattern (RE2): {said[:200]}{where}", position=at, says=said[:200]
         ) from None
     size = max(found.programsize, found.reverseprogramsize)
     if size > MOST_INSTRUCTIONS:
-        said = f"it comes to {size:,} steps; {MOST_INSTRUCTIONS:,} are taken"
+        said = f"it compiles to {size:,} steps; the limit is {MOST_INSTRUCTIONS:,}"
         raise PatternRefused(f"{name}: this pattern is too large: {said}. Repeat less.", position=None, says=said)
     return found
 
@@ -280,22 +269,23 @@ def _options(*, case: bool) -> re2.Options:
     options.case_sensitive = case
     options.max_mem = PATTERN_MEMORY
     options.never_capture = True
-    options.log_errors = False  # it is told to whoever asked
+    options.log_errors = False  # the client gets them
     return options
 
 
 def _position(pattern: str, said: str) -> int | None:
-    """Where RE2 stumbled, from 1 on; it names the piece but not its place."""
+    """Where the error is, from 1; RE2 names the faulty piece, but not its position."""
+    opened, stray = _brackets(pattern)
     if said.startswith(("missing ):", "missing closing )")):
-        return _open_bracket(pattern)
+        return opened[-1] if opened else None
     if said.startswith("unexpected )"):
-        return _stray_bracket(pattern)
+        return stray
     at = pattern.find(said.partition(": ")[2] or "\0")
     return at + 1 if at >= 0 else None
 
 
 def _brackets(pattern: str) -> tuple[list[int], int | None]:
-    """The places of what is opened and never closed, and of the first that closes nothing."""
+    """The positions of all brackets that are never closed, and of the first that closes none."""
     opened: list[int] = []
     for token in re.finditer(r"\\.|\[\^?\]?(?:\\.|\[:\w+:\]|[^\]\\])*\]|[()]", pattern, re.DOTALL):
         if token[0] == "(":
@@ -307,23 +297,14 @@ def _brackets(pattern: str) -> tuple[list[int], int | None]:
     return opened, None
 
 
-def _open_bracket(pattern: str) -> int | None:
-    opened, _ = _brackets(pattern)
-    return opened[-1] if opened else None
-
-
-def _stray_bracket(pattern: str) -> int | None:
-    return _brackets(pattern)[1]
-
-
 # --- where in a text ----------------------------------------------------------------------------------------------
 
 MOST_SPANS = 100
-"""Of one text: finding the next match may mean looking at all the rest again."""
+"""Per text: finding the next match may take another pass over the rest."""
 
 
 def spans(find: Any, text: str) -> list[tuple[int, int]]:
-    """Where a text matches, at most `MOST_SPANS` times, in UTF-16 units as JavaScript counts; nothing empty."""
+    """The first `MOST_SPANS` matches in a text, in UTF-16 units as JavaScript counts; empty ones are left out."""
     found: list[tuple[int, int]] = []
     for match in find.finditer(text):
         start, end = match.span()
@@ -340,14 +321,14 @@ def _units(text: str) -> int:
     return len(text.encode("utf-16-le", "surrogatepass")) // 2
 
 
-# --- a text that is not shown as it is written --------------------------------------------------------------------
+# --- texts that are shown in another way than they are written ------------------------------------------------------
 
-# What `shown` takes for acting: JSON escapes some of it.
-_ACTS = re2.compile(r"\\(?:u00|[rbf])|[\x7f-\x{9f}\x{61c}\x{200e}\x{200f}\x{202a}-\x{202e}\x{2066}-\x{2069}]")
+# What `shown` changes, as it is written in JSON, which escapes C0.
+_ACTS = re2.compile(r"\\(?:u00|[rbf])|[" + "".join(one for one in ACTING if one > " ") + "]")
 
 
 def hides_something(body: bytes) -> bool:
-    """Whether a chunk may have a text that is not shown as it is written."""
-    # Most have none of the three, and that costs next to nothing to see.
+    """Whether a chunk may have a text that is shown in another way than it is written."""
+    # Most have none of the three, which is quick to see.
     plain = b"\\" not in body and b"\x7f" not in body and body.isascii()
     return not plain and _ACTS.search(body) is not None

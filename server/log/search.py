@@ -1,11 +1,11 @@
-"""Finding lines in a log: walks through it piece by piece, newest or oldest first, and answers as one JSON document or
-as a stream of frames. It holds one piece at a time, never a log, and never stops short without saying where.
+"""Search in a log: reads it piece by piece, newest or oldest first, and answers with one JSON document or a stream of
+frames. It holds one piece at a time, never a whole log, and never ends early without saying where.
 
 | frame of a search | |
 | --- | --- |
-| `{"type": "matches", "numbers": [...]}` | lines that match, in the order of the search |
+| `{"type": "matches", "numbers": [...]}` | numbers of matching lines, in the order of the search |
 | `{"type": "gap", "first", "last", "why"}` | lines that no longer exist |
-| `{"type": "progress", "first", "last", "time"}` | these have been looked at; the time of the one that is farthest |
+| `{"type": "progress", "first", "last", "time"}` | the range that was searched; the time of the line reached last |
 | `{"type": "done", "total", "first", "last", "more", "status"}` | the end; `more`: the cursor to go on from, or null |
 """
 
@@ -22,26 +22,27 @@ import msgspec
 from starlette.datastructures import QueryParams
 from starlette.requests import Request
 from starlette.responses import Response
-from starlette.routing import BaseRoute, Route
+from starlette.routing import BaseRoute
 
-from server.access import auth
 from server.log import query, wire
+from server.log.log_reader import LogReader
 from server.log.query import Query
-from server.log.store import Store
-from server.web import errors, params
-from server.web.cut_off import Stream, said
+from server.log.summaries import Summaries
+from server.web import bodies, errors, params
+from server.web.cut_off import Stream, described
+from server.web.routing import HttpRoute, Role
 from synctail.model import keys
 from synctail.model.sync import Summary
 
 SEARCHES_AT_ONCE = 16
 PIECES_AT_ONCE = 2
-"""Of all searches together; each piece is looked through in a thread, and all searches take turns."""
+"""For all searches together. Each piece is searched in a thread; searches take turns."""
 SLICE_S = 0.05
-"""After so long a thread gives its turn to the next search, also in the middle of a piece."""
+"""A thread gives its turn to the next search after this time, even in the middle of a piece."""
 BREATH_S = 0.002
-"""After so long it lets go of the interpreter: whoever serves viewers must not wait for a search."""
+"""A thread releases the interpreter after this time, so that viewers do not wait for a search."""
 SEARCH_S = 30.0
-"""One request looks for so long, and then says from where to go on."""
+"""Time limit of one streamed search; its last frame says where to continue."""
 DOCUMENT_S = 10.0
 TELL_EVERY_S = 0.1
 
@@ -49,7 +50,7 @@ FOUND = 500
 FOUND_AT_MOST = 5000
 DOCUMENT_BYTES = 1024 * 1024
 BLOCK_BYTES = 512 * 1024
-"""About so much at a time when the newest lines come first."""
+"""About the size of one piece when the newest lines come first."""
 LARGEST_BLOCK = 20_000
 
 NDJSON = "application/x-ndjson"
@@ -70,7 +71,7 @@ class Marking(msgspec.Struct, forbid_unknown_fields=True):
 
 
 class Way(NamedTuple):
-    """Through lines `after + 1` to `before - 1`, which the log has."""
+    """The lines `after + 1` to `before - 1`, all within the log."""
 
     after: int
     before: int
@@ -78,8 +79,8 @@ class Way(NamedTuple):
 
 
 class Step(NamedTuple):
-    """Lines `first` to `last` have been looked at. `hits` are in the order of the search, `lines` their JSON if it was
-    asked for, `time` that of the line that is farthest; of gaps alone it is not known."""
+    """Lines `first` to `last` were searched. `hits` are in the order of the search, `lines` their JSON if requested;
+    `time` is that of the line reached last, or None if there were only gaps."""
 
     first: int
     last: int
@@ -90,19 +91,20 @@ class Step(NamedTuple):
 
 
 class Search:
-    def __init__(self, store: Store) -> None:
-        self._store = store
+    def __init__(self, summaries: Summaries, log: LogReader) -> None:
+        self._summaries = summaries
+        self._log = log
         self._turns = asyncio.Semaphore(PIECES_AT_ONCE)
         self._running = 0
 
     def routes(self) -> list[BaseRoute]:
-        """But for the search itself, which is another way to ask for a log."""
-        return [Route("/api/marks", self.marks, methods=["POST"])]
+        """Without the search itself: it is a form of `GET /api/syncs/{sync}/log`."""
+        return [HttpRoute("POST /api/marks", self.marks, role=Role.VIEWER)]
 
     # --- answers ------------------------------------------------------------------------------------------------
 
     async def answer(self, request: Request, wanted: Query) -> Response:
-        """`GET /api/syncs/{sync}/log`, of a request that looks for something."""
+        """Answer `GET /api/syncs/{sync}/log` with a query: as a stream if the client accepts NDJSON, else as JSON."""
         given = request.query_params
         newest_first = _newest_first(given)
         after = params.whole_number(given, "after", default=0)
@@ -113,14 +115,12 @@ class Search:
         )
         for name in ("first", "last"):
             if name in given:
-                raise errors.BadRequest(
-                    f"{name}: a search takes after and before, which are not part of what it covers"
-                )
+                raise errors.BadRequest(f"{name}: a search takes after and before instead; both are exclusive")
         self.check_room()
-        summary = await self._store.summary(request.path_params["sync"])
+        summary = await self._summaries.get(request.path_params["sync"])
         way = Way(after, min(before, summary.lines + 1), newest_first)
         if streamed:
-            return Stream(self._frames(summary, wanted, way, limit), _last_words, NDJSON, {})
+            return Stream(self._frames(summary, wanted, way, limit), {"Content-Type": NDJSON}, last_words=_last_words)
         return await self._document(request, summary, wanted, way, limit)
 
     async def _document(self, request: Request, summary: Summary, wanted: Query, way: Way, limit: int) -> Response:
@@ -131,7 +131,7 @@ class Search:
         async with aclosing(self.walk(summary.id, wanted, way, lines=True)) as steps:
             async for step in steps:
                 if await request.is_disconnected():
-                    return Response(status_code=400)  # nobody is there any more
+                    return Response(status_code=400)  # the client has disconnected
                 taken = 0
                 while taken < len(step.hits) and len(found) < limit and size < DOCUMENT_BYTES:
                     found.append(step.lines[taken])
@@ -186,13 +186,9 @@ class Search:
         yield _frame(type="done", total=total, first=first, last=last, more=more, status=summary.status)
 
     async def marks(self, request: Request) -> Response:
-        """Where texts match a pattern. A page cannot tell by itself: a browser's own patterns are others, and there is
-        no bound to their time."""
-        auth.require(request, auth.Role.VIEWER)
-        try:
-            asked = msgspec.json.decode(await request.body(), type=Marking)
-        except (msgspec.DecodeError, UnicodeDecodeError) as error:
-            raise errors.BadRequest(f'{error}. Send {{"q": "…", "texts": ["…"]}}.') from None
+        """Where texts match a pattern. The page cannot match it: a browser's patterns differ, and their time has no
+        bound."""
+        asked = await bodies.read(request, Marking, 'Send {"q": "…", "texts": ["…"]}.')
         if not 0 < len(asked.q) <= query.LONGEST:
             raise errors.BadRequest(f"q: got {len(asked.q):,} characters; takes from 1 to {query.LONGEST:,}")
         if len(asked.texts) > TEXTS_AT_MOST:
@@ -200,10 +196,10 @@ class Search:
         find = query.compiled(asked.q, case=asked.case)
         async with self._turns:
             found = await asyncio.to_thread(lambda: [query.spans(find, text) for text in asked.texts])
-        return Response(_encode({"marks": found}), media_type="application/json", headers={"Cache-Control": "no-store"})
+        return bodies.answer({"marks": found}, headers={"Cache-Control": "no-store"})
 
     async def lines_of(self, body: bytes, wanted: Query) -> list[bytes]:
-        """Those of a chunk's lines that match."""
+        """The matching lines of a chunk, as JSON."""
         step = await self._look([wire.Chunk(0, 0, body)], wanted, lines=True)
         return step.lines
 
@@ -212,10 +208,10 @@ class Search:
     def check_room(self) -> None:
         """Raises `Busy`."""
         if self._running >= SEARCHES_AT_ONCE:
-            raise errors.Busy("This server looks through as many logs as it can. Try again in a moment.")
+            raise errors.Busy("This server runs as many searches as it can. Try again in a moment.")
 
     async def walk(self, sync_id: str, wanted: Query, way: Way, *, lines: bool = False) -> AsyncGenerator[Step]:
-        """The whole way, step by step; whoever has enough closes it. Raises `Busy`."""
+        """The steps of a search. Close the generator to end it early. Raises `Busy`."""
         with self._place():
             walk = self._back if way.newest_first else self._on
             async with aclosing(walk(sync_id, wanted, way, lines=lines)) as each:
@@ -236,7 +232,7 @@ class Search:
         parts = await self._read(sync_id, way.after, until) if way.after < until else []
         while parts:
             cursor = parts[-1].last
-            # What comes next is fetched while this is looked through.
+            # Fetch the next piece while this one is searched.
             ahead = self._read(sync_id, cursor, until) if cursor < until else _nothing()
             step, parts = await asyncio.gather(self._look(parts, wanted, lines=lines), ahead)
             yield step
@@ -247,7 +243,7 @@ class Search:
             first = max(way.after + 1, until - size + 1)
             parts = await self._read(sync_id, first - 1, until)
             if parts[-1].last < until:
-                # More than one read holds; what was read is the far end of it, and the near one comes first.
+                # More than one read returns: it read the far end of the range, and the near end comes first.
                 size = max(1, min(size // 2, parts[-1].last - first + 1))
                 continue
             step = await self._look(parts, wanted, lines=lines)
@@ -258,7 +254,7 @@ class Search:
             until = first - 1
 
     async def _read(self, sync_id: str, after: int, until: int) -> list[wire.Chunk | wire.Gap]:
-        parts = await self._store.read(sync_id, after, until)
+        parts = await self._log.read(sync_id, after, until)
         if not parts:
             raise errors.RedisAway("Redis went back in time while the log was searched. Ask again.")
         return parts
@@ -273,7 +269,7 @@ class Search:
 
 
 def _look(parts: Sequence[wire.Chunk | wire.Gap], done: int, wanted: Query, step: Step, lines: bool) -> int:  # noqa: FBT001
-    """Goes on for a slice of time; how many of the parts are done then."""
+    """Search for one slice of time. Returns the number of parts that are done."""
     ends = time.perf_counter() + SLICE_S
     breathed = time.perf_counter()
     while done < len(parts) and (now := time.perf_counter()) < ends:
@@ -295,7 +291,7 @@ def _look(parts: Sequence[wire.Chunk | wire.Gap], done: int, wanted: Query, step
 
 
 class _Seen:
-    """How far a search has come, and from where the next request would go on."""
+    """How far a search has come, and where the next request would continue."""
 
     def __init__(self, way: Way) -> None:
         self._way = way
@@ -308,7 +304,7 @@ class _Seen:
         return (self.first, self.last) if self.first else None
 
     def step(self, step: Step, taken: int | None) -> int | None:
-        """The cursor to go on from, after the step; after the hit number `taken` of it, where no more are wanted."""
+        """Count a step as searched, with `taken` only up to that many hits. Returns the cursor to continue from."""
         first, last = step.first, step.last
         if taken is not None and taken:
             first, last = (step.hits[taken - 1], last) if self._way.newest_first else (first, step.hits[taken - 1])
@@ -320,7 +316,7 @@ class _Seen:
         return self.last if self.last < self._way.before - 1 else None
 
     def of(self, gaps: list[wire.Gap]) -> list[wire.Gap]:
-        """Those that lie in what counts as searched."""
+        """The gaps that lie within the searched range."""
         return [gap for gap in gaps if self.first <= gap.first and gap.last <= self.last]
 
 
@@ -349,4 +345,4 @@ def _frame(**frame: object) -> bytes:
 
 
 def _last_words(error: errors.ApiError) -> bytes:
-    return _frame(type="error", **said(error))
+    return _frame(type="error", **described(error))

@@ -1,7 +1,7 @@
-"""This process's one subscription connection, and its only owner: it connects, subscribes, reads, and starts again.
+"""The process's one subscription to Redis: it alone connects, subscribes, reads and reconnects.
 
-Others only say which channels they want (`want`, `drop`) and are told what happens. Pub/sub loses what is published
-while a connection is down, so every confirmation, the first and each one after, means: read the stream now.
+Callers name channels and their listeners (`want`, `drop`). Pub/sub loses what is published while
+the connection is down, so every confirmation, not only the first, means: read the stream now.
 """
 
 from __future__ import annotations
@@ -11,68 +11,68 @@ import logging
 import math
 import random
 import time
-from contextlib import suppress
 from typing import Protocol
 
 from redis.asyncio.connection import AbstractConnection, ConnectionPool
 from redis.exceptions import ConnectionError as RedisConnectionError
 from redis.exceptions import RedisError
 
-from server.web.tasks import heed_cancellation
+from server.web.tasks import heed_cancellation, within
 
 PING_EVERY_S = 5.0
 SILENT_S = 12.0
-"""A connection that has said nothing for so long, pings notwithstanding, is dead although it looks open."""
+"""A connection that has answered nothing for this long, not even a ping, is dead although it looks open."""
 BACKOFF_S = (0.1, 0.5)
-"""Logs are to be live again within two seconds after Redis is."""
+"""Short, as logs should be live again within two seconds after Redis is."""
 STOOD_S = 5.0
-"""A connection that lasted so long was a good one, and its end is worth a word."""
+"""The end of a connection that lasted this long is logged again."""
 
 _log = logging.getLogger("synctail.subscriber")
 
 
 class Listener(Protocol):
-    def subscribed(self, channel: str) -> None:
-        """Redis has confirmed: from here on nothing is missed, what came before may have been."""
+    """Told what arrives on a channel."""
 
-    def received(self, channel: str, message: bytes) -> None: ...
+    def subscribed(self) -> None:
+        """Redis has confirmed: from now on nothing is missed, but earlier messages may have been."""
+
+    def received(self, message: bytes) -> None: ...
 
 
 class Subscriber:
-    def __init__(self, pool: ConnectionPool, listener: Listener) -> None:
+    def __init__(self, pool: ConnectionPool) -> None:
         self._pool = pool
-        self._listener = listener
-        self._wanted: set[str] = set()
+        self._listeners: dict[str, Listener] = {}
         self._asked: set[str] = set()
         self._poke = asyncio.Event()
         self._answered = False
         self._heard_at = 0.0
 
-    def want(self, channel: str) -> None:
-        self._wanted.add(channel)
+    def want(self, channel: str, listener: Listener) -> None:
+        self._listeners[channel] = listener
         self._asked.add(channel)
         self._poke.set()
 
     def drop(self, channel: str) -> None:
-        self._wanted.discard(channel)
+        self._listeners.pop(channel, None)
         self._poke.set()
 
     async def run(self) -> None:
         """Until cancelled. Reconnects with backoff and jitter."""
         delay, longest = BACKOFF_S
-        said = False
+        logged = False
         while True:
             began = time.monotonic()
             try:
                 await self._session()
             except (RedisError, OSError) as error:
-                if self._answered:  # Redis is not away, only the connection was lost
+                if self._answered:  # Redis is not away, it was only the connection
                     delay = BACKOFF_S[0]
                 if time.monotonic() - began > STOOD_S:
-                    said = False
-                if not said:
-                    _log.warning("The subscription to Redis broke and is made again: %s", error)
-                said = True
+                    logged = False
+                if not logged:
+                    _log.warning("The subscription to Redis broke, reconnecting: %s", error)
+                logged = True
             await asyncio.sleep(delay * random.uniform(0.5, 1.5))  # noqa: S311
             delay = min(delay * 2, longest)
 
@@ -83,7 +83,7 @@ class Subscriber:
             await connection.connect()
             heed_cancellation()
             self._heard_at = time.monotonic()
-            # Not a TaskGroup: one that fails in the moment in which it is cancelled forgets that it was cancelled.
+            # Not a TaskGroup: one that fails at the moment it is cancelled forgets that it was cancelled.
             reading = asyncio.create_task(self._read(connection), name="subscriber-read")
             writing = asyncio.create_task(self._write(connection), name="subscriber-write")
             try:
@@ -102,31 +102,31 @@ class Subscriber:
             self._answered, self._heard_at = True, time.monotonic()
             match answer:
                 case [b"message", channel, message]:
-                    self._listener.received(channel.decode(), message)
+                    if listener := self._listeners.get(channel.decode()):
+                        listener.received(message)
                 case [b"subscribe", channel, _]:
-                    self._listener.subscribed(channel.decode())
+                    if listener := self._listeners.get(channel.decode()):
+                        listener.subscribed()
                 case _:
-                    pass  # pongs, and confirmations of what nobody wants any more
+                    pass  # pongs, and confirmations of unsubscribing
 
     async def _write(self, connection: AbstractConnection) -> None:
-        """Bring what is subscribed to what is wanted, and ping while nothing else is said."""
+        """Subscribe to what is wanted, unsubscribe from the rest, and ping in between."""
         current: set[str] = set()
         pinged_at = time.monotonic()
         while True:
             self._poke.clear()
-            # Also what was dropped and wanted again before this task noticed: who asks waits for a confirmation.
-            new, old = self._wanted - current | self._wanted & self._asked, current - self._wanted
-            current = set(self._wanted)
+            # Also what was dropped and wanted again before this task noticed: the caller waits for a confirmation.
+            wanted = set(self._listeners)
+            new, old = wanted - current | wanted & self._asked, current - wanted
+            current = wanted
             self._asked.clear()
             if new:
                 await connection.send_command("SUBSCRIBE", *new, check_health=False)
             if old:
                 await connection.send_command("UNSUBSCRIBE", *old, check_health=False)
             heed_cancellation()
-            # Not `wait_for`: until Python 3.12 it swallows a cancellation that comes in the moment of the poke.
-            with suppress(TimeoutError):
-                async with asyncio.timeout(PING_EVERY_S):
-                    await self._poke.wait()
+            await within(self._poke, PING_EVERY_S)
             now = time.monotonic()
             if now - self._heard_at > SILENT_S:
                 raise RedisConnectionError("no answer to a ping")

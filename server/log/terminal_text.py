@@ -1,41 +1,35 @@
-"""What a text that was meant for a terminal says, once it has been there: overwritten where it was written over.
+"""A text that was meant for a terminal, as the terminal would show it, without colours and styles.
 
-The same as `shown` in static/ansi.js, which also has the colours; a test holds both to the same texts. Nothing that
-acts comes out: neither control characters nor what turns text around. No input takes more than linear time.
+The same as `shown` in static/line/ansi.js, which also has the colours; a test holds both to the same texts. The
+result holds no control characters and nothing that turns text around. No input takes more than linear time.
 """
 
 from __future__ import annotations
 
 import re
 
-# C0 but newline and tab, DEL, C1, and the marks, overrides and isolates of bidirectional text. The first have pictures;
-# the others are shown by their numbers.
-_NUMBERED = (*range(0x80, 0xA0), 0x61C, 0x200E, 0x200F, *range(0x202A, 0x202F), *range(0x2066, 0x206A))
-_VISIBLE = {chr(code): chr(0x2400 + code) for code in range(0x20) if chr(code) not in "\n\t"}
-_VISIBLE |= {"\x7f": "\u2421"} | {chr(code): f"\\u{{{code:x}}}" for code in _NUMBERED}
+from synctail.model.unsafe_text import ACTING, PICTURES
 
-_ACTS = r"\x00-\x08\x0b-\x1f\x7f-\x9f\u061c\u200e\u200f\u202a-\u202e\u2066-\u2069"
-_ACTING = re.compile(f"[{_ACTS}]")
+_ACTING = re.compile(f"[{ACTING}]")
 _TOKEN = re.compile(
     r"\x1b\[(?P<parameters>[0-?]{0,256})[ -/]{0,8}(?P<final>[@-~])"  # a control sequence
-    rf"|\x1b[\]PX^_][^\t\n{_ACTS}]{{0,4096}}(?:\x07|\x1b\\|\x9c)"  # a string for the system or the device
+    rf"|\x1b[\]PX^_][^\t\n{ACTING}]{{0,4096}}(?:\x07|\x1b\\|\x9c)"  # a string for the system or the device
     r"|\x1b(?:[ -/]{1,8}[0-~]|[0-OQ-WYZ\\`-~])"  # a short escape
-    rf"|(?P<one>[{_ACTS}\n])"
+    rf"|(?P<one>[{ACTING}\n])"
 )
 MOST_ACTS = 500
-"""A text in which more acts than that is not laid out: a page has hundreds of lines, and others wait for theirs."""
+"""A text with more acting characters is not laid out: a page has hundreds of lines, and others wait for theirs."""
 
-_TRANSLATED = {ord(one): picture for one, picture in _VISIBLE.items()}
 _OVERWRITES = re.compile(r"\x08|\r(?!\n|\Z)|\x1b\[[0-9;]{0,16}[GK]")
 
 
 def shown(text: str) -> str:
-    """The text as a terminal would show it, without its styles."""
+    """The text as a terminal would show it."""
     acts = len(_ACTING.findall(text))
     if not acts:
         return text
     if acts > MOST_ACTS:
-        return text.translate(_TRANSLATED)
+        return text.translate(PICTURES)
     screen = _Screen() if _OVERWRITES.search(text) else _Flow()
     at = 0
     for token in _TOKEN.finditer(text):
@@ -55,7 +49,7 @@ def _act(screen: _Flow, token: re.Match[str]) -> None:
     elif one == "\b":
         screen.back()
     elif one:
-        screen.write(_VISIBLE[one])
+        screen.write(PICTURES[ord(one)])
     elif final == "K":
         screen.erase(parameters)
     elif final == "G" and parameters in ("", "0", "1"):
@@ -63,7 +57,7 @@ def _act(screen: _Flow, token: re.Match[str]) -> None:
 
 
 class _Flow:
-    """Text that only goes forward: a carriage return stands before a newline or at the end."""
+    """Text in which nothing is overwritten: a carriage return comes only before a newline or at the end."""
 
     def __init__(self) -> None:
         self._done: list[str] = []
@@ -85,7 +79,7 @@ class _Flow:
 
 
 class _Screen(_Flow):
-    """Text in which something is written over, a row at a time."""
+    """Text in which something is overwritten, laid out row by row."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -95,7 +89,7 @@ class _Screen(_Flow):
     def write(self, text: str) -> None:
         end = self._cursor + len(text)
         if text:
-            # After the row was erased there may be nothing before the cursor.
+            # The row may have been erased before the cursor.
             self._row.extend(" " * (self._cursor - len(self._row)))
             self._row[self._cursor : end] = text
             self._cursor = end

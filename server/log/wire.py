@@ -36,7 +36,7 @@ class Chunk(NamedTuple):
     body: bytes
 
     def after(self, cursor: int) -> Chunk:
-        """The part that a reader who has line `cursor` does not have yet."""
+        """The part after line `cursor`."""
         skip = cursor + 1 - self.first
         if skip <= 0:
             return self
@@ -51,7 +51,7 @@ class Chunk(NamedTuple):
 
 
 def unpack(encoding: bytes, body: bytes) -> bytes:
-    """A chunk's body as it was before it was stored."""
+    """The body of a chunk, uncompressed."""
     if encoding == b"zstd":
         return _decompressor.decompress(body, max_output_size=LARGEST_BODY_BYTES)
     return body
@@ -64,29 +64,21 @@ def chunk_from_entry(entry_id: bytes, fields: dict[bytes, bytes]) -> Chunk:
     return Chunk(int(last) - int(count) + 1, int(last), unpack(encoding, body))
 
 
-def chunk_from_message(message: bytes) -> Chunk | None:
-    """A chunk from a pub/sub message; None where it only says that something is new."""
+def read_message(message: bytes) -> tuple[int, Chunk | None, bool]:
+    """The number of the last line in the stream, the chunk it ends, and whether the summary changed in more than that.
+
+    The chunk is None when it was too large to publish. Raises `ValueError` or `ZstdError` for a message of others.
+    """
     head, _, body = message.partition(b"\n")
-    span, encoding, *_ = head.split(b" ")
-    if encoding not in (b"json", b"zstd"):
-        return None
+    span, encoding, *changed = head.split(b" ")
     first, _, last = span.partition(b"-")
-    return Chunk(int(first), int(last), unpack(encoding, body))
-
-
-def tells_of_summary(message: bytes) -> bool:
-    """Has more of the summary changed than the number of the last line, as far as the message can tell?"""
-    head, body, _ = message.partition(b"\n")
-    return not body or head.endswith(b" +")
-
-
-def last_of_message(message: bytes) -> int:
-    """The number of the last line that was in the stream when the message was sent."""
-    return int(message.partition(b" ")[0].partition(b"-")[2])
+    if encoding not in (b"json", b"zstd"):
+        return int(last), None, True
+    return int(last), Chunk(int(first), int(last), unpack(encoding, body)), bool(changed)
 
 
 class Gap(NamedTuple):
-    """Lines `first` to `last` do not exist any more."""
+    """Lines `first` to `last` no longer exist."""
 
     first: int
     last: int
@@ -96,11 +88,11 @@ class Gap(NamedTuple):
 def spans(
     after: int, until: int, stored: Iterable[Chunk], *, lines: int | None = None, whole: bool = False
 ) -> list[Chunk | Gap]:
-    """What a reader who has line `after` gets of the chunks of a log, which come in order: all up to line `until`, cut
-    to that, with a gap wherever lines are missing. This is the only place that decides what is missing.
+    """What a reader with line `after` gets of a log's chunks: all lines up to `until`, with a gap wherever lines are
+    missing. This is the only place that decides what is missing.
 
-    `lines`: at most so many lines, not counting gaps; `whole`: no other chunk follows, so the rest up to `until` is a
-    gap as well.
+    `stored`: the chunks, in order; `lines`: maximum lines, not counting gaps; `whole`: no chunk follows, so the rest up
+    to `until` is a gap as well.
     """
     found: list[Chunk | Gap] = []
     cursor, left = after, until - after if lines is None else lines
@@ -108,7 +100,7 @@ def spans(
         if cursor >= until or left <= 0:
             return found
         if chunk.last <= cursor:
-            continue  # it came twice
+            continue  # a duplicate
         if chunk.first > cursor + 1:
             found.append(Gap(cursor + 1, min(chunk.first - 1, until), "they were lost when Redis went back in time"))
             cursor = found[-1].last
@@ -122,7 +114,7 @@ def spans(
 
 
 class Frame(NamedTuple):
-    """Text that covers lines `first` to `last` of a log: a `lines` frame, or a `gap`."""
+    """The text of a `lines` or `gap` frame, which covers lines `first` to `last`."""
 
     first: int
     last: int
@@ -130,7 +122,7 @@ class Frame(NamedTuple):
 
 
 def frames(sync_id: str, parts: Iterable[Chunk | Gap]) -> Iterator[Frame]:
-    """The frames of what `spans` found: chunks that touch are joined."""
+    """The frames for what `spans` found. Consecutive chunks are joined."""
     run: list[Chunk] = []
     for part in parts:
         if isinstance(part, Chunk):
@@ -152,7 +144,7 @@ def lines_frame(sync_id: str, run: list[Chunk]) -> Frame:
 
 
 def body_of(lines_text: str) -> bytes:
-    """The lines of a `lines` frame, as the chunk's body that they were."""
+    """The lines of a `lines` frame, as the body of a chunk."""
     return lines_text[lines_text.index("[") + 1 : -2].encode()
 
 
@@ -166,20 +158,21 @@ def rewind_frame(sync_id: str, last: int) -> str:
     return _encode({"type": "rewind", "sync": sync_id, "last": last, "why": why}).decode()
 
 
-def stands(cursor: int, summary: Summary, *, doubtful: bool = False) -> int:
-    """The last line that a reader at `cursor` may keep of what it has; its cursor itself, as a rule.
+def valid_cursor(cursor: int, summary: Summary, *, doubtful: bool = False) -> int:
+    """The last line that a reader at `cursor` may keep: usually its cursor.
 
-    A cursor beyond the end of an ended log: Redis went back in time, and the sync was ended without its writer, whose
-    lines the reader has. Whoever ends a sync so writes one line, the last; what is before it is the writer's own. While
-    a sync runs, such a reader waits: its writer sends again what was lost, under the same numbers. `doubtful`: Redis
-    went back while the reader stood where it stands, so its line may be another one than the log's, of the same number.
+    A cursor beyond the end of an ended log means that Redis went back in time and the sync was ended without its
+    writer, whose lines the reader has. Such an ending is one line, the last, and all lines before it are the writer's.
+    While a sync runs, such a reader waits, as its writer sends the lost lines again, with the same numbers. `doubtful`:
+    Redis went back while the reader was at this cursor, so its last line may differ from the line of that number in
+    the log.
     """
     ahead = cursor > summary.lines or (doubtful and cursor == summary.lines)
     return max(0, summary.lines - 1) if ahead and summary.status.ended else cursor
 
 
 def websocket_frame(text: str) -> bytes:
-    """A whole text frame as it goes over the wire, unmasked and in one piece (RFC 6455, 5.2)."""
+    """A text frame as it is sent, unmasked and in one piece (RFC 6455, 5.2)."""
     payload = text.encode()
     size = len(payload)
     if size < 126:

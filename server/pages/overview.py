@@ -3,25 +3,27 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping
 from datetime import datetime, timedelta
 from typing import Any, NamedTuple
 
 import msgspec
 from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
-from starlette.routing import BaseRoute, Route
+from starlette.routing import BaseRoute
 from starlette.templating import Jinja2Templates
 
 from jobs.services.model import Schedule, Service
 from server.access import auth
 from server.log import wire
-from server.log.store import Store
+from server.log.log_reader import LogReader
+from server.log.summaries import Summaries
 from server.log.terminal_text import shown
 from server.pages.charts import chart
 from server.services import schedules
 from server.services.actions import Actions
+from server.services.reader import ServiceReader
 from server.web import errors, params
+from server.web.routing import OPEN, HttpRoute, Role
 from synctail.model import keys
 from synctail.model.ids import parse_rfc3339, rfc3339, utc_now
 from synctail.model.sync import Summary
@@ -48,9 +50,19 @@ class Row(NamedTuple):
 
 class Pages:
     def __init__(
-        self, store: Store, actions: Actions, who: auth.Auth, templates: Jinja2Templates, *, retention: timedelta
+        self,
+        services: ServiceReader,
+        summaries: Summaries,
+        log: LogReader,
+        actions: Actions,
+        who: auth.Auth,
+        templates: Jinja2Templates,
+        *,
+        retention: timedelta,
     ) -> None:
-        self._store = store
+        self._services = services
+        self._summaries = summaries
+        self._log = log
         self._actions = actions
         self._auth = who
         self._templates = templates
@@ -59,16 +71,16 @@ class Pages:
 
     def routes(self) -> list[BaseRoute]:
         return [
-            Route("/", self.home),
-            Route("/sign-in", self.sign_in_form, methods=["GET"]),
-            Route("/sign-in", self.sign_in, methods=["POST"]),
-            Route("/sign-out", self.sign_out, methods=["POST"]),
-            Route("/theme", self.theme, methods=["POST"]),
-            Route("/services", self.services),
-            Route("/services/{service}", self.service),
-            Route("/syncs/{sync}", self.sync),
-            Route("/syncs/{sync}/stop", self.stop, methods=["POST"]),
-            Route("/syncs/{sync}/retry", self.retry, methods=["POST"]),
+            HttpRoute("GET /", self.home, role=Role.VIEWER),
+            HttpRoute("GET /sign-in", self.sign_in_form, role=OPEN),
+            HttpRoute("POST /sign-in", self.sign_in, role=OPEN),
+            HttpRoute("POST /sign-out", self.sign_out, role=Role.VIEWER),
+            HttpRoute("POST /theme", self.theme, role=Role.VIEWER),
+            HttpRoute("GET /services", self.services, role=Role.VIEWER),
+            HttpRoute("GET /services/{service}", self.service, role=Role.VIEWER),
+            HttpRoute("GET /syncs/{sync}", self.sync, role=Role.VIEWER),
+            HttpRoute("POST /syncs/{sync}/stop", self.stop, role=Role.OPERATOR),
+            HttpRoute("POST /syncs/{sync}/retry", self.retry, role=Role.OPERATOR),
         ]
 
     async def home(self, _request: Request) -> Response:
@@ -80,7 +92,6 @@ class Pages:
         return self._page(request, "sign_in.html", next=_own_path(request.query_params.get("next", "")), error=None)
 
     async def sign_in(self, request: Request) -> Response:
-        self._auth.check_origin(request)
         if int(request.headers.get("content-length") or SIGN_IN_LIMIT_BYTES + 1) > SIGN_IN_LIMIT_BYTES:
             raise errors.BadRequest("This is not a token: a token has a few dozen characters.")
         form = await request.form(max_fields=10, max_files=0)
@@ -101,8 +112,8 @@ class Pages:
         return answer
 
     async def sign_out(self, request: Request) -> Response:
-        who = await auth.require_change(request, auth.Role.VIEWER)
-        if who.csrf:
+        who = auth.principal(request)
+        if who.session:
             await self._auth.sign_out(who)
         answer = RedirectResponse("/sign-in", 303)
         answer.delete_cookie(auth.COOKIE)
@@ -110,7 +121,6 @@ class Pages:
 
     async def theme(self, request: Request) -> Response:
         """Sets the theme as a cookie, so that even the first paint is right."""
-        self._auth.check_origin(request)
         form = await request.form(max_fields=10, max_files=0)
         theme = str(form.get("theme", ""))
         if theme not in THEMES:
@@ -123,21 +133,19 @@ class Pages:
     # --- services and syncs -------------------------------------------------------------------------------------
 
     async def services(self, request: Request) -> Response:
-        auth.require(request, auth.Role.VIEWER)
-        stored = await self._store.services()
+        stored = await self._services.all()
         q = request.query_params.get("q", "")
         found = [one for one in stored if q.lower() in f"{one.name.lower()} {one.id}"]
-        last = await self._store.last_syncs(found)
+        last = await self._summaries.last_of(found)
         now = utc_now()
         rows = [Row(one, last.get(one.id), self._dues.next(one, now)) for one in found]
         return self._list(request, "services.html", rows=rows, stored=len(stored), q=q)
 
     async def service(self, request: Request) -> Response:
-        auth.require(request, auth.Role.VIEWER)
-        service = await self._store.service(request.path_params["service"])
+        service = await self._services.get(request.path_params["service"])
         query = request.query_params
         before = query.get("before", "")
-        syncs = await self._store.syncs(
+        syncs = await self._summaries.newest(
             service.id, status=params.status(query), q=query.get("q", ""), limit=LISTED + 1, before=before
         )
         return self._list(
@@ -145,9 +153,9 @@ class Pages:
             "service.html",
             service=service,
             due=self._dues.next(service, utc_now()),
-            missed=await self._store.missed(service.id),
+            missed=await self._services.missed(service.id),
             missed_cap=keys.MISSED_CAP,
-            chart=chart(await self._store.days(service.id)),
+            chart=chart(await self._summaries.days(service.id)),
             syncs=syncs[:LISTED],
             status=query.get("status", ""),
             q=query.get("q", ""),
@@ -156,10 +164,9 @@ class Pages:
         )
 
     async def sync(self, request: Request) -> Response:
-        auth.require(request, auth.Role.VIEWER)
-        summary = await self._store.summary(request.path_params["sync"])
+        summary = await self._summaries.get(request.path_params["sync"])
         try:
-            service = await self._store.service(summary.service)
+            service = await self._services.get(summary.service)
         except errors.ServiceUnknown:
             service = None
         lines = await self._newest(summary)
@@ -170,19 +177,18 @@ class Pages:
         lines: list[dict[str, Any]] = []
         cursor = max(0, summary.lines - LINES_WITHOUT_SCRIPT)
         while cursor < summary.lines:
-            for part in await self._store.read(summary.id, cursor, summary.lines):
+            for part in await self._log.read(summary.id, cursor, summary.lines):
                 if isinstance(part, wire.Chunk):
                     lines.extend(msgspec.json.decode(b"[" + part.body + b"]"))
                 cursor = part.last
         return lines
 
     async def stop(self, request: Request) -> Response:
-        who = await auth.require_change(request, auth.Role.OPERATOR)
+        who = auth.principal(request)
         await self._actions.stop(request.path_params["sync"], who)
         return RedirectResponse(f"/syncs/{request.path_params['sync']}", 303)
 
     async def retry(self, request: Request) -> Response:
-        await auth.require_change(request, auth.Role.OPERATOR)
         match str((await request.form()).get("only", "all")):
             case "all" | "failed" as only:
                 summary = await self._actions.retry(request.path_params["sync"], only)
@@ -192,11 +198,10 @@ class Pages:
 
     # --- rendering ----------------------------------------------------------------------------------------------
 
-    def error(
-        self, request: Request, status: int, title: str, detail: str, extra: Mapping[str, object] | None = None
-    ) -> Response:
-        running = (extra or {}).get("sync")
-        return self._page(request, "error.html", status, status=status, title=title, detail=detail, running=running)
+    def error(self, request: Request, error: errors.ApiError) -> Response:
+        answer = self._page(request, "error.html", error.status, error=error, running=error.extra.get("sync"))
+        answer.headers.update(error.headers)
+        return answer
 
     def _list(self, request: Request, template: str, /, **context: Any) -> Response:
         """A page that refreshes every five seconds: 304 while nothing changes. Running durations are no change, because
@@ -217,13 +222,13 @@ class Pages:
 
     def _shared(self, request: Request) -> dict[str, Any]:
         """The context of every page: the user, their permissions and their theme."""
-        who = auth.principal(request)
+        who = auth.maybe_principal(request)
         role = who.role if who else 0
         theme = request.cookies.get(THEME, "")
         return {
             "principal": {"name": who.name, "role": who.role.name.lower()} if who else None,
-            "may": {"run": role >= auth.Role.OPERATOR, "change": role >= auth.Role.ADMIN},
-            "csrf": who.csrf if who else "",
+            "may": {"run": role >= Role.OPERATOR, "change": role >= Role.ADMIN},
+            "session": bool(who and who.session),
             "theme": theme if theme in THEMES else "system",
             "next_here": _address(request),
             "now": rfc3339(utc_now()),

@@ -7,12 +7,14 @@ from contextlib import contextmanager
 
 from starlette.concurrency import run_in_threadpool
 
-from jobs.queue.requests import AlreadyRunning, NoRetry, NotRunning, Only, Requests, ServiceInactive, TooManyWait
-from jobs.services.model import InboundSource, Run, Service
+from jobs.queue.requests import NoRetry, NotRunning, Only, Requests, ServiceInactive, TooManyWait
+from jobs.queue.turns import AlreadyRunning
+from jobs.services.model import InboundSource, RunOptions, Service
 from jobs.services.store import ServiceExists, ServiceNotFound, Services
 from jobs.services.validate import DefinitionFaulty, read_run, read_service
 from server.access.auth import Principal
-from server.log.store import Store
+from server.log.summaries import Summaries
+from server.services.reader import ServiceReader
 from server.web import errors
 from synctail.model.sync import Summary, Trigger
 
@@ -20,13 +22,15 @@ from synctail.model.sync import Summary, Trigger
 class Actions:
     """Raises `errors.ApiError`s."""
 
-    def __init__(self, store: Store, requests: Requests, services: Services) -> None:
-        self._store = store
+    def __init__(self, stored: ServiceReader, summaries: Summaries, requests: Requests, services: Services) -> None:
+        self._stored = stored
+        self._summaries = summaries
         self._requests = requests
         self._services = services
 
     async def create(self, definition: object) -> Service:
-        service = _checked(definition)
+        with refused_as(errors.DefinitionRefused):
+            service = read_service(definition)
         try:
             await run_in_threadpool(self._services.create, service)
         except ServiceExists:
@@ -36,7 +40,8 @@ class Actions:
         return service
 
     async def replace(self, service_id: str, definition: object) -> Service:
-        service = _checked(definition)
+        with refused_as(errors.DefinitionRefused):
+            service = read_service(definition)
         if service.id != service_id:
             raise errors.DefinitionRefused(
                 f"id: got {service.id!r}, but this is {service_id!r}. An id cannot be changed.",
@@ -63,9 +68,9 @@ class Actions:
         except ServiceNotFound:
             raise _no_service(service_id) from None
 
-    async def start(self, service_id: str, run: Run | None = None) -> Summary:
+    async def start(self, service_id: str, run: RunOptions | None = None) -> Summary:
         """`run`: options for this sync only."""
-        service = await self._store.service(service_id)
+        service = await self._stored.get(service_id)
         if isinstance(service.source, InboundSource):
             raise errors.Conflict(
                 f"The service {service_id!r} pulls nothing. Its syncs start when records are posted to "
@@ -76,8 +81,8 @@ class Actions:
 
     async def retry(self, sync_id: str, only: Only) -> Summary:
         """Runs the sync again, or only its failed records."""
-        sync = await self._store.summary(sync_id)
-        service = await self._store.service(sync.service)
+        sync = await self._summaries.get(sync_id)
+        service = await self._stored.get(sync.service)
         with _refusals(service):
             return await run_in_threadpool(self._requests.retry, service, sync, only)
 
@@ -87,20 +92,27 @@ class Actions:
             return await run_in_threadpool(self._requests.post, service, records)
 
     async def stop(self, sync_id: str, who: Principal) -> None:
-        summary = await self._store.summary(sync_id)
+        summary = await self._summaries.get(sync_id)
         try:
             await run_in_threadpool(self._requests.stop, sync_id, who.name)
         except NotRunning:
-            ended = await self._store.summary(summary.id)
+            ended = await self._summaries.get(summary.id)
             raise errors.Conflict(f"The sync has already ended: it is {ended.status}.") from None
 
 
-def checked_run(given: object) -> Run:
+def checked_run(given: object) -> RunOptions:
     """Raises `errors.OptionsRefused` with every error."""
-    try:
+    with refused_as(errors.OptionsRefused):
         return read_run(given)
+
+
+@contextmanager
+def refused_as(error: type[errors.DefinitionRefused]) -> Iterator[None]:
+    """Every fault of a definition, as an answer."""
+    try:
+        yield
     except DefinitionFaulty as faulty:
-        raise errors.OptionsRefused(str(faulty), errors=[one._asdict() for one in faulty.faults]) from None
+        raise error.of(faulty.faults) from None
 
 
 @contextmanager
@@ -124,13 +136,6 @@ def _refusals(service: Service) -> Iterator[None]:
         ) from None
     except NoRetry as error:
         raise errors.Conflict(str(error)) from None
-
-
-def _checked(definition: object) -> Service:
-    try:
-        return read_service(definition)
-    except DefinitionFaulty as faulty:
-        raise errors.DefinitionRefused(str(faulty), errors=[one._asdict() for one in faulty.faults]) from None
 
 
 def _no_service(service_id: str) -> errors.ApiError:

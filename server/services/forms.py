@@ -1,5 +1,5 @@
-"""The pages on which services are made, changed, run otherwise and removed. They work without JavaScript: adding a row
-or changing a kind is a submit button, answered with the same form and all that was typed."""
+"""Pages to create, change, run and remove services. They work without JavaScript: adding a row or changing a kind is a
+submit button, answered with the same form and everything that was typed."""
 
 from __future__ import annotations
 
@@ -11,22 +11,24 @@ from starlette.concurrency import run_in_threadpool
 from starlette.datastructures import UploadFile
 from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
-from starlette.routing import BaseRoute, Route
+from starlette.routing import BaseRoute
 
-from jobs.services.model import Service
+from jobs.services.model import RunOptions, Service
 from jobs.services.validate import Fault
 from server.access import auth
-from server.log.store import Store
+from server.log.summaries import Summaries
 from server.services import fields, schedules, service_form, toml_files
 from server.services.actions import Actions, checked_run
 from server.services.fields import Typed
+from server.services.reader import ServiceReader
 from server.services.toml_files import Bundles
 from server.services.trial import Trials
 from server.web import errors
+from server.web.routing import DEFINITION_BYTES, HttpRoute, Role
 
 MOST_INPUTS = 20_000
 RECORD = "try.record"
-"""The input into which a record is pasted, to try filters and mapping."""
+"""The input for a record on which filters and mapping are tried."""
 
 
 class Render(Protocol):
@@ -34,7 +36,7 @@ class Render(Protocol):
 
 
 class Sheet(NamedTuple):
-    """One form of a service: where it leads, and what it was filled from."""
+    """One form of a service: where it leads, and the service that fills it."""
 
     mode: str
     title: str
@@ -44,8 +46,17 @@ class Sheet(NamedTuple):
 
 
 class Forms:
-    def __init__(self, store: Store, actions: Actions, bundles: Bundles, trials: Trials, render: Render) -> None:
-        self._store = store
+    def __init__(
+        self,
+        services: ServiceReader,
+        summaries: Summaries,
+        actions: Actions,
+        bundles: Bundles,
+        trials: Trials,
+        render: Render,
+    ) -> None:
+        self._services = services
+        self._summaries = summaries
         self._actions = actions
         self._bundles = bundles
         self._trials = trials
@@ -54,43 +65,40 @@ class Forms:
     def routes(self) -> list[BaseRoute]:
         one = "/services/{service}"
         return [
-            Route("/services/new", self.new, methods=["GET"]),
-            Route("/services/new", self.create, methods=["POST"]),
-            Route("/services/import", self.import_form, methods=["GET"]),
-            Route("/services/import", self.take, methods=["POST"]),
-            Route(f"{one}/edit", self.edit, methods=["GET"]),
-            Route(f"{one}/edit", self.replace, methods=["POST"]),
-            Route(f"{one}/clone", self.clone, methods=["GET"]),
-            Route(f"{one}/activate", self.activate, methods=["POST"]),
-            Route(f"{one}/deactivate", self.deactivate, methods=["POST"]),
-            Route(f"{one}/notes", self.notes, methods=["GET"]),
-            Route(f"{one}/notes", self.write_notes, methods=["POST"]),
-            Route(f"{one}/remove", self.ask_to_remove, methods=["GET"]),
-            Route(f"{one}/remove", self.remove, methods=["POST"]),
-            Route(f"{one}/export.toml", self.export, methods=["GET"]),
-            Route(f"{one}/run", self.run_form, methods=["GET"]),
-            Route(f"{one}/run", self.run, methods=["POST"]),
+            HttpRoute("GET /services/new", self.new, role=Role.ADMIN),
+            HttpRoute("POST /services/new", self.create, role=Role.ADMIN, body_bytes=DEFINITION_BYTES),
+            HttpRoute("GET /services/import", self.import_form, role=Role.ADMIN),
+            HttpRoute("POST /services/import", self.take, role=Role.ADMIN, body_bytes=DEFINITION_BYTES),
+            HttpRoute(f"GET {one}/edit", self.edit, role=Role.ADMIN),
+            HttpRoute(f"POST {one}/edit", self.replace, role=Role.ADMIN, body_bytes=DEFINITION_BYTES),
+            HttpRoute(f"GET {one}/clone", self.clone, role=Role.ADMIN),
+            HttpRoute(f"POST {one}/activate", self.activate, role=Role.ADMIN),
+            HttpRoute(f"POST {one}/deactivate", self.deactivate, role=Role.ADMIN),
+            HttpRoute(f"GET {one}/notes", self.notes, role=Role.ADMIN),
+            HttpRoute(f"POST {one}/notes", self.write_notes, role=Role.ADMIN),
+            HttpRoute(f"GET {one}/remove", self.ask_to_remove, role=Role.ADMIN),
+            HttpRoute(f"POST {one}/remove", self.remove, role=Role.ADMIN),
+            HttpRoute(f"GET {one}/export.toml", self.export, role=Role.VIEWER),
+            HttpRoute(f"GET {one}/run", self.run_form, role=Role.OPERATOR),
+            HttpRoute(f"POST {one}/run", self.run, role=Role.OPERATOR),
         ]
 
     # --- making and changing ------------------------------------------------------------------------------------------
 
     async def new(self, request: Request) -> Response:
-        auth.require(request, auth.Role.ADMIN)
-        return await self._form(request, _new_sheet(), service_form.blank())
+        return await self._form(request, _new_sheet(), {})
 
     async def clone(self, request: Request) -> Response:
-        auth.require(request, auth.Role.ADMIN)
         service = await self._service(request)
         typed = {**service_form.typed_of(service), "id": "", "name": f"{service.name} (copy)", "active": "off"}
         return await self._form(request, _new_sheet(service), typed)
 
     async def edit(self, request: Request) -> Response:
-        auth.require(request, auth.Role.ADMIN)
         service = await self._service(request)
         return await self._form(request, _edit_sheet(service), service_form.typed_of(service))
 
     async def create(self, request: Request) -> Response:
-        typed, do = await _posted(request, auth.Role.ADMIN)
+        typed, do = await _posted(request)
         sheet = _new_sheet()
         if do != "save":
             return await self._other(request, sheet, typed, do)
@@ -100,13 +108,13 @@ class Forms:
             try:
                 service = await self._actions.create(definition)
             except errors.Conflict:
-                faults = [Fault("id", f"there is a service {definition['id']!r} already; choose another id")]
+                faults = [Fault("id", "is already taken; choose another")]
             else:
                 return RedirectResponse(f"/services/{service.id}", 303)
         return await self._form(request, sheet, typed, faults, status=422)
 
     async def replace(self, request: Request) -> Response:
-        typed, do = await _posted(request, auth.Role.ADMIN)
+        typed, do = await _posted(request)
         service = await self._service(request)
         sheet = _edit_sheet(service)
         typed["id"] = service.id
@@ -117,13 +125,13 @@ class Forms:
         if faults:
             return await self._form(request, sheet, typed, faults, status=422)
         if typed.get("version") != _version(service):
-            # What it says now is shown to nobody here; saving once more replaces it, knowingly.
+            # The form does not show the other version; saving again replaces it knowingly.
             return await self._form(request, sheet, {**typed, "version": _version(service)}, status=409, changed=True)
         await self._actions.replace(service.id, definition)
         return RedirectResponse(f"/services/{service.id}", 303)
 
     async def _other(self, request: Request, sheet: Sheet, typed: Typed, do: str) -> Response:
-        """Anything but saving: the form once more, with a row more or less, another kind, or a record tried."""
+        """Any button but save: the form again, with a row more or less, another kind, or a record tried."""
         typed = _with_rows(fields.tidied(typed, Service, drop_blank=False), do)
         tried = None
         if do == "try":
@@ -142,7 +150,7 @@ class Forms:
         changed: bool = False,
         done: str = "",
     ) -> Response:
-        # In a thread: a definition may have a thousand rows, and nobody else shall wait for them.
+        # In a thread: other requests must not wait for a definition of a thousand rows.
         view = await run_in_threadpool(service_form.view, typed, faults or [])
         schedule, zone = typed.get("trigger.schedule", ""), typed.get("trigger.timezone", "UTC")
         due, due_fault = None, None
@@ -171,7 +179,7 @@ class Forms:
         )
 
     async def _try(self, typed: Typed) -> dict[str, Any]:
-        """As `server.services.trial` has it, with what cannot be read among the errors."""
+        """The answer of `server.services.trial`, with what cannot be read among its errors."""
         typed = fields.tidied(typed, Service, drop_blank=True)
         definition, faults = fields.definition_of(typed, Service)
         about = ("filters", "mapping", "lookups")
@@ -199,15 +207,13 @@ class Forms:
         return await self._change(request, active=False)
 
     async def notes(self, request: Request) -> Response:
-        auth.require(request, auth.Role.ADMIN)
         return self._render(request, "service_notes.html", service=await self._service(request))
 
     async def write_notes(self, request: Request) -> Response:
-        typed, _ = await _posted(request, auth.Role.ADMIN)
+        typed, _ = await _posted(request)
         return await self._change(request, notes=typed.get("notes", ""))
 
     async def _change(self, request: Request, **changes: Any) -> Response:
-        await auth.require_change(request, auth.Role.ADMIN)
         service = await self._service(request)
         changed = msgspec.structs.replace(service, **changes)
         if changed != service:
@@ -215,31 +221,25 @@ class Forms:
         return RedirectResponse(f"/services/{service.id}", 303)
 
     async def ask_to_remove(self, request: Request) -> Response:
-        auth.require(request, auth.Role.ADMIN)
         service = await self._service(request)
-        running = [one for one in await self._store.syncs(service.id, limit=50) if not one.status.ended]
+        running = [one for one in await self._summaries.newest(service.id, limit=50) if not one.status.ended]
         return self._render(request, "service_remove.html", service=service, running=running)
 
     async def remove(self, request: Request) -> Response:
-        await auth.require_change(request, auth.Role.ADMIN)
         await self._actions.remove(request.path_params["service"])
         return RedirectResponse("/services", 303)
 
     # --- as TOML ------------------------------------------------------------------------------------------------------
 
     async def export(self, request: Request) -> Response:
-        auth.require(request, auth.Role.VIEWER)
         service = await self._service(request)
         return toml_files.answer([service], file=f"{service.id}.toml")
 
     async def import_form(self, request: Request) -> Response:
-        auth.require(request, auth.Role.ADMIN)
         return self._import_page(request)
 
     async def take(self, request: Request) -> Response:
-        auth.require(request, auth.Role.ADMIN)
         form = await request.form(max_fields=20, max_files=1)
-        await auth.require_change(request, auth.Role.ADMIN)
         text = str(form.get("toml") or "")
         try:
             file = form.get("file")
@@ -263,22 +263,21 @@ class Forms:
     # --- running otherwise --------------------------------------------------------------------------------------------
 
     async def run_form(self, request: Request) -> Response:
-        auth.require(request, auth.Role.OPERATOR)
         service = await self._service(request)
         return self._run_page(request, service, service_form.run_typed_of(service))
 
     async def run(self, request: Request) -> Response:
-        """Without anything of the form, a plain run."""
-        typed, do = await _posted(request, auth.Role.OPERATOR)
+        """A button elsewhere sends none of the form, and starts a plain run."""
+        typed, do = await _posted(request)
         service_id = request.path_params["service"]
-        if not typed:
+        if "page_size" not in typed:
             return await self._started(service_id)
         service = await self._service(request)
         if do not in ("run", "save", ""):
-            typed = _with_rows(fields.tidied(typed, service_form.RunSheet, drop_blank=False), do)
+            typed = _with_rows(fields.tidied(typed, RunOptions, drop_blank=False), do)
             return self._run_page(request, service, typed)
-        typed = fields.tidied(typed, service_form.RunSheet, drop_blank=True)
-        given, faults = fields.definition_of(typed, service_form.RunSheet)
+        typed = fields.tidied(typed, RunOptions, drop_blank=True)
+        given, faults = fields.definition_of(typed, RunOptions)
         try:
             run = checked_run(given)
         except errors.OptionsRefused as refused:
@@ -286,7 +285,7 @@ class Forms:
         if faults:
             return self._run_page(request, service, typed, faults, 422)
         if do == "save":
-            await auth.require_change(request, auth.Role.ADMIN)
+            auth.require(auth.principal(request), Role.ADMIN)
             await self._actions.replace(service.id, msgspec.to_builtins(run.applied_to(service)))
             return await self._started(service_id)
         return await self._started(service_id, service_form.otherwise(run, service))
@@ -302,7 +301,7 @@ class Forms:
         return self._render(request, "service_run.html", status, service=service, items=items, complaints=complaints)
 
     async def _service(self, request: Request) -> Service:
-        return await self._store.service(request.path_params["service"])
+        return await self._services.get(request.path_params["service"])
 
 
 def _new_sheet(copied: Service | None = None) -> Sheet:
@@ -316,18 +315,15 @@ def _edit_sheet(service: Service) -> Sheet:
 
 
 def _version(service: Service) -> str:
-    """Changes with the definition: who saves learns that somebody else did meanwhile."""
+    """Changes with the definition, so that saving notices a change made meanwhile."""
     return hashlib.sha256(msgspec.json.encode(service)).hexdigest()[:16]
 
 
-async def _posted(request: Request, role: auth.Role) -> tuple[Typed, str]:
-    """What was typed, and which button was pressed. Raises what `auth.require_change` does."""
-    auth.require(request, role)  # before anything is read
+async def _posted(request: Request) -> tuple[Typed, str]:
+    """What was typed, and which button was pressed."""
     form = await request.form(max_fields=MOST_INPUTS, max_files=0)
-    await auth.require_change(request, role)
     # The last of a name: a box that is not ticked is told by what stands before it.
     typed = {name: value.replace("\r\n", "\n") for name, value in form.multi_items() if isinstance(value, str)}
-    typed.pop("csrf", None)
     return typed, typed.pop("do", "")
 
 

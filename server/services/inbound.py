@@ -15,13 +15,13 @@ from jmespath.exceptions import JMESPathError
 from starlette.concurrency import run_in_threadpool
 from starlette.requests import Request
 from starlette.responses import Response
-from starlette.routing import BaseRoute, Route
+from starlette.routing import BaseRoute
 
 from jobs.services.model import InboundSource
-from server.access import auth
-from server.log.store import Store
 from server.services.actions import Actions
-from server.web import errors
+from server.services.reader import ServiceReader
+from server.web import bodies, errors
+from server.web.routing import RECORDS_BYTES, HttpRoute, Role
 from synctail.model.json_text import as_text
 
 LINES = frozenset({"application/x-ndjson", "application/ndjson", "application/jsonl", "application/x-jsonlines"})
@@ -34,34 +34,27 @@ _one: msgspec.json.Decoder[msgspec.Raw] = msgspec.json.Decoder(msgspec.Raw)
 
 
 class Inbound:
-    def __init__(self, store: Store, actions: Actions) -> None:
-        self._store = store
+    def __init__(self, services: ServiceReader, actions: Actions) -> None:
+        self._services = services
         self._actions = actions
         self._turn = asyncio.Semaphore(AT_ONCE)
 
     def routes(self) -> list[BaseRoute]:
-        return [Route("/api/inbound/{service}", self.post, methods=["POST"])]
+        return [HttpRoute("POST /api/inbound/{service}", self.post, role=Role.OPERATOR, body_bytes=RECORDS_BYTES)]
 
     async def post(self, request: Request) -> Response:
-        auth.require(request, auth.Role.OPERATOR)  # before reading the body, which may be large
-        service = await self._store.service(request.path_params["service"])
+        service = await self._services.get(request.path_params["service"])
         if not isinstance(service.source, InboundSource):
             raise errors.Conflict(f"The service {service.id!r} does not accept posted records: it pulls its own.")
         encoding = request.headers.get("content-encoding", "identity")
         if encoding != "identity":
             raise errors.RecordsRefused(f"Content-Encoding {encoding[:40]!r} is not supported. Send the body without.")
         body = await request.body()
-        await auth.require_change(request, auth.Role.OPERATOR)
         kind = request.headers.get("content-type", "").partition(";")[0].strip().lower()
         async with self._turn:
             records = await run_in_threadpool(found, body, lines=kind in LINES, at=service.source.records)
             summary = await self._actions.inbound(service, records)
-        return Response(
-            msgspec.json.encode(summary),
-            202,
-            {"Location": f"/api/syncs/{summary.id}"},
-            media_type="application/json",
-        )
+        return bodies.answer(summary, 202, {"Location": f"/api/syncs/{summary.id}"})
 
 
 def found(body: bytes, *, lines: bool, at: str) -> list[bytes]:

@@ -11,29 +11,28 @@ from zoneinfo import ZoneInfo, available_timezones
 from cronsim import CronSim
 from starlette.concurrency import run_in_threadpool
 from starlette.requests import Request
-from starlette.responses import JSONResponse, Response
-from starlette.routing import BaseRoute, Route
+from starlette.responses import Response
+from starlette.routing import BaseRoute
 
 from jobs.services.model import Schedule
-from server.access import auth
-from server.web import errors
+from server.web import bodies, errors
+from server.web.routing import HttpRoute, Role
 from synctail.model.ids import rfc3339, utc_now
 
 SHOWN = 5
 
 
 def routes() -> list[BaseRoute]:
-    return [Route("/api/schedule", _schedule, methods=["GET"])]
+    return [HttpRoute("GET /api/schedule", _schedule, role=Role.VIEWER)]
 
 
 async def _schedule(request: Request) -> Response:
-    auth.require(request, auth.Role.VIEWER)
     query = request.query_params
     try:
         said = await run_in_threadpool(read_back, query.get("schedule", ""), query.get("timezone", "UTC"))
     except ScheduleFault as fault:
-        raise errors.DefinitionRefused(str(fault), errors=[{"path": fault.path, "says": fault.says}]) from None
-    return JSONResponse(said)
+        raise errors.DefinitionRefused.of([(fault.path, fault.says)]) from None
+    return bodies.answer(said)
 
 
 class ScheduleFault(ValueError):

@@ -7,16 +7,16 @@ from typing import Literal, NamedTuple
 
 from starlette.concurrency import run_in_threadpool
 from starlette.requests import Request
-from starlette.responses import JSONResponse, PlainTextResponse, Response
-from starlette.routing import BaseRoute, Route
+from starlette.responses import PlainTextResponse, Response
+from starlette.routing import BaseRoute
 
 from jobs.services.model import Service
 from jobs.services.toml import read_definitions, write_services
 from jobs.services.validate import DefinitionFaulty, Fault, read_service
-from server.access import auth
-from server.log.store import Store
-from server.services.actions import Actions
-from server.web import errors, params
+from server.services.actions import Actions, refused_as
+from server.services.reader import ServiceReader
+from server.web import bodies, errors, params
+from server.web.routing import DEFINITION_BYTES, HttpRoute, Role
 
 MEDIA = "application/toml"
 MOST = 500
@@ -36,25 +36,23 @@ class Change(NamedTuple):
 
 
 class Bundles:
-    def __init__(self, store: Store, actions: Actions) -> None:
-        self._store = store
+    def __init__(self, services: ServiceReader, actions: Actions) -> None:
+        self._services = services
         self._actions = actions
 
     def routes(self) -> list[BaseRoute]:
         return [
-            Route("/api/services.toml", self.export, methods=["GET"]),
-            Route("/api/services.toml", self.take, methods=["POST"]),
+            HttpRoute("GET /api/services.toml", self.export, role=Role.VIEWER),
+            HttpRoute("POST /api/services.toml", self.take, role=Role.ADMIN, body_bytes=DEFINITION_BYTES),
         ]
 
     async def export(self, request: Request) -> Response:
-        auth.require(request, auth.Role.VIEWER)
         wanted = request.query_params.getlist("service")
-        services = [await self._store.service(one) for one in wanted] if wanted else await self._store.services()
+        services = [await self._services.get(one) for one in wanted] if wanted else await self._services.all()
         return answer(services)
 
     async def take(self, request: Request) -> Response:
         body = await request.body()
-        await auth.require_change(request, auth.Role.ADMIN)
         dry_run = bool(params.whole_number(request.query_params, "dry_run", default=0, most=1))
         changes = await self.plan(decoded(body))
         if not dry_run:
@@ -68,18 +66,16 @@ class Bundles:
             }
             for one in changes
         ]
-        return JSONResponse({"applied": not dry_run, "services": said})
+        return bodies.answer({"applied": not dry_run, "services": said})
 
     async def plan(self, text: str) -> list[Change]:
         """What applying the file would change, in its order. Raises `DefinitionRefused` with every error."""
-        try:
+        with refused_as(errors.DefinitionRefused):
             services = await run_in_threadpool(_read, text)
-        except DefinitionFaulty as faulty:
-            raise errors.DefinitionRefused(str(faulty), errors=[one._asdict() for one in faulty.faults]) from None
         changes = []
         for service in services:
             try:
-                before = await self._store.service(service.id)
+                before = await self._services.get(service.id)
             except errors.ServiceUnknown:
                 before = None
             changes.append(Change(before, service))

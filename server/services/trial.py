@@ -13,11 +13,11 @@ from typing import Any
 
 import msgspec
 from starlette.requests import Request
-from starlette.responses import JSONResponse, Response
-from starlette.routing import BaseRoute, Route
+from starlette.responses import Response
+from starlette.routing import BaseRoute
 
-from server.access import auth
-from server.web import errors
+from server.web import bodies, errors
+from server.web.routing import DEFINITION_BYTES, HttpRoute, Role
 
 AT_ONCE = 2
 WAITING = 20
@@ -33,20 +33,13 @@ class Trials:
         self._waiting = 0
 
     def routes(self) -> list[BaseRoute]:
-        return [Route("/api/try", self.attempt, methods=["POST"])]
+        return [HttpRoute("POST /api/try", self.attempt, role=Role.OPERATOR, body_bytes=DEFINITION_BYTES)]
 
     async def attempt(self, request: Request) -> Response:
-        body = await request.body()
-        await auth.require_change(request, auth.Role.OPERATOR)
-        try:
-            given: Any = msgspec.json.decode(body)
-        except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
-            raise errors.BadRequest(f"The body is not JSON: {error}.") from None
-        answer = await self.run(given)
+        answer = await self.run(await bodies.read(request, object, 'Send {"record": {…}, "mapping": […]}.'))
         if "errors" in answer:
-            said = "; ".join(f"{one['path']}: {one['says']}" for one in answer["errors"])
-            raise errors.DefinitionRefused(said, errors=answer["errors"])
-        return JSONResponse(answer)
+            raise errors.DefinitionRefused.of((one["path"], one["says"]) for one in answer["errors"])
+        return bodies.answer(answer)
 
     async def run(self, given: object) -> dict[str, Any]:
         """The result of `jobs.services.trial`. Raises `Busy`."""

@@ -1,4 +1,4 @@
-"""An answer that is streamed, and does not pretend to be whole when it is not."""
+"""A streamed answer that is visibly cut off when it cannot be completed."""
 
 from __future__ import annotations
 
@@ -13,26 +13,27 @@ from server.web.protocols import cutter
 
 
 class Stream(StreamingResponse):
-    """One that cannot go on says so in its last line, and ends so that no client takes it for whole.
+    """One that cannot go on is broken off, so that no client takes it for whole.
 
-    `last_words` writes that line. A client that leaves ends `body`.
+    `last_words` makes the line that says why; without it there is none. A client that leaves ends `body`.
     """
 
     def __init__(
         self,
         body: AsyncIterator[bytes],
-        last_words: Callable[[errors.ApiError], bytes],
-        media: str,
         headers: dict[str, str],
+        *,
+        status: int = 200,
+        last_words: Callable[[errors.ApiError], bytes] | None = None,
     ) -> None:
-        # A proxy that gathers would make what is live lag.
+        # A proxy that buffers would delay live lines.
         always = {"Cache-Control": "no-store", "X-Accel-Buffering": "no"}
-        super().__init__(body, media_type=media, headers={**always, **headers})
+        super().__init__(body, status, {**always, **headers})
         self._last_words = last_words
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["method"] == "HEAD":
-            # Nobody reads a body here, and that of a log which is followed comes to no end.
+            # A body would be discarded, and that of a followed log does not end.
             await send({"type": "http.response.start", "status": self.status_code, "headers": self.raw_headers})
             await send({"type": "http.response.body"})
             return
@@ -44,14 +45,15 @@ class Stream(StreamingResponse):
             cut = cutter(scope)
             if cut is None:
                 raise
-            await send({"type": "http.response.body", "body": self._last_words(known), "more_body": True})
+            if self._last_words:
+                await send({"type": "http.response.body", "body": self._last_words(known), "more_body": True})
             cut()
             while (await receive())["type"] != "http.disconnect":
                 pass
 
 
-def said(error: errors.ApiError) -> dict[str, object]:
-    """What a program is told of an error in the middle of a stream."""
+def described(error: errors.ApiError) -> dict[str, object]:
+    """An error in the middle of a stream, for a program."""
     return {"status": error.status, "title": error.title, "detail": error.detail}
 
 

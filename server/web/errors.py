@@ -7,7 +7,8 @@ on mean "do not reconnect unchanged".
 from __future__ import annotations
 
 import http
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
+from typing import Self
 
 from starlette.responses import JSONResponse, Response
 
@@ -18,6 +19,7 @@ class ApiError(Exception):
     status = 500
     close_code = 1011
     title = "Something went wrong"
+    headers: Mapping[str, str] = {}
 
     def __init__(self, detail: str, **extra: object) -> None:
         super().__init__(detail)
@@ -58,11 +60,18 @@ class DefinitionRefused(ApiError):
 
     status, close_code, title = 422, 4400, "Invalid definition"
 
+    @classmethod
+    def of(cls, faults: Iterable[tuple[str, str]]) -> Self:
+        """Each with its path, empty where the whole is meant, and what it says."""
+        listed = [{"path": path, "says": says} for path, says in faults]
+        detail = "; ".join(f"{one['path']}: {one['says']}" if one["path"] else one["says"] for one in listed)
+        return cls(detail, errors=listed)
 
-class OptionsRefused(ApiError):
+
+class OptionsRefused(DefinitionRefused):
     """Like `DefinitionRefused`, for the options of one run."""
 
-    status, close_code, title = 422, 4400, "Invalid options"
+    title = "Invalid options"
 
 
 class RecordsRefused(ApiError):
@@ -89,6 +98,10 @@ class TooLarge(ApiError):
 
 class RangeNotSatisfiable(ApiError):
     status, close_code, title = 416, 4400, "No such range"
+
+    def __init__(self, asked: str, size: int) -> None:
+        super().__init__(f"Got {asked[:60]!r}; this payload has {size:,} bytes.")
+        self.headers = {"Content-Range": f"bytes */{size}"}
 
 
 class ServiceUnreadable(ApiError):
@@ -128,16 +141,12 @@ class Restarting(ApiError):
         super().__init__("This server is stopping. Reconnect with the number of your last line.")
 
 
-def problem(status: int, title: str, detail: str, extra: Mapping[str, object] | None = None) -> Response:
+def problem(error: ApiError) -> Response:
     """A problem document."""
-    headers = {}
-    if status == http.HTTPStatus.UNAUTHORIZED:
+    headers = dict(error.headers)
+    if error.status == http.HTTPStatus.UNAUTHORIZED:
         headers["WWW-Authenticate"] = 'Bearer realm="synctail"'
-    if status == http.HTTPStatus.SERVICE_UNAVAILABLE:
+    if error.status == http.HTTPStatus.SERVICE_UNAVAILABLE:
         headers["Retry-After"] = "2"
-    return JSONResponse(
-        {"type": "about:blank", "title": title, "status": status, "detail": detail, **(extra or {})},
-        status,
-        headers,
-        media_type="application/problem+json",
-    )
+    says = {"type": "about:blank", "title": error.title, "status": error.status, "detail": error.detail}
+    return JSONResponse({**says, **error.extra}, error.status, headers, media_type="application/problem+json")

@@ -1,8 +1,8 @@
-"""uvicorn's two protocols, with what they lack: a reader that stalls is let go, as is a client that asks nothing, or no
-end of it, and ready frames have a lane.
+"""uvicorn's two protocols, with what they lack: readers that stall and clients that send no request, or an endless one,
+are disconnected, and ready frames are written directly.
 
-`transport.close()` waits for a flush that never comes when the other side has stopped reading, so a stalled reader
-would hold its buffers, its task, and the shutdown of the process, for ever. Here it is aborted.
+`transport.close()` waits for a flush that never happens when the other side has stopped reading, so a stalled reader
+would hold its buffers, its task and the shutdown of the process for ever. Here it is aborted.
 """
 
 from __future__ import annotations
@@ -17,26 +17,28 @@ from uvicorn.protocols.websockets.websockets_sansio_impl import WebSocketsSansIO
 from server.web import errors
 from server.web.headers import SECURITY
 
-LANE = "synctail.lane"
-"""The key of a websocket's scope extension: `{"lane": …}`, see `hub.Lane`."""
+DIRECT = "synctail.direct"
+"""The key of a websocket's scope extension: `{"direct": …}`, see `viewers.Direct`."""
 CUT = "synctail.cut"
-"""The key of a request's scope extension: `{"cut": …}`, a function that ends the answer where it is, for all to see."""
+"""The key of a request's scope extension: `{"cut": …}`, a function that breaks the answer off, visibly for clients."""
 STALLED_S = 30.0
-"""A reader that has not taken a byte for so long, while some wait for it, is aborted."""
+"""A reader that takes no byte for this long, while bytes wait for it, is disconnected."""
 LOOK_EVERY_S = 5.0
 UNASKED_S = 30.0
-"""So long a connection may take for the head of a request, and be silent in the middle of a body."""
+"""Maximum time for the head of a request, and of silence in the middle of a body."""
 HEAD_BYTES = 64 * 1024
-"""Of a request: tokens and cookies have room, and nobody fills the memory before it is known who asks."""
+"""Maximum size of the head of a request: room for tokens and cookies, and little memory before a client is known."""
 FLUSH_S = 1.0
-"""How long a connection that is being closed may take for what is still to be sent."""
+"""Maximum time for the rest of what is sent to a connection that is being closed."""
 
 
-class _LetsGo(asyncio.Protocol):
-    """Looks after the bytes that wait for a reader, whenever there are more than the transport likes to hold."""
+class _Watched(asyncio.Protocol):
+    """Disconnects a reader that stalls. It watches while more bytes wait than the transport likes to hold."""
 
     transport: asyncio.Transport
     loop: asyncio.AbstractEventLoop
+    stalled_s = STALLED_S
+    look_every_s = LOOK_EVERY_S
     _watch: asyncio.TimerHandle | None = None
     _left = 0
     _moved_at = 0.0
@@ -45,7 +47,7 @@ class _LetsGo(asyncio.Protocol):
         super().pause_writing()
         self._moved_at = self.loop.time()
         self._left = self.transport.get_write_buffer_size()
-        self._watch = self.loop.call_later(LOOK_EVERY_S, self._look)
+        self._watch = self.loop.call_later(self.look_every_s, self._look)
 
     def resume_writing(self) -> None:
         super().resume_writing()
@@ -60,10 +62,10 @@ class _LetsGo(asyncio.Protocol):
         if left < self._left:
             self._moved_at = self.loop.time()
         self._left = left
-        if self.loop.time() - self._moved_at >= STALLED_S:
+        if self.loop.time() - self._moved_at >= self.stalled_s:
             self.transport.abort()
         else:
-            self._watch = self.loop.call_later(LOOK_EVERY_S, self._look)
+            self._watch = self.loop.call_later(self.look_every_s, self._look)
 
     def _stop_watching(self) -> None:
         if self._watch:
@@ -71,32 +73,32 @@ class _LetsGo(asyncio.Protocol):
             self._watch = None
 
     def _abort_soon(self) -> None:
-        """On a connection that is closed by then this does nothing."""
+        """Does nothing if the connection is closed by then."""
         self.loop.call_later(FLUSH_S, self.transport.abort)
 
 
-class Socket(_LetsGo, WebSocketsSansIOProtocol):
+class Socket(_Watched, WebSocketsSansIOProtocol):
     async def run_asgi(self) -> None:
-        # How the application finds the lane; under another server, or behind another protocol, it is not there.
-        self.scope["extensions"][LANE] = {"lane": self}
+        # The application finds `write` here; under another server, or behind another protocol, it goes through ASGI.
+        self.scope["extensions"][DIRECT] = {"direct": self}
         await super().run_asgi()
 
     def write(self, frame: bytes) -> bool:
-        """A whole frame, straight to the transport. False: the reader has not taken what came before, or leaves."""
+        """Write a whole frame to the transport. False: earlier bytes still wait, or the connection is closing."""
         if not self.writable.is_set() or self.close_sent or self.transport.is_closing():
             return False
         self.transport.write(frame)
         return True
 
     def start_keepalive(self) -> None:
-        """The handshake is over. What was said in it would be kept as long as the viewer stays."""
+        """The handshake is over: drop its request, which would be kept as long as the viewer stays."""
         super().start_keepalive()
         self.request.headers.clear()  # websockets' parser holds the request as well
         del self.request, self.response
 
     def send_receive_event_to_app(self) -> None:
-        """What calls itself text and is none goes on as bytes: the application says what it thinks of messages, and
-        uvicorn would fill the process's log with a traceback for each."""
+        """Pass invalid text on as bytes: the application rejects messages anyway, and uvicorn would log a traceback for
+        each."""
         if self.curr_msg_data_type == "text" and not _is_text(b"".join(self.frames)):
             self.curr_msg_data_type = "bytes"
         super().send_receive_event_to_app()
@@ -110,11 +112,12 @@ class Socket(_LetsGo, WebSocketsSansIOProtocol):
         self._abort_soon()
 
 
-class Http(_LetsGo, HttpToolsProtocol):
+class Http(_Watched, HttpToolsProtocol):
     _unasked: asyncio.TimerHandle | None = None
     _in_head = True
     _head_bytes = 0
     _upgraded = False
+    unasked_s = UNASKED_S
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         super().connection_made(transport)
@@ -127,8 +130,8 @@ class Http(_LetsGo, HttpToolsProtocol):
             self._head_bytes += len(data)
             if self._head_bytes > HEAD_BYTES and not self.transport.is_closing():
                 self._refuse(f"The head of a request may have {HEAD_BYTES // 1024} KiB. Send less.")
-        if self._nobody_waits:
-            # An empty line ends uvicorn's own waiting for the next request, and begins none.
+        if self._is_idle:
+            # An empty line ends uvicorn's own wait for the next request without beginning one.
             self._wait_for_client()
 
     def on_message_begin(self) -> None:
@@ -160,27 +163,26 @@ class Http(_LetsGo, HttpToolsProtocol):
         super().connection_lost(exc)
 
     def send_400_response(self, msg: str) -> None:
-        """What is no HTTP never reaches the application; it is answered in the same form all the same."""
+        """Invalid HTTP never reaches the application, but is answered in the same form."""
         self._refuse(f"{msg} Send HTTP/1.1.")
 
     def _refuse(self, detail: str) -> None:
-        bad = errors.BadRequest
-        answer = errors.problem(bad.status, bad.title, detail)
+        answer = errors.problem(errors.BadRequest(detail))
         answer.headers.update({**SECURITY, "Connection": "close"})
         self.transport.write(_as_sent(answer))
         self.transport.close()
         self._abort_soon()
 
     @property
-    def _nobody_waits(self) -> bool:
-        """For the client, nor the client for an answer."""
+    def _is_idle(self) -> bool:
+        """No answer is in the making, and no timer waits for the next request."""
         answered = self.cycle is None or self.cycle.response_complete
         timers = self._unasked or self.timeout_keep_alive_task
         return answered and not timers and not self._upgraded and not self.transport.is_closing()
 
     def _wait_for_client(self) -> None:
         self._stop_waiting_for_client()
-        self._unasked = self.loop.call_later(UNASKED_S, self._give_up)
+        self._unasked = self.loop.call_later(self.unasked_s, self._give_up)
 
     def _stop_waiting_for_client(self) -> None:
         if self._unasked:
@@ -188,13 +190,13 @@ class Http(_LetsGo, HttpToolsProtocol):
             self._unasked = None
 
     def _give_up(self) -> None:
-        if self.flow.read_paused:  # it is us who do not read on
+        if self.flow.read_paused:  # it is this side that does not read
             self._wait_for_client()
         else:
             self.transport.abort()
 
     def _cut(self) -> None:
-        """An answer of unknown length that is closed without its last chunk was cut off, and every client can tell."""
+        """Close without the last chunk: of an answer of unknown length, every client can tell that it was cut off."""
         self.transport.close()
         self._abort_soon()
 
@@ -213,5 +215,5 @@ def _as_sent(answer: Response) -> bytes:
 
 
 def cutter(scope: Any) -> Any:
-    """The function that cuts an answer off; None where the server has none."""
+    """The function that cuts an answer off; None under a server without one."""
     return scope.get("extensions", {}).get(CUT, {}).get("cut")

@@ -14,14 +14,12 @@ from synctail.cli.tokens import token
 
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
-@click.pass_context
-def synctail(context: click.Context) -> None:
+def synctail() -> None:
     """Run data syncs and follow their logs.
 
-    SYNCTAIL_URL names the server (http://127.0.0.1:8000), SYNCTAIL_TOKEN an access token. On the machine of
-    'make run' its admin token is found by itself.
+    SYNCTAIL_URL is the address of the server (default: http://127.0.0.1:8000), SYNCTAIL_TOKEN an access token. On a
+    machine where 'make run' runs, its admin token is used by default.
     """
-    context.obj = {"environ": os.environ}
 
 
 for command in (run, tail, syncs, stop, retry, payloads, services, token, doctor):

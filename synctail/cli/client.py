@@ -1,24 +1,29 @@
-"""One server, one token. What the API refuses becomes one sentence, and each fault of a definition a line."""
+"""One server and one token. An error of the API becomes one sentence; the faults of a definition, one line each."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from contextlib import contextmanager
-from typing import Any
+import os
+from collections.abc import Callable, Iterator
+from contextlib import closing, contextmanager
+from functools import wraps
+from typing import Any, Concatenate, ParamSpec
 from urllib.parse import quote
 
-import click
 import httpx2
 
 from synctail.cli import settings
 from synctail.cli.settings import Target
 from synctail.cli.show import Trouble, Unreachable, safe
 
+P = ParamSpec("P")
+
 TIMEOUT_S = 30.0
 ID_LENGTH = 26
 
 
 class Client:
+    """Every method raises `Trouble` unless the request succeeds."""
+
     def __init__(self, target: Target) -> None:
         self.target = target
         headers = {"Accept": "application/json"}
@@ -33,18 +38,14 @@ class Client:
         return self._json(self.request("GET", path, params=params))
 
     def post(self, path: str, body: Any = None) -> Any:
-        return self._json(self.request("POST", path, json=body) if body is not None else self.request("POST", path))
+        return self._json(self.request("POST", path, json=body))
 
     def delete(self, path: str) -> None:
         self.request("DELETE", path)
 
-    def text(self, path: str, **params: Any) -> str:
-        return self.request("GET", path, params=params).text
-
-    def request(self, method: str, path: str, **how: Any) -> httpx2.Response:
-        """Raises `Trouble` for anything but success."""
+    def request(self, method: str, path: str, **options: Any) -> httpx2.Response:
         with self._reached():
-            answer = self._http.request(method, path, **how)
+            answer = self._http.request(method, path, **options)
         return self._accepted(answer)
 
     @contextmanager
@@ -55,83 +56,79 @@ class Client:
             yield self._accepted(answer)
 
     def probe(self, path: str) -> httpx2.Response:
-        """The answer, whatever it is. Raises `Trouble` where there is none."""
+        """The answer, whatever its status."""
         with self._reached():
             return self._http.get(path)
+
+    def sync_id(self, text: str) -> str:
+        """The full id for a part of one, such as the pages show. The part must be in the id of exactly one sync."""
+        part = text.strip().lstrip("…").upper()
+        if len(part) == ID_LENGTH:
+            return part
+        if not part.isascii() or not part.isalnum():
+            raise Trouble(f"{safe(text)!r} is not a sync id, nor a part of one.")
+        found = [one["id"] for one in self.get("/api/syncs", q=part, limit=3)]
+        if len(found) == 1:
+            return str(found[0])
+        if not found:
+            raise Trouble(f"No sync has {safe(text)!r} in its id. 'synctail syncs' lists them.")
+        raise Trouble(f"Several syncs have {safe(text)!r} in their id: {', '.join(found)}, … Enter more of it.")
 
     @contextmanager
     def _reached(self) -> Iterator[None]:
         try:
             yield
         except httpx2.TimeoutException:
-            raise Unreachable(f"{self.target.url} does not answer within {TIMEOUT_S:.0f} s.") from None
+            raise Unreachable(f"{self.target.url} did not answer within {TIMEOUT_S:.0f} s.") from None
         except httpx2.TransportError as error:
             raise Unreachable(
                 f"{self.target.url} cannot be reached ({safe(error)}). "
-                f"Is Synctail running there? {settings.URL} names another address."
+                f"Is Synctail running there? To use another server, set {settings.URL}."
             ) from None
 
     def _accepted(self, answer: httpx2.Response) -> httpx2.Response:
         if answer.is_success:
             return answer
-        try:
-            problem = answer.json()
-            detail = str(problem["detail"])
-        except (ValueError, KeyError, TypeError):
-            raise Trouble(
-                f"{self.target.url} answered {answer.status_code} in a way that Synctail does not. Is it one?"
-            ) from None
+        problem = self._json(answer)
+        if not isinstance(problem, dict) or "detail" not in problem:
+            raise self._foreign(answer)
         if answer.status_code == httpx2.codes.UNAUTHORIZED:
             raise Trouble(self._token_trouble())
+        detail = safe(problem["detail"])
         if answer.status_code == httpx2.codes.SERVICE_UNAVAILABLE:
-            raise Unreachable(safe(detail))
+            raise Unreachable(detail)
         faults = problem.get("errors")
         if isinstance(faults, list) and faults:
-            lines = "".join(f"\n  {safe(one.get('path') or '(all)')}: {safe(one.get('says', ''))}" for one in faults)
-            raise Trouble(f"{safe(problem.get('title', 'Refused'))}.{lines}")
-        raise Trouble(safe(detail))
+            lines = [f"  {safe(one.get('path') or '(all)')}: {safe(one.get('says', ''))}" for one in faults]
+            raise Trouble("\n".join([f"{safe(problem.get('title', 'Refused'))}.", *lines]))
+        raise Trouble(detail)
 
     def _token_trouble(self) -> str:
         if not self.target.token:
-            return (
-                f"No token. Set {settings.TOKEN} to one; whoever runs Synctail makes it with 'synctail token create'."
-            )
-        return f"The token in {self.target.token_from} is not known, or has expired. Set {settings.TOKEN} to another."
+            return f"No token. Set {settings.TOKEN}; an administrator creates one with 'synctail token create'."
+        return f"The token in {self.target.token_from} is unknown or has expired. Set {settings.TOKEN} to another."
 
     def _json(self, answer: httpx2.Response) -> Any:
         try:
             return answer.json()
         except ValueError:
-            raise Trouble(f"{self.target.url} answered with something that is no JSON. Is it Synctail?") from None
+            raise self._foreign(answer) from None
 
-    # --- names --------------------------------------------------------------------------------------------------------
-
-    def sync_id(self, given: str) -> str:
-        """The whole id, of a part of one such as the pages show. Raises `Trouble` where it fits none, or several."""
-        part = given.strip().lstrip("…").upper()
-        if len(part) == ID_LENGTH:
-            return part
-        if not part.isascii() or not part.isalnum():
-            raise Trouble(f"{safe(given)!r} is not the id of a sync, nor a part of one.")
-        found = [one["id"] for one in self.get("/api/syncs", q=part, limit=3)]
-        if len(found) == 1:
-            return str(found[0])
-        if not found:
-            raise Trouble(f"No sync has {safe(given)!r} in its id. 'synctail syncs' lists them.")
-        raise Trouble(f"Several syncs have {safe(given)!r} in their id: {', '.join(found)}, … Give more of it.")
+    def _foreign(self, answer: httpx2.Response) -> Trouble:
+        return Trouble(f"{self.target.url} answered {answer.status_code}, but not as Synctail does. Is it Synctail?")
 
 
 def part(name: str) -> str:
-    """A name as a part of a path."""
+    """A name, quoted as one part of a path."""
     return quote(name, safe="")
 
 
-def client(context: click.Context) -> Client:
-    """The one client of a command, made when it is first asked for."""
-    root = context.find_root()
-    made = root.obj.get("client")
-    if made is None:
-        made = root.obj["client"] = Client(settings.find(root.obj["environ"]))
-        root.call_on_close(made.close)
-    found: Client = made
-    return found
+def pass_client(command: Callable[Concatenate[Client, P], None]) -> Callable[P, None]:
+    """Hands a command the client, and closes it afterwards."""
+
+    @wraps(command)
+    def with_client(*args: P.args, **options: P.kwargs) -> None:
+        with closing(Client(settings.find(os.environ))) as client:
+            command(client, *args, **options)
+
+    return with_client

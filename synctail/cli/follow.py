@@ -1,5 +1,5 @@
-"""A log's frames, from a cursor on: over the websocket, and by polling where none can be had. Every line comes once and
-in order, whatever happens to the connection; the cursor is the number of the last line that was yielded."""
+"""Follows a log over the websocket, or by polling where websockets do not work. Every line comes once and in order,
+however often the connection breaks: the cursor is the number of the last line that was yielded."""
 
 from __future__ import annotations
 
@@ -8,35 +8,47 @@ import random
 import time
 from collections.abc import Callable, Iterator
 from typing import Any
-from urllib.parse import urlsplit
 
 from websockets.exceptions import ConnectionClosed, InvalidHandshake, InvalidStatus
-from websockets.sync.client import connect
+from websockets.sync.client import ClientConnection, connect
 
 from synctail.cli.client import Client
+from synctail.cli.settings import Target
 from synctail.cli.show import Trouble, Unreachable, note, safe
 
 SILENCE_S = 25.0
-"""The server says something at least every ten seconds."""
+"""The server sends a frame at least every ten seconds."""
 POLL_S = 5.0
 POLLS_BETWEEN = 6
-"""After so many polls the websocket is tried again."""
+"""Polls before the websocket is tried again."""
 LONGEST_WAIT_S = 15.0
 REFUSED_FROM = 4400
-"""Close codes from here on say: do not come back as you are."""
+"""Close codes from here on mean: do not come back unchanged."""
 FRAME_BYTES = 32 * 1024 * 1024
 WITHOUT_SOCKET = 2
-"""So many handshakes may fail, while HTTP answers, before it is polled."""
+"""Failed handshakes before polling takes over."""
 
 Frame = dict[str, Any]
 
 
 class _Broken(Exception):
-    """The connection is of no use any more; `why` in words."""
+    """The connection is of no use any more; the message says why."""
+
+
+def open_socket(target: Target, sync_id: str, after: int = 0, *, open_timeout: float) -> ClientConnection:
+    return connect(
+        f"{target.url.replace('http', 'ws', 1)}/api/syncs/{sync_id}/live?after={after}",
+        additional_headers={"Authorization": f"Bearer {target.token}"},
+        subprotocols=["synctail.v1"],  # type: ignore[list-item]
+        compression=None,
+        max_size=FRAME_BYTES,
+        open_timeout=open_timeout,
+        close_timeout=1,
+    )
 
 
 class Follower:
-    """`cursor`: the number of the last line that a frame told of."""
+    """`cursor`: the number of the last line that a frame covered."""
 
     def __init__(
         self, client: Client, sync_id: str, after: int = 0, *, sleep: Callable[[float], object] = time.sleep
@@ -49,8 +61,8 @@ class Follower:
         self._polls = 0
 
     def frames(self) -> Iterator[Frame]:
-        """Until the `end` frame, which is the last. Raises `Trouble`."""
-        self._client.get(f"/api/syncs/{self._sync_id}")  # an unknown sync, or token, is said at once and clearly
+        """Up to the `end` frame. Raises `Trouble` when the sync cannot be followed."""
+        self._client.get(f"/api/syncs/{self._sync_id}")  # an unknown sync or token is reported at once
         tries = 0
         while True:
             by_polling = self._handshakes_failed >= WITHOUT_SOCKET
@@ -61,15 +73,14 @@ class Follower:
                     yield frame
                     if frame["type"] == "end":
                         return
-                continue
             except _Broken as broken:
                 tries = 0 if self.cursor > before else tries + 1
                 wait = min(LONGEST_WAIT_S, 0.5 * 2 ** min(tries, 6)) * random.uniform(0.5, 1)  # noqa: S311
-                note(f"… {safe(broken)}; going on after line {self.cursor} in {wait:.0f} s")
+                note(f"… {safe(broken)}; continuing after line {self.cursor} in {wait:.0f} s")
                 self._sleep(wait)
 
     def _taken(self, frame: Frame) -> Iterator[Frame]:
-        """The frame, where it goes on from the cursor; without what is known already."""
+        """The frame without the lines that are already known; nothing if all are."""
         kind = frame.get("type")
         if kind == "lines":
             if frame["first"] > self.cursor + 1:
@@ -89,19 +100,8 @@ class Follower:
             yield frame
 
     def _received(self) -> Iterator[Frame]:
-        url = urlsplit(self._client.target.url)
-        scheme = "wss" if url.scheme == "https" else "ws"
-        address = f"{scheme}://{url.netloc}{url.path}/api/syncs/{self._sync_id}/live?after={self.cursor}"
         try:
-            with connect(
-                address,
-                additional_headers={"Authorization": f"Bearer {self._client.target.token}"},
-                subprotocols=["synctail.v1"],  # type: ignore[list-item]
-                compression=None,
-                max_size=FRAME_BYTES,
-                open_timeout=SILENCE_S,
-                close_timeout=1,
-            ) as socket:
+            with open_socket(self._client.target, self._sync_id, self.cursor, open_timeout=SILENCE_S) as socket:
                 self._handshakes_failed = 0
                 while True:
                     yield from self._taken(json.loads(socket.recv(timeout=SILENCE_S)))
@@ -110,12 +110,12 @@ class Follower:
             reason = closed.rcvd.reason if closed.rcvd else ""
             if code >= REFUSED_FROM:
                 raise Trouble(f"The server closed the log: {safe(reason) or code}") from None
-            raise _Broken("the server restarts" if code == 1012 else "the connection was lost") from None
+            raise _Broken("the server is restarting" if code == 1012 else "the connection was lost") from None
         except InvalidStatus:
             self._handshakes_failed += 1
-            raise _Broken("the websocket was refused on the way") from None
+            raise _Broken("the websocket was refused") from None
         except TimeoutError:
-            raise _Broken(f"nothing was heard for {SILENCE_S:.0f} s") from None
+            raise _Broken(f"the server sent nothing for {SILENCE_S:.0f} s") from None
         except (OSError, InvalidHandshake, ValueError, KeyError) as error:
             raise _Broken(f"the server cannot be reached ({safe(error)})") from None
 

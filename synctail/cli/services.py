@@ -1,4 +1,4 @@
-"""Services: listed, shown, applied from TOML, exported, checked, removed."""
+"""`synctail services`: list, show, export, apply, check and remove services."""
 
 from __future__ import annotations
 
@@ -10,8 +10,8 @@ from typing import Any
 
 import click
 
-from synctail.cli.client import client, part
-from synctail.cli.show import Trouble, as_json, coloured, leave, note, safe, safe_lines, say, table
+from synctail.cli.client import Client, part, pass_client
+from synctail.cli.show import Trouble, as_json, coloured, file_errors, leave, safe, safe_lines, say, show_list
 
 CHECK_WITHIN_S = 60.0
 CHECK_EVERY_S = 0.5
@@ -20,78 +20,73 @@ STATES = {"operational": "completed", "unreachable": "failed"}
 
 @click.group()
 def services() -> None:
-    """Services: list, show, apply, export, check, remove."""
+    """List, show, export, apply, check and remove services."""
 
 
 @services.command("list")
-@click.option("--json", "as_array", is_flag=True, help="As the API has them.")
-@click.pass_context
-def listed(context: click.Context, *, as_array: bool) -> None:
+@click.option("--json", "raw", is_flag=True, help="Print the API's answer.")
+@pass_client
+def listed(server: Client, *, raw: bool) -> None:
     """List all services."""
-    found = client(context).get("/api/services")
-    if as_array:
-        say(as_json(found))
-        return
-    if not found:
-        note("No services yet. 'synctail services apply FILE' makes some.")
-        return
-    table(
-        ("SERVICE", "NAME", "ACTIVE", "SCHEDULE", "LAST SYNC", "STATUS"),
-        (
-            (
-                one["id"],
-                one["name"],
-                "yes" if one["active"] else "no",
-                one["trigger"]["schedule"] or "-",
-                (one["last_sync"] or {}).get("id", "-"),
-                (one["last_sync"] or {}).get("status", "-"),
-            )
-            for one in found
-        ),
+    show_list(
+        server.get("/api/services"),
+        {
+            "SERVICE": "id",
+            "NAME": "name",
+            "ACTIVE": lambda one: "yes" if one["active"] else "no",
+            "SCHEDULE": lambda one: one["trigger"]["schedule"],
+            "LAST SYNC": lambda one: (one["last_sync"] or {}).get("id"),
+            "STATUS": lambda one: (one["last_sync"] or {}).get("status"),
+        },
+        empty="There are no services. 'synctail services apply FILE' creates some.",
+        raw=raw,
     )
 
 
 @services.command()
 @click.argument("service")
-@click.option("--json", "as_object", is_flag=True, help="As the API has it.")
-@click.pass_context
-def show(context: click.Context, service: str, *, as_object: bool) -> None:
-    """Show SERVICE, as TOML."""
-    if as_object:
-        say(as_json(client(context).get(f"/api/services/{part(service)}")))
+@click.option("--json", "raw", is_flag=True, help="Print the API's answer.")
+@pass_client
+def show(server: Client, service: str, *, raw: bool) -> None:
+    """Show SERVICE as TOML."""
+    if raw:
+        say(as_json(server.get(f"/api/services/{part(service)}")))
     else:
-        say(safe_lines(client(context).text("/api/services.toml", service=service)).rstrip("\n"))
+        say(safe_lines(_toml(server, service)).rstrip("\n"))
 
 
 @services.command()
 @click.argument("names", nargs=-1, metavar="[SERVICE]...")
-@click.option("-o", "--output", metavar="FILE", help="Where it is written.")
-@click.pass_context
-def export(context: click.Context, names: tuple[str, ...], output: str | None) -> None:
-    """Write services as TOML; without a name, all of them."""
-    text = client(context).text("/api/services.toml", service=list(names))
+@click.option("-o", "--output", metavar="FILE", help="Write to FILE.")
+@pass_client
+def export(server: Client, names: tuple[str, ...], output: str | None) -> None:
+    """Write services as TOML: those named, or all."""
+    text = _toml(server, *names)
     if output and output != "-":
-        try:
+        with file_errors(output, "written"):
             Path(output).write_text(text, encoding="utf-8", newline="\n")
-        except OSError as error:
-            raise Trouble(f"{safe(output)} cannot be written: {error.strerror}") from None
     elif sys.stdout.isatty():
         say(safe_lines(text).rstrip("\n"))
     else:
         sys.stdout.buffer.write(text.encode())
 
 
+def _toml(server: Client, *names: str) -> str:
+    return server.request("GET", "/api/services.toml", params={"service": list(names)}).text
+
+
 @services.command()
 @click.argument("file")
 @click.option("--dry-run", is_flag=True, help="Only show what would change.")
-@click.pass_context
-def apply(context: click.Context, file: str, *, dry_run: bool) -> None:
-    """Create or replace what FILE (- for the input) says: one service, or several under [[service]]. All or nothing."""
-    try:
+@pass_client
+def apply(server: Client, file: str, *, dry_run: bool) -> None:
+    """Create or replace the services in FILE (- for standard input).
+
+    FILE defines one service, or several under [[service]]. Either all of them are applied or none.
+    """
+    with file_errors(file, "read"):
         body = sys.stdin.buffer.read() if file == "-" else Path(file).read_bytes()
-    except OSError as error:
-        raise Trouble(f"{safe(file)} cannot be read: {error.strerror}") from None
-    answer = client(context).request(
+    answer = server.request(
         "POST",
         "/api/services.toml",
         params={"dry_run": int(dry_run)},
@@ -114,28 +109,27 @@ def _show_change(one: dict[str, Any]) -> None:
 
 @services.command()
 @click.argument("service")
-@click.option("--yes", is_flag=True, help="Do not ask.")
-@click.pass_context
-def remove(context: click.Context, service: str, *, yes: bool) -> None:
-    """Remove SERVICE, and what it remembers of pushed records. Its syncs stay until their time is over."""
+@click.option("--yes", is_flag=True, help="Do not ask for confirmation.")
+@pass_client
+def remove(server: Client, service: str, *, yes: bool) -> None:
+    """Remove SERVICE and its record of what was pushed. Its syncs stay until they expire."""
     if not yes and not click.confirm(f"Remove the service {safe(service)}?", err=True):
         leave(1)
-    client(context).delete(f"/api/services/{part(service)}")
+    server.delete(f"/api/services/{part(service)}")
     say(f"Removed {safe(service)}.")
 
 
 @services.command()
 @click.argument("service")
-@click.pass_context
-def check(context: click.Context, service: str) -> None:
-    """Check whether a worker reaches the source and the destination of SERVICE. Exits with 1 where it does not."""
-    connected = client(context)
+@pass_client
+def check(server: Client, service: str) -> None:
+    """Check whether a worker reaches both systems of SERVICE. Exits with 1 if it does not."""
     path = f"/api/services/{part(service)}/check"
-    asked_at = connected.post(path)["asked_at"]
+    asked_at = server.post(path)["asked_at"]
     until = time.monotonic() + CHECK_WITHIN_S
-    while (found := connected.get(path)).get("asked_at") is None or found["asked_at"] < asked_at:
+    while (found := server.get(path)).get("asked_at") is None or found["asked_at"] < asked_at:
         if time.monotonic() > until:
-            raise Trouble("No worker has done the check within a minute. Is one running? 'synctail doctor' tells more.")
+            raise Trouble("No worker did the check within a minute. Is one running? 'synctail doctor' tells more.")
         time.sleep(CHECK_EVERY_S)
     fine = True
     for side in ("source", "destination"):

@@ -1,4 +1,4 @@
-"""Which server, and with which token: from the environment, or what `make run` keeps on this machine."""
+"""The server's address and the token: from the environment, or those of `make run` on this machine."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ class Target:
     url: str
     token: str
     token_from: str
-    """Where the token was found, in words."""
+    """A variable or a file, for messages."""
 
 
 def find(environ: Mapping[str, str]) -> Target:
@@ -30,15 +30,15 @@ def find(environ: Mapping[str, str]) -> Target:
     url = (environ.get(URL, "").strip() or DEFAULT_URL).rstrip("/")
     try:
         parts = urlsplit(url)
-        right = parts.scheme in ("http", "https") and bool(parts.hostname) and (parts.port is None or parts.port > 0)
+        valid = parts.scheme in ("http", "https") and bool(parts.hostname) and parts.port != 0
     except ValueError:
-        right = False
-    if not right:
+        valid = False
+    if not valid:
         raise Trouble(f"{URL}: got {url!r}; takes an address such as {DEFAULT_URL}")
     token = environ.get(TOKEN, "").strip()
     if token:
         return Target(url, _checked(token), TOKEN)
-    # Only for a server on this machine: a token kept here is nobody else's business.
+    # Only for a server on this machine: the token must not be sent elsewhere.
     if parts.hostname in HERE:
         for folder in (environ.get(DATA, "").strip() or ".data", ROOT / ".data"):
             path = Path(folder) / "admin-token"
@@ -51,5 +51,5 @@ def find(environ: Mapping[str, str]) -> Target:
 
 def _checked(token: str) -> str:
     if not token.isascii() or not token.isprintable() or " " in token:
-        raise Trouble(f"{TOKEN}: takes a token as it was shown, without spaces or line breaks")
+        raise Trouble(f"{TOKEN}: takes a token without spaces or line breaks")
     return token

@@ -1,22 +1,18 @@
-"""What is written to a terminal. Nothing that was logged, or that a server says, may act on it: control characters and
-what turns text around are shown instead. Colours only where a person looks."""
+"""Output to a terminal. Nothing in it that was logged or sent by a server may act on the terminal."""
 
 from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from typing import Any, NoReturn
 
 import click
 
-_CONTROLS = [*range(0x20), *range(0x7F, 0xA0)]
-_SURROGATES = range(0xD800, 0xE000)  # halves of characters, which no terminal could be sent
-_BIDI = [0x061C, 0x200E, 0x200F, 0x2028, 0x2029, *range(0x202A, 0x202F), *range(0x2066, 0x206A)]
-_VISIBLE = {code: f"\\x{code:02x}" for code in _CONTROLS} | {code: f"\\u{code:04x}" for code in [*_BIDI, *_SURROGATES]}
-_OF_A_LINE = {**_VISIBLE, 0x09: "\t", 0x0A: "\n    "}
-_OF_JSON = {code: f"\\u{code:04x}" for code in [*range(0x7F, 0xA0), *_BIDI, *_SURROGATES]}
-"""Within JSON's own text C0 is escaped already; the rest only ever stands in a string, where this means the same."""
+from synctail.model import unsafe_text
+
+Columns = Mapping[str, str | Callable[[dict[str, Any]], object]]
 
 COLOURS = {
     "error": "red",
@@ -29,44 +25,41 @@ COLOURS = {
 
 
 class Trouble(click.ClickException):
-    """One clear sentence, and exit code 2."""
+    """Ends the command with one clear sentence and exit code 2."""
 
     exit_code = 2
 
-    def show(self, file: Any = None) -> None:  # noqa: ARG002 - as click has it
+    def show(self, file: Any = None) -> None:  # noqa: ARG002 - click's signature
         note(f"synctail: {safe_lines(self.message)}")
 
 
 class Unreachable(Trouble):
-    """It may be there again in a moment."""
+    """The server cannot be reached; trying again may help."""
 
 
 def safe(text: object) -> str:
     """On one line."""
-    said = str(text)
-    return said if said.isprintable() else said.translate(_VISIBLE)
+    return unsafe_text.one_line(str(text))
 
 
 def safe_lines(text: str) -> str:
     """With its line breaks and tabs."""
-    return text.translate({**_VISIBLE, 0x09: "\t", 0x0A: "\n"})
+    return unsafe_text.lines(text)
 
 
 def log_line(line: dict[str, Any]) -> str:
-    """As in `log.txt`: what follows a line break is indented."""
-    text = str(line.get("text", ""))
-    shown = text if text.isprintable() else text.translate(_OF_A_LINE)
+    """As in `log.txt`, with colours."""
     level = safe(line.get("level", ""))
     kind = f"{level.upper():7} {safe(line.get('phase', '-')):6}"
-    return f"{safe(line.get('time', ''))} {coloured(kind, level)} {shown}"
+    return f"{safe(line.get('time', ''))} {coloured(kind, level)} {unsafe_text.log_text(str(line.get('text', '')))}"
 
 
 def as_json(value: Any) -> str:
-    return json.dumps(value, ensure_ascii=False, separators=(",", ":")).translate(_OF_JSON)
+    return unsafe_text.json_text(json.dumps(value, ensure_ascii=False, separators=(",", ":")))
 
 
 def coloured(text: str, name: str) -> str:
-    """click takes the colour away where nobody looks."""
+    """click removes the colour when the output is not a terminal."""
     colour = COLOURS.get(name)
     return click.style(text, fg=colour) if colour else text
 
@@ -76,25 +69,55 @@ def say(text: str) -> None:
 
 
 def note(text: str) -> None:
-    """Beside the output, for the person who looks; what others said in it has been made safe."""
+    """To the error output, for a person. The caller makes foreign text safe."""
     click.echo(text, err=True)
 
 
-def table(heads: Sequence[str], rows: Iterable[Sequence[object]]) -> None:
-    """Columns as wide as they must be; numbers to the right."""
-    cells = [[safe(cell) for cell in row] for row in rows]
-    widths = [max(map(len, column)) for column in zip(heads, *cells, strict=True)]
-    numeric = [all(re.fullmatch(r"[0-9,]*", row[at]) for row in cells) for at in range(len(heads))]
+def show_list(found: list[dict[str, Any]], columns: Columns, *, empty: str, raw: bool = False) -> None:
+    """A table, or with `raw` the JSON. `columns`: each heading with the member it shows, or a function of an entry."""
+    if raw:
+        say(as_json(found))
+    elif not found:
+        note(empty)
+    else:
+        gets = columns.values()
+        rows = [[_cell(one[get] if isinstance(get, str) else get(one)) for get in gets] for one in found]
+        _table(list(columns), rows)
+
+
+def moment(text: str | None, without: str = "-") -> str:
+    """A time as a table shows it; `without` where there is none."""
+    return text[:19].replace("T", " ") if text else without
+
+
+def _cell(value: object) -> str:
+    return f"{value:,}" if isinstance(value, int) else safe(value or "-")
+
+
+def _table(heads: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
+    """Columns as wide as their widest cell; numbers aligned to the right."""
+    specs = []
+    for head, *cells in zip(heads, *rows, strict=True):
+        number = all(re.fullmatch(r"[0-9,]*", cell) for cell in cells)
+        specs.append(f"{'>' if number else '<'}{max(map(len, (head, *cells)))}")
 
     def laid_out(row: Sequence[str]) -> list[str]:
-        return [
-            cell.rjust(width) if right else cell.ljust(width)
-            for cell, width, right in zip(row, widths, numeric, strict=True)
-        ]
+        return [format(cell, spec) for cell, spec in zip(row, specs, strict=True)]
 
     say(click.style("  ".join(laid_out(heads)).rstrip(), bold=True))
-    for row in cells:
+    for row in rows:
         say("  ".join(coloured(laid, cell) for laid, cell in zip(laid_out(row), row, strict=True)).rstrip())
+
+
+@contextmanager
+def file_errors(path: str, verb: str) -> Iterator[None]:
+    """A file that cannot be read or written becomes `Trouble`."""
+    try:
+        yield
+    except FileExistsError:
+        raise Trouble(f"{safe(path)} exists already. Choose another name.") from None
+    except OSError as error:
+        raise Trouble(f"{safe(path)} cannot be {verb}: {error.strerror}") from None
 
 
 def leave(code: int) -> NoReturn:

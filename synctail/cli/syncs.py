@@ -1,4 +1,4 @@
-"""Running, following, stopping and trying again."""
+"""Commands for syncs: run, follow, list, stop, retry, and fetch payload files."""
 
 from __future__ import annotations
 
@@ -9,30 +9,44 @@ from typing import Any, BinaryIO
 
 import click
 
-from synctail.cli.client import Client, client, part
+from synctail.cli.client import Client, part, pass_client
 from synctail.cli.follow import Follower
-from synctail.cli.show import Trouble, as_json, coloured, leave, log_line, note, safe, say, table
+from synctail.cli.show import (
+    Trouble,
+    as_json,
+    coloured,
+    file_errors,
+    leave,
+    log_line,
+    moment,
+    note,
+    safe,
+    say,
+    show_list,
+)
 from synctail.model.filter_text import TypedFault, filter_of
 
 EXIT = {"completed": 0, "failed": 1, "completed_with_errors": 3, "stopped": 4}
-"""2 is for what did not come to a sync at all."""
+"""2 is for commands that fail before they reach a sync."""
 KINDS = ("pull", "script", "push")
 LISTED = 10_000
-"""Payloads that are asked for at a time."""
+"""Payload files per request."""
+
+follow_option = click.option("--follow", is_flag=True, help="Show the log until the sync ends.")
 
 
 @click.command()
 @click.argument("service")
-@click.option("--follow", is_flag=True, help="Show its log until it ends.")
+@follow_option
 @click.option(
-    "--filter", "filters", multiple=True, metavar="'FIELD OP VALUE'", help="In place of the service's filters."
+    "--filter", "filters", multiple=True, metavar="'FIELD OP VALUE'", help="Replaces the service's filters; repeatable."
 )
 @click.option("--page-size", type=click.IntRange(1, 10_000), help="Records fetched and pushed at a time.")
 @click.option("--store", help="Payloads to keep: pull, script, push, separated by commas; or none.")
-@click.option("--ndjson", is_flag=True, help="With --follow: a JSON object for each line.")
-@click.pass_context
+@click.option("--ndjson", is_flag=True, help="With --follow: one JSON object per line.")
+@pass_client
 def run(
-    context: click.Context,
+    server: Client,
     service: str,
     *,
     follow: bool,
@@ -41,7 +55,7 @@ def run(
     store: str | None,
     ndjson: bool,
 ) -> None:
-    """Start a sync of SERVICE, as it is configured or otherwise this once."""
+    """Start a sync of SERVICE. Options replace the service's own for this sync."""
     body: dict[str, Any] = {}
     if filters:
         try:
@@ -52,12 +66,8 @@ def run(
         body["page_size"] = page_size
     if store is not None:
         body["store"] = _stored(store)
-    connected = client(context)
-    summary = connected.post(f"/api/services/{part(service)}/syncs", body)
-    if follow:
-        note(f"Sync {summary['id']} of {summary['service']}")
-        _follow(connected, summary["id"], 0, ndjson=ndjson)
-    say(as_json(summary) if ndjson else summary["id"])
+    summary = server.post(f"/api/services/{part(service)}/syncs", body)
+    _started(server, summary, follow=follow, ndjson=ndjson)
 
 
 def _stored(text: str) -> dict[str, bool]:
@@ -70,28 +80,34 @@ def _stored(text: str) -> dict[str, bool]:
 
 @click.command()
 @click.argument("sync")
-@click.option("--after", type=click.IntRange(0), default=0, help="Go on after this line.")
-@click.option("--ndjson", is_flag=True, help="A JSON object for each line.")
-@click.pass_context
-def tail(context: click.Context, sync: str, after: int, *, ndjson: bool) -> None:
+@click.option("--after", type=click.IntRange(0), default=0, help="Start after this line.")
+@click.option("--ndjson", is_flag=True, help="One JSON object per line.")
+@pass_client
+def tail(server: Client, sync: str, after: int, *, ndjson: bool) -> None:
     """Show the log of SYNC until it ends.
 
-    Exits with 0 completed, 1 failed, 3 completed with errors, 4 stopped.
+    Exit code: 0 completed, 1 failed, 3 completed with errors, 4 stopped.
     """
-    connected = client(context)
-    _follow(connected, connected.sync_id(sync), after, ndjson=ndjson)
+    _follow(server, server.sync_id(sync), after, ndjson=ndjson)
 
 
-def _follow(connected: Client, sync_id: str, after: int, *, ndjson: bool) -> None:
-    """Ends the process with the exit code of how the sync ended."""
-    for frame in Follower(connected, sync_id, after).frames():
+def _started(server: Client, summary: dict[str, Any], *, follow: bool, ndjson: bool = False) -> None:
+    if follow:
+        note(f"Sync {summary['id']} of {summary['service']}")
+        _follow(server, summary["id"], 0, ndjson=ndjson)
+    say(as_json(summary) if ndjson else summary["id"])
+
+
+def _follow(server: Client, sync_id: str, after: int, *, ndjson: bool) -> None:
+    """Ends the process; the exit code says how the sync ended."""
+    for frame in Follower(server, sync_id, after).frames():
         match frame["type"]:
             case "lines":
                 say("\n".join(as_json(line) if ndjson else log_line(line) for line in frame["lines"]))
             case "gap":
                 note(f"… lines {frame['first']} to {frame['last']} no longer exist: {safe(frame['why'])}")
             case "rewind":
-                note(f"… what came after line {frame['last']} is not in this log: {safe(frame['why'])}")
+                note(f"… the lines after {frame['last']} are no longer in this log: {safe(frame['why'])}")
             case "end":
                 summary = frame["summary"]
                 note(_ending(summary))
@@ -107,107 +123,85 @@ def _ending(summary: dict[str, Any]) -> str:
 
 
 @click.command()
-@click.option("--service", help="Only those of this service.")
-@click.option("--status", help="Only those with this status.")
+@click.option("--service", help="Only syncs of this service.")
+@click.option("--status", help="Only syncs with this status.")
 @click.option("--limit", type=click.IntRange(1, 500), default=50, show_default=True)
-@click.option("--json", "as_array", is_flag=True, help="As the API has them.")
-@click.pass_context
-def syncs(context: click.Context, service: str | None, status: str | None, limit: int, *, as_array: bool) -> None:
+@click.option("--json", "raw", is_flag=True, help="Print the API's answer.")
+@pass_client
+def syncs(server: Client, service: str | None, status: str | None, limit: int, *, raw: bool) -> None:
     """List syncs, newest first."""
     path = f"/api/services/{part(service)}/syncs" if service else "/api/syncs"
-    found = client(context).get(path, limit=limit, **({"status": status} if status else {}))
-    if as_array:
-        say(as_json(found))
-        return
-    if not found:
-        note("No sync within the retention matches.")
-        return
-    table(
-        ("SYNC", "SERVICE", "STATUS", "STARTED", "PULLED", "PUSHED", "FAILED", "LINES"),
-        (
-            (
-                one["id"],
-                one["service"],
-                one["status"],
-                (one["started_at"] or one["queued_at"])[:19].replace("T", " "),
-                *(f"{one[name]:,}" for name in ("pulled", "pushed", "failed", "lines")),
-            )
-            for one in found
-        ),
+    show_list(
+        server.get(path, limit=limit, **({"status": status} if status else {})),
+        {
+            "SYNC": "id",
+            "SERVICE": "service",
+            "STATUS": "status",
+            "STARTED": lambda one: moment(one["started_at"] or one["queued_at"]),
+            **{name.upper(): name for name in ("pulled", "pushed", "failed", "lines")},
+        },
+        empty="No sync within the retention matches.",
+        raw=raw,
     )
 
 
 @click.command()
 @click.argument("sync")
-@click.pass_context
-def stop(context: click.Context, sync: str) -> None:
+@pass_client
+def stop(server: Client, sync: str) -> None:
     """Stop SYNC."""
-    connected = client(context)
-    summary = connected.post(f"/api/syncs/{connected.sync_id(sync)}/stop")
+    summary = server.post(f"/api/syncs/{server.sync_id(sync)}/stop")
     say(f"Asked {summary['id']} to stop. It is {summary['status']}.")
 
 
 @click.command()
 @click.argument("sync")
 @click.option("--only", type=click.Choice(["all", "failed"]), default="all", help="failed: the records that failed.")
-@click.option("--follow", is_flag=True, help="Show its log until it ends.")
-@click.pass_context
-def retry(context: click.Context, sync: str, only: str, *, follow: bool) -> None:
-    """Start SYNC again, or only the records of it that failed."""
-    connected = client(context)
-    summary = connected.post(f"/api/syncs/{connected.sync_id(sync)}/retry", {"only": only})
-    if follow:
-        note(f"Sync {summary['id']} of {summary['service']}")
-        _follow(connected, summary["id"], 0, ndjson=False)
-    say(summary["id"])
+@follow_option
+@pass_client
+def retry(server: Client, sync: str, only: str, *, follow: bool) -> None:
+    """Start SYNC again, or only its failed records."""
+    summary = server.post(f"/api/syncs/{server.sync_id(sync)}/retry", {"only": only})
+    _started(server, summary, follow=follow)
 
 
 @click.command()
 @click.argument("sync")
 @click.argument("number", required=False, type=click.IntRange(1))
-@click.option("-o", "--output", metavar="FILE", help="Where NUMBER is written; - for the output.")
-@click.pass_context
-def payloads(context: click.Context, sync: str, number: int | None, output: str | None) -> None:
-    """List the files that SYNC stored, or fetch NUMBER of them."""
-    connected = client(context)
-    path = f"/api/syncs/{connected.sync_id(sync)}/payloads"
+@click.option("-o", "--output", metavar="FILE", help="Where to write NUMBER; - for standard output.")
+@pass_client
+def payloads(server: Client, sync: str, number: int | None, output: str | None) -> None:
+    """List the payload files of SYNC, or fetch file NUMBER."""
+    path = f"/api/syncs/{server.sync_id(sync)}/payloads"
     if number is None:
-        found = _all_payloads(connected, path)
-        if not found:
-            note("This sync stored no files.")
-            return
-        table(
-            ("N", "KIND", "NAME", "BYTES", "EXPIRES"),
-            (
-                (one["n"], one["kind"], one["name"], f"{one['bytes']:,}", (one.get("expires_at") or "not yet")[:19])
-                for one in found
-            ),
+        show_list(
+            _all_payloads(server, path),
+            {
+                "N": "n",
+                "KIND": "kind",
+                "NAME": "name",
+                "BYTES": "bytes",
+                "EXPIRES": lambda one: moment(one.get("expires_at"), "not yet"),
+            },
+            empty="This sync stored no files.",
         )
         return
-    with connected.stream(f"{path}/{number}") as answer:
-        if not output:
-            raise Trouble("Name a file with -o FILE, or - for the output.")
+    if not output:
+        raise Trouble("Name a file with -o FILE, or - for standard output.")
+    if output == "-" and sys.stdout.isatty():
+        raise Trouble("A payload may hold anything; it is not written to a terminal. Use -o FILE.")
+    with server.stream(f"{path}/{number}") as answer:
         if output == "-":
-            out = sys.stdout.buffer
-            if out.isatty():
-                raise Trouble("What is stored may hold anything; it is not written to a terminal. Use -o FILE.")
-            for piece in answer.iter_bytes():
-                out.write(piece)
+            sys.stdout.buffer.writelines(answer.iter_bytes())
             return
-        target = Path(output)
-        try:
-            with target.open("xb") as file:
-                _write_whole(file, answer.iter_bytes())
-        except FileExistsError:
-            raise Trouble(f"{safe(output)} exists already. Choose another name.") from None
-        except OSError as error:
-            raise Trouble(f"{safe(output)} cannot be written: {error.strerror}") from None
-    note(f"Wrote {target.stat().st_size:,} bytes to {safe(output)}")
+        with file_errors(output, "written"), Path(output).open("xb") as file:
+            _write_whole(file, answer.iter_bytes())
+    note(f"Wrote {Path(output).stat().st_size:,} bytes to {safe(output)}")
 
 
-def _all_payloads(connected: Client, path: str) -> list[dict[str, Any]]:
+def _all_payloads(server: Client, path: str) -> list[dict[str, Any]]:
     found: list[dict[str, Any]] = []
-    while more := connected.get(path, after=found[-1]["n"] if found else 0, limit=LISTED):
+    while more := server.get(path, after=found[-1]["n"] if found else 0, limit=LISTED):
         found += more
         if len(more) < LISTED:
             break
@@ -215,7 +209,7 @@ def _all_payloads(connected: Client, path: str) -> list[dict[str, Any]]:
 
 
 def _write_whole(file: BinaryIO, pieces: Iterable[bytes]) -> None:
-    """All of it, or no file: half a payload must not be taken for a whole one."""
+    """Removes the file again if it cannot be written whole: half a payload must not pass for all of it."""
     try:
         file.writelines(pieces)
     except BaseException:

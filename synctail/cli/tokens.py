@@ -1,59 +1,54 @@
-"""Access tokens: made, listed, removed."""
+"""`synctail token`: create, list and remove access tokens."""
 
 from __future__ import annotations
 
 import click
 
-from synctail.cli.client import client, part
-from synctail.cli.show import as_json, note, safe, say, table
+from synctail.cli.client import Client, part, pass_client
+from synctail.cli.show import moment, note, safe, say, show_list
 
 
 @click.group()
 def token() -> None:
-    """Access tokens: create, list, remove."""
+    """Create, list and remove access tokens."""
 
 
 @token.command()
-@click.option("--name", required=True, help="What it is for: it stands in lists and logs.")
+@click.option("--name", required=True, help="What the token is for; lists and logs show it.")
 @click.option("--role", type=click.Choice(["viewer", "operator", "admin"]), default="viewer", show_default=True)
-@click.option("--expires", metavar="DURATION", help="After 90m, 24h or 90d; without it, never.")
-@click.pass_context
-def create(context: click.Context, name: str, role: str, expires: str | None) -> None:
-    """Make a token. It is shown this once; only its fingerprint is kept."""
-    made = client(context).post("/api/tokens", {"name": name, "role": role, "expires": expires})
+@click.option("--expires", metavar="DURATION", help="Such as 90m, 24h or 90d; without it, never.")
+@pass_client
+def create(server: Client, name: str, role: str, expires: str | None) -> None:
+    """Create a token and show it once; the server keeps only its hash."""
+    made = server.post("/api/tokens", {"name": name, "role": role, "expires": expires})
     note(f"A token for {safe(made['name'])} with the role {made['role']}, shown this once:")
     say(safe(made["token"]))
 
 
 @token.command("list")
-@click.option("--json", "as_array", is_flag=True, help="As the API has them.")
-@click.pass_context
-def listed(context: click.Context, *, as_array: bool) -> None:
-    """List tokens: their names and roles. What they are, nobody can show again."""
-    found = client(context).get("/api/tokens")
-    if as_array:
-        say(as_json(found))
-        return
-    table(
-        ("ID", "NAME", "ROLE", "CREATED", "BY", "EXPIRES"),
-        (
-            (
-                one["id"],
-                one["name"],
-                one["role"],
-                (one["created_at"] or "-")[:10],
-                one["created_by"] or "-",
-                (one["expires_at"] or "never")[:19].replace("T", " "),
-            )
-            for one in found
-        ),
+@click.option("--json", "raw", is_flag=True, help="Print the API's answer.")
+@pass_client
+def listed(server: Client, *, raw: bool) -> None:
+    """List tokens by name, without the tokens themselves."""
+    show_list(
+        server.get("/api/tokens"),
+        {
+            "ID": "id",
+            "NAME": "name",
+            "ROLE": "role",
+            "CREATED": lambda one: (one["created_at"] or "-")[:10],
+            "BY": "created_by",
+            "EXPIRES": lambda one: moment(one["expires_at"], "never"),
+        },
+        empty="There are no tokens.",
+        raw=raw,
     )
 
 
 @token.command()
 @click.argument("name_or_id")
-@click.pass_context
-def remove(context: click.Context, name_or_id: str) -> None:
-    """Remove a token. Whoever uses it is let go within seconds."""
-    client(context).delete(f"/api/tokens/{part(name_or_id)}")
+@pass_client
+def remove(server: Client, name_or_id: str) -> None:
+    """Remove a token. Its users are disserver within seconds."""
+    server.delete(f"/api/tokens/{part(name_or_id)}")
     say(f"Removed {safe(name_or_id)}.")

@@ -1,13 +1,13 @@
 -- Adds a chunk of lines to a sync's log, in one atomic step: fence, number, XADD, HSET, PEXPIRE, PUBLISH.
 --
--- KEYS  1 the summary hash, 2 the log stream   3.. what else lives as long as they do
--- ARGV  1 attempt, or '*': take the sync over, fence its writer, and write one line after its last one, whose body
---         begins after `{"n":`
+-- KEYS  1 the summary hash, 2 the log stream   3.. other keys with the same lifetime
+-- ARGV  1 attempt, or '*': take the sync over, fence its writer, and write one line after the last; the body
+--         comes without its leading `{"n":0`, as the number is filled in here
 --       2 first line   3 count (0: a heartbeat)   4 field of the body: json|zstd   5 body
---       6 ttl (ms)  7 '1': the lines before `first` are lost for good, go on all the same
---       8 channel   9 largest body to publish (bytes)   10.. field, value: what changes in the summary
+--       6 TTL (ms)   7 '1': the lines before `first` are lost for good, accept the hole
+--       8 channel   9 largest body to publish (bytes)   10.. field, value: changes of the summary
 --
--- Answers {'ok', last, stop} | {'have', last, stop} (a resend: nothing changed) | {'gap', last} (send from there)
+-- Answers {'ok', last, stop} | {'have', last, stop} (a resend: nothing was written) | {'gap', last} (send again from there)
 --       | {'fenced', last, status, attempt} (ended, or another attempt writes) | {'gone'} (no such sync)
 local known = redis.call('HMGET', KEYS[1], 'attempt', 'status', 'last', 'stop')
 if not known[2] then
@@ -43,13 +43,13 @@ for i = 10, #ARGV do
   fields[#fields + 1] = ARGV[i]
 end
 redis.call('HSET', KEYS[1], unpack(fields))
--- With each append, so also with the one that ends the sync, whoever writes it: all that it leaves has the same end.
+-- On each append, so also on the one that ends the sync, whichever process writes it: all keys of a sync expire together.
 for i = 1, #KEYS do
   redis.call('PEXPIRE', KEYS[i], ARGV[6])
 end
 
 if count > 0 and #body <= tonumber(ARGV[9]) then
-  -- '+': more of the summary has changed than the number of its last line.
+  -- '+': the summary changed in more than the number of its last line.
   local changed = #ARGV > 9 and ' +' or ''
   redis.call('PUBLISH', ARGV[8], string.format('%d-%d %s%s\n', first, last, ARGV[4], changed) .. body)
 elseif count > 0 or #ARGV > 9 then

@@ -1,22 +1,20 @@
-"""The two scripts that write a sync's log and summary, with typed answers. It decides nothing: see `append.lua`."""
+"""Typed calls of the scripts that write a sync's log and summary. It decides nothing: see `lua/append.lua`."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from pathlib import Path
 from typing import Any, Literal, NamedTuple, cast
 
 import redis
 
+from synctail import lua
 from synctail.model import keys
-
-_HERE = Path(__file__).parent
 
 Verdict = Literal["ok", "have", "gap", "fenced", "gone"]
 
 
 class Answer(NamedTuple):
-    """What Redis said of an append. `last`: the newest line it holds; `stop`: who asked the sync to stop, or ''."""
+    """The answer to an append. `last`: number of the last line in Redis; `stop`: who asked the sync to stop, or ''."""
 
     verdict: Verdict
     last: int = 0
@@ -26,7 +24,7 @@ class Answer(NamedTuple):
 
 
 class SyncEnded(Exception):
-    """The sync has an ending, or is gone: nobody may write to it any more."""
+    """The sync has ended or is gone, so its log can no longer be written."""
 
 
 class Claim(NamedTuple):
@@ -36,11 +34,11 @@ class Claim(NamedTuple):
 
 
 class Appender:
-    """Writes to any sync through one Redis client; each call raises `RedisError` when Redis cannot be asked."""
+    """Writes to any sync through one Redis client. Every method raises `RedisError` when Redis is away."""
 
     def __init__(self, client: redis.Redis, *, live_ttl_ms: int) -> None:
-        self._append = client.register_script((_HERE / "append.lua").read_text())
-        self._claim = client.register_script((_HERE / "claim.lua").read_text())
+        self._append = lua.script(client, __file__, "append")
+        self._claim = lua.script(client, __file__, "claim")
         self.client = client
         self.live_ttl_ms = live_ttl_ms
 
@@ -55,7 +53,7 @@ class Appender:
         self,
         sync_id: str,
         *,
-        attempt: int,
+        attempt: int | str,
         first: int,
         count: int = 0,
         encoding: str = "json",
@@ -63,53 +61,33 @@ class Appender:
         lost_before: bool = False,
         fields: Mapping[str, str] | None = None,
     ) -> Answer:
-        """One chunk, or with `count=0` a heartbeat. Sending the same chunk again is harmless."""
-        return self._call(sync_id, attempt, first, count, encoding, body, lost_before, fields or {})
+        """Append a chunk of lines, or with `count=0` a heartbeat. Appending the same chunk again is harmless.
+
+        Args:
+            attempt: The writer's `Claim.attempt`; the answer is "fenced" when another attempt writes.
+            first: The number of the first line.
+            count: The number of lines in `body`.
+            encoding: Of the body: "json" or "zstd".
+            lost_before: Accept a hole before `first`: those lines are lost for good.
+            fields: Changes of the summary.
+        """
+        args = [attempt, first, count, encoding, body, self.live_ttl_ms, "1" if lost_before else ""]
+        args += [keys.live(sync_id), keys.INLINE_LIMIT_BYTES]
+        args += [part for pair in (fields or {}).items() for part in pair]
+        answer = cast("list[Any]", self._append(keys=keys.written(sync_id), args=args))
+        match answer:
+            case [b"gone"]:
+                return Answer("gone")
+            case [b"fenced", last, status, attempt]:
+                return Answer("fenced", last, status=status.decode(), attempt=int(attempt))
+            case [b"gap", last]:
+                return Answer("gap", last)
+        verdict, last, stop = answer
+        return Answer(verdict.decode(), last, stop.decode())
 
     def end(self, sync_id: str, line: bytes, fields: Mapping[str, str]) -> Answer:
-        """In one step: fence the sync's writer, and write a line, whose number is filled in, and the ending.
+        """Fence the sync's writer and write the ending, in one step: `line` with its number filled in, and `fields`.
 
-        "fenced": the sync has an ending already.
+        The answer is "fenced" when the sync has already ended.
         """
-        return self._call(sync_id, "*", 0, 1, "json", line.removeprefix(b'{"n":0'), lost_before=False, fields=fields)
-
-    def _call(
-        self,
-        sync_id: str,
-        attempt: int | str,
-        first: int,
-        count: int,
-        encoding: str,
-        body: bytes,
-        lost_before: bool,  # noqa: FBT001 - one of the script's arguments
-        fields: Mapping[str, str],
-    ) -> Answer:
-        changes = [part for pair in fields.items() for part in pair]
-        answer = cast(
-            "list[Any]",
-            self._append(
-                keys=keys.written(sync_id),
-                args=[
-                    attempt,
-                    first,
-                    count,
-                    encoding,
-                    body,
-                    self.live_ttl_ms,
-                    "1" if lost_before else "",
-                    keys.live(sync_id),
-                    keys.INLINE_LIMIT_BYTES,
-                    *changes,
-                ],
-            ),
-        )
-        verdict: Verdict = answer[0].decode()
-        match verdict:
-            case "gone":
-                return Answer(verdict)
-            case "fenced":
-                return Answer(verdict, answer[1], status=answer[2].decode(), attempt=int(answer[3]))
-            case "gap":
-                return Answer(verdict, answer[1])
-            case _:
-                return Answer(verdict, answer[1], answer[2].decode())
+        return self.append(sync_id, attempt="*", first=0, count=1, body=line.removeprefix(b'{"n":0'), fields=fields)

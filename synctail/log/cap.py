@@ -2,18 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 
 from synctail.log.lines import Entry
 from synctail.model.sync import Level
 
 ERRORS_PART = 10
-"""Of a full log a tenth more is kept for errors: what went wrong must be found there, whatever else was logged."""
+"""A full log takes a tenth more for errors: what went wrong must be found there, whatever else was logged."""
 
 
 class LogLimit(NamedTuple):
-    """`bytes` are those of the lines as they are sent to readers, not as they are compressed in Redis."""
+    """`bytes` counts lines as readers receive them, not as Redis stores them compressed."""
 
     lines: int
     bytes: int
@@ -23,36 +23,51 @@ DEFAULT_LIMIT = LogLimit(lines=2_000_000, bytes=1 << 30)
 
 
 class LogCap:
-    """Passes on what is kept. Where it ends a line says so; errors go on for a while; where they end another does."""
+    """Keeps lines up to a limit, then only errors, then none; a line says so each time."""
 
     def __init__(self, limit: LogLimit, lines_already: int) -> None:
         self._limit = limit
         self._lines_left = limit.lines - lines_already
         self._bytes_left = limit.bytes
         self._errors_only = self._closed = False
-        self.left_out = 0
+        self._left_out = 0
 
-    def pass_on(self, entry: Entry) -> Sequence[Entry]:
-        """The entry; nothing; or before the first one that is left out, a line that says so."""
+    def keep(self, entries: Sequence[Entry]) -> Sequence[Entry]:
+        """The entries that are kept, with a line before the first one that is not."""
+        if len(entries) <= self._lines_left and self._bytes_left > 0 and not self._errors_only:
+            self._lines_left -= len(entries)
+            return entries
+        return [kept for entry in entries for kept in self._keep(entry)]
+
+    def _keep(self, entry: Entry) -> Iterator[Entry]:
         if self._closed or (self._errors_only and entry.level != Level.ERROR):
-            self.left_out += 1
-            return ()
+            self._left_out += 1
+            return
         if self._lines_left > 0 and self._bytes_left > 0:
             self._lines_left -= 1
-            return (entry,)
+            yield entry
+            return
         if self._errors_only:
             self._closed = True
-            said = "Errors are no longer kept either: there were too many of them. The counts go on"
+            text = "Too many errors: they are no longer kept either. Counts continue"
         else:
             self._errors_only = True
             self._lines_left = self._limit.lines // ERRORS_PART
             self._bytes_left = self._limit.bytes // ERRORS_PART
-            said = (
-                f"The log is full: it has {self._limit.lines:,} lines or {self._limit.bytes:,} bytes, the most that is "
-                "kept of one sync (SYNCTAIL_LOG_LINES, SYNCTAIL_LOG_BYTES). The sync, its counts and its errors go on"
+            text = (
+                f"The log is full: it reached {self._limit.lines:,} lines or {self._limit.bytes:,} bytes, the limit of "
+                "one sync (SYNCTAIL_LOG_LINES, SYNCTAIL_LOG_BYTES). The sync continues; counts and errors are kept"
             )
-        return (Entry(entry.at, Level.WARNING.value, said), *self.pass_on(entry))
+        yield Entry(entry.at, Level.WARNING.value, text)
+        yield from self._keep(entry)
+
+    def close(self, last: Entry) -> Sequence[Entry]:
+        """The last line, which is always kept, with a line before it when others were not."""
+        if not self._left_out:
+            return [last]
+        text = f"{self._left_out:,} more lines were logged, but not kept"
+        return [Entry(last.at, Level.WARNING.value, text), last]
 
     def wrote(self, size_bytes: int) -> None:
-        """So much of what was passed on became bytes."""
+        """Count the bytes of lines that were kept."""
         self._bytes_left -= size_bytes

@@ -1,7 +1,7 @@
-"""Brings what the rest of the process says into a sync's log: Python's `logging`, and what is printed.
+"""Captures Python's `logging`, and what is printed, in a sync's log.
 
-A library's warnings stand beside the sync's own lines. What a program of another language writes to the file
-descriptors 1 and 2 goes where the worker's output goes.
+So the warnings of a library appear among the sync's own lines. What native code writes to the file descriptors 1 and 2
+goes to the worker's output instead.
 """
 
 from __future__ import annotations
@@ -18,10 +18,12 @@ from synctail.log.writer import LogWriter
 from synctail.model.sync import Level
 
 _OWN = ("synctail.logwriter", "redis", "rq")
-"""Loggers that speak of writing the log, or of RQ: in the log they would chase their own tail."""
+"""Loggers of the writer itself and of RQ: writing their lines to the log would cause more of them."""
 
 
 class LogHandler(logging.Handler):
+    """Passes records of level INFO and above to a log."""
+
     def __init__(self, log: LogWriter) -> None:
         super().__init__(logging.INFO)
         self._log = log
@@ -30,30 +32,22 @@ class LogHandler(logging.Handler):
         if record.name.split(".")[0] in _OWN or record.name in _OWN:
             return
         if record.levelno < logging.WARNING and record.name.split(".")[0] in ("httpx2", "httpcore2"):
-            return  # one line for each request: the connector says that better
+            return  # a line for each request, which the connector logs in better words
         try:
             text = self.format(record)
         except Exception:  # noqa: BLE001 - a broken format string must not break the sync
             text = f"{readable(record.msg)} {readable(record.args)}"
-        write = {
-            Level.DEBUG: self._log.debug,
-            Level.INFO: self._log.info,
-            Level.WARNING: self._log.warning,
-            Level.ERROR: self._log.error,
-        }[_level(record.levelno)]
-        write(text, fields={"logger": record.name})
+        self._log.log(_level(record.levelno), text, fields={"logger": record.name})
 
 
-def _level(levelno: int) -> Level:
+def _level(levelno: int) -> str:
     if levelno >= logging.ERROR:
-        return Level.ERROR
-    if levelno >= logging.WARNING:
-        return Level.WARNING
-    return Level.INFO if levelno >= logging.INFO else Level.DEBUG
+        return Level.ERROR.value
+    return Level.WARNING.value if levelno >= logging.WARNING else Level.INFO.value
 
 
 class Printed(io.RawIOBase):
-    """Where a stream's bytes become lines of the log, one for each that is printed; a long one in pieces."""
+    """A stream that logs each line printed to it; a very long one in pieces."""
 
     def __init__(self, write: Callable[..., None], stream: str) -> None:
         self._write = write
@@ -76,15 +70,17 @@ class Printed(io.RawIOBase):
         return len(added)
 
     def end(self) -> None:
-        """What was printed last, without a line break."""
+        """Log what was printed last, without a line break."""
         if self._begun:
             self.write(b"\n")
 
 
 @contextmanager
 def captured(log: LogWriter) -> Iterator[None]:
-    """While inside, what is logged or printed anywhere in this process is in the sync's log: logged there too, printed
-    there only."""
+    """Inside the block, everything that is logged or printed in this process is written to `log`.
+
+    What is logged also reaches the other handlers, what is printed does not reach the terminal.
+    """
     root = logging.getLogger()
     handler = LogHandler(log)
     root.addHandler(handler)
@@ -102,5 +98,5 @@ def captured(log: LogWriter) -> Iterator[None]:
 
 
 def _text(raw: Printed) -> io.TextIOWrapper:
-    # Text goes on at each line break, not with each of the pieces that `print` writes.
+    # Written at each line break, not with each of the pieces that `print` writes.
     return io.TextIOWrapper(raw, "utf-8", errors="backslashreplace", newline="\n", line_buffering=True)

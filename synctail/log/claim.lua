@@ -1,4 +1,4 @@
--- Makes the caller a sync's only writer: every earlier attempt is fenced from here on.
+-- Makes the caller a sync's only writer: every earlier attempt is fenced from now on.
 --
 -- KEYS  1 the summary hash
 -- Answers {'ok', attempt, last, stop} | {'ended', status} | {'gone'}

@@ -1,7 +1,7 @@
-"""Daily totals of what each service moved. They outlive the summaries that they are made of.
+"""What each service pulled and pushed on each day: totals that outlive the summaries they are made of.
 
-A sync counts on the day on which it ended (UTC), so the totals of a day that is over do not change. The process that
-writes the ending adds the sync; the clock adds those that were missed. One script checks and adds, so each counts once.
+A sync is added to the day on which it ended (UTC), so the totals of a past day no longer change. The process that wrote
+its ending adds it, and the clock adds those that were missed. One script checks and adds, so each sync counts once.
 """
 
 from __future__ import annotations
@@ -13,32 +13,23 @@ from typing import cast
 import redis
 from redis.exceptions import RedisError
 
+from synctail import lua
 from synctail.model import keys
 from synctail.model.sync import Summary, day_counts, summary_from_hash
 
 _MS = timedelta(milliseconds=1)
 
-# KEYS  1 the day's totals, 2 the syncs in them
-# ARGV  1 the sync, 2 and 3 the TTL of each key (ms), 4.. field, amount
-_ADD = """
-if redis.call('SADD', KEYS[2], ARGV[1]) == 0 then return 0 end
-for i = 4, #ARGV, 2 do redis.call('HINCRBY', KEYS[1], ARGV[i], ARGV[i + 1]) end
-redis.call('PEXPIRE', KEYS[1], ARGV[2])
-redis.call('PEXPIRE', KEYS[2], ARGV[3])
-return 1
-"""
-
 
 class Days:
     def __init__(self, client: redis.Redis, retention: timedelta) -> None:
         self._client = client
-        self._add = client.register_script(_ADD)
+        self._add = lua.script(client, __file__, "add_to_day")
         self._counted_ttl = keys.index_ttl(retention)
 
     def count(self, sync_id: str) -> bool:
-        """Add a sync that has ended to its day. False if it was added before, has not ended, or is gone.
+        """Add an ended sync to its day. False: it was added already, still runs, or is gone.
 
-        Never raises `RedisError`: an ending must not fail because of a total, and the clock makes up for it.
+        Never raises `RedisError`: an ending must not fail because of a total, and the clock tries again.
         """
         try:
             stored = cast("dict[bytes, bytes]", self._client.hgetall(keys.summary(sync_id)))
@@ -47,8 +38,10 @@ class Days:
             return False
 
     def count_missed(self, sync_ids: Iterable[str]) -> int:
-        """Add the syncs that have ended and were not added, because their writer died or lost Redis right after the
-        ending. Takes two round trips, and two more for each sync missed. Raises `RedisError`."""
+        """Add those of the syncs that ended and were not added: their writer died or lost Redis right after the ending.
+
+        Returns how many. Takes three round trips, and two for each missed sync. Raises `RedisError`.
+        """
         with self._client.pipeline(transaction=False) as pipe:
             listed = list(sync_ids)
             for sync_id in listed:

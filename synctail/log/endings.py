@@ -1,4 +1,4 @@
-"""The ending of a sync: its fields and last line, and how to write it when the sync's own job cannot.
+"""What the ending of a sync consists of, and how to write one when the sync's own job cannot.
 
 An ending fences every other writer in the same step, so exactly one ending wins.
 """
@@ -19,7 +19,7 @@ from synctail.model.sync import Level, Reason, Status
 
 
 def ending_fields(status: Status, reason: Reason | None, retention: timedelta) -> dict[str, str]:
-    """The summary's last fields. The sync's keys are kept for `retention` from now on."""
+    """The last fields of the summary. The sync's log and files live for `retention` from now on."""
     ended = utc_now()
     fields = {
         "status": status.value,
@@ -34,7 +34,7 @@ def ending_fields(status: Status, reason: Reason | None, retention: timedelta) -
 
 
 def last_line(text: str, written: int) -> str:
-    """`text`, with the number of records that were written to a file which was not completed."""
+    """`text`, plus how many records were written to a file that was not completed."""
     if not written:
         return text
     was, are = ("was", "it is") if written == 1 else ("were", "they are")
@@ -44,12 +44,12 @@ def last_line(text: str, written: int) -> str:
 def end_sync(
     appender: Appender, sync_id: str, *, status: Status, reason: Reason, text: str, retention: timedelta
 ) -> bool:
-    """Write the last line and the ending in place of the sync's job. False if it has an ending already, or is gone."""
+    """Write the last line and the ending from outside the sync's job. False: it has already ended, or is gone."""
     level = Level.WARNING if status is Status.STOPPED else Level.ERROR
     counter = f"{level.value}s"
     stored = cast("list[bytes | None]", appender.client.hmget(keys.summary(sync_id), ["written", counter]))
     written, so_far = (int(one or 0) for one in stored)
-    line = lines.encode_line(0, time.time(), level.value, last_line(text, written), None, lambda value: value)
+    line = lines.encode_line(0, lines.Entry(time.time(), level.value, last_line(text, written)))
     fields = {**ending_fields(status, reason, retention), counter: str(so_far + 1)}
     ended = appender.end(sync_id, line, fields).verdict == "ok"
     if ended:

@@ -1,21 +1,21 @@
-"""How lines become bytes: encoding, cutting, masking, compressing. Pure; the bytes are what the browser will receive.
+"""How lines become bytes: encoding, cutting, masking, compressing. Pure; a browser receives the same bytes.
 
-A chunk's body is its lines as JSON objects joined by `,\\n`. JSON text holds no raw newline, so a body can be put
-inside a JSON array as it is, and cut at any line without parsing it.
+A chunk's body is its lines as JSON objects joined by `,\\n`. JSON contains no raw newline, so a body can be put into a
+JSON array as it is, and cut at any line without parsing it.
 """
 
 from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 import msgspec
 import zstandard
 from msgspec import UNSET
 
-from synctail.log.masks import Masker
+from synctail.log.masks import NO_MASK, Masker
 from synctail.model import keys
 from synctail.model.sync import Line
 
@@ -23,24 +23,24 @@ TEXT_LIMIT_BYTES = 16 * 1024
 COMPRESS_FROM_BYTES = 512
 
 NAME_LIMIT_BYTES = 1024
-"""Of a phase or a record's name: they are to be seen in one glance."""
+"""For a phase or the name of a record, which should be readable at a glance."""
 FIELDS_LIMIT_BYTES = 4 * TEXT_LIMIT_BYTES
 INT_LIMIT_BITS = 2048
-"""Python refuses to write out integers of some thousand digits."""
+"""Python refuses to convert an integer of thousands of digits to text."""
 DEEPEST = 20
 
 _encoder = msgspec.json.Encoder(enc_hook=str)
 _encode = _encoder.encode
-_own = threading.local()  # zstandard's compressors are not made for threads
+_own = threading.local()  # a zstandard compressor must not be shared by threads
 
 
 def readable(text: object) -> str:
-    """Any value as text that UTF-8 can carry: bytes that are not UTF-8, and lone surrogates, are made visible."""
+    """Any value as text that UTF-8 can encode: invalid bytes and lone surrogates appear escaped."""
     if isinstance(text, bytes | bytearray):
         return text.decode("utf-8", "backslashreplace")
     try:
         string = text if type(text) is str else str(text)
-    except Exception as error:  # noqa: BLE001 - whatever was logged, logging it must not break the job
+    except Exception as error:  # noqa: BLE001 - logging a value must not break the job
         return f"<{type(text).__name__} without a text: {type(error).__name__}>"
     if not string.isascii():
         try:
@@ -51,7 +51,7 @@ def readable(text: object) -> str:
 
 
 def cut(text: str, limit_bytes: int = TEXT_LIMIT_BYTES) -> str:
-    """At most so many bytes of UTF-8, with a visible mark that says how much was taken away."""
+    """The text, cut to `limit_bytes` of UTF-8 and a mark that says how much is missing."""
     if len(text) * 4 <= limit_bytes or len(raw := text.encode()) <= limit_bytes:
         return text
     kept = raw[:limit_bytes].decode("utf-8", "ignore")
@@ -59,7 +59,7 @@ def cut(text: str, limit_bytes: int = TEXT_LIMIT_BYTES) -> str:
 
 
 class Entry(msgspec.Struct, frozen=True, gc=False):
-    """A line before it has a number. `at` is a Unix time in seconds; `fields` are as `plain` made them."""
+    """A line without a number yet. `at` is a Unix time in seconds; `fields` come from `plain`."""
 
     at: float
     level: str
@@ -70,34 +70,34 @@ class Entry(msgspec.Struct, frozen=True, gc=False):
     payload: dict[str, Any] | None = None
 
 
-def encode_lines(first: int, entries: Sequence[Entry], mask: Masker) -> bytes:
-    """A chunk's body: the entries, numbered from `first` on, each as `encode_line` would have it.
+def encode_lines(first: int, entries: Sequence[Entry], mask: Masker = NO_MASK) -> bytes:
+    """A chunk's body: the entries, numbered from `first` on, each encoded as by `encode_line`.
 
-    Most lines are short texts that hide no secret and need no repair. That is found out for all of them at once, and
-    they are encoded at once: line by line this would be what a busy sync spends its time on.
+    Most lines are short texts without a secret, in valid Unicode. All of them are checked at once and encoded at once:
+    line by line, a busy sync would spend most of its time here.
     """
     made: list[Line] = []
-    said: list[str] = []
+    texts: list[str] = []
     for n, entry in enumerate(entries, first):
         phase, record, text = entry.phase, entry.record, entry.text
         members = entry.fields is not None or entry.payload is not None
         if members or len(text) > _SHORT or len(phase or "") + len(record or "") > _SHORT_NAMES:
             made.append(_line(n, entry, mask))
             continue
-        said.append(text)
+        texts.append(text)
         if record is None:
             made.append(Line(n, timestamp(entry.at), entry.level, text, UNSET if phase is None else phase))
         else:
-            said.append(record)
+            texts.append(record)
             made.append(Line(n, timestamp(entry.at), entry.level, text, UNSET if phase is None else phase, record))
-    if not _harmless("\n".join(said), mask):
+    if not _harmless("\n".join(texts), mask):
         made = [_line(n, entry, mask) for n, entry in enumerate(entries, first)]
     return _encoder.encode_lines(made)[:-1].replace(b"\n", keys.SEPARATOR)
 
 
 _SHORT = TEXT_LIMIT_BYTES // 4
 _SHORT_NAMES = NAME_LIMIT_BYTES // 4
-"""In characters, of which UTF-8 writes none with more than four bytes: nothing that short needs to be cut."""
+"""In characters, each at most four bytes of UTF-8: a text that short is never cut."""
 
 
 def _harmless(text: str, mask: Masker) -> bool:
@@ -108,20 +108,13 @@ def _harmless(text: str, mask: Masker) -> bool:
     return not mask.concerns(raw)
 
 
-def encode_line(
-    n: int,
-    at: float,
-    level: str,
-    text: object,
-    extra: dict[str, Any] | None,
-    mask: Callable[[Any], Any],
-) -> bytes:
-    """One line's JSON. `at` is a Unix time in seconds; `extra`: `phase`, `record`, `fields` where they apply."""
-    return _encode(_line(n, Entry(at, level, readable(text), **(extra or {})), mask))
+def encode_line(n: int, entry: Entry, mask: Masker = NO_MASK) -> bytes:
+    """One line's JSON."""
+    return _encode(_line(n, entry, mask))
 
 
-def _line(n: int, entry: Entry, mask: Callable[[Any], Any]) -> Line:
-    """Whatever was logged: readable, masked, and cut after that."""
+def _line(n: int, entry: Entry, mask: Masker) -> Line:
+    """The entry made readable, then masked, then cut: a secret at the cut must not show in part."""
     line = Line(
         n,
         timestamp(entry.at),
@@ -137,13 +130,13 @@ def _line(n: int, entry: Entry, mask: Callable[[Any], Any]) -> Line:
     return line
 
 
-def _name(name: object, mask: Callable[[Any], Any]) -> str:
+def _name(name: object, mask: Masker) -> str:
     return cut(mask(readable(name)), NAME_LIMIT_BYTES)
 
 
 def plain(value: Any) -> Any:
-    """A copy as JSON can carry it, keys and values readable; what lies too deep, as in a circle, is left out."""
-    # More values than that are too large to keep in any case, and a few lists that hold each other can mean billions.
+    """A copy that JSON can encode, with readable keys and values, without what is nested too deep, as in a circle."""
+    # More values are too large to keep in any case, and a few lists that contain each other can stand for billions.
     return _plain(value, 0, iter(range(FIELDS_LIMIT_BYTES)))
 
 
@@ -161,13 +154,8 @@ def _plain(value: Any, depth: int, budget: Iterator[int]) -> Any:
     return readable(value)
 
 
-def pack(lines: Sequence[bytes]) -> tuple[str, bytes]:
-    """The name of the stream's field, `json` or `zstd`, and the body."""
-    return pack_body(keys.SEPARATOR.join(lines))
-
-
-def pack_body(body: bytes) -> tuple[str, bytes]:
-    """As `pack`, for lines that are joined already."""
+def pack(body: bytes) -> tuple[str, bytes]:
+    """The name of the stream's field, `json` or `zstd`, and the body as it is stored."""
     if len(body) < COMPRESS_FROM_BYTES:
         return "json", body
     if not hasattr(_own, "compressor"):
@@ -179,7 +167,7 @@ _moment = (-1, "")
 
 
 def timestamp(at: float) -> str:
-    """RFC 3339 with milliseconds, in UTC. Made once for all lines of a millisecond."""
+    """RFC 3339 with milliseconds, in UTC. Computed once for all lines of a millisecond."""
     global _moment  # noqa: PLW0603 - a cache of one value; a lost race costs one strftime
     ms = int(at * 1000)
     cached, text = _moment

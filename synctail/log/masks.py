@@ -16,13 +16,13 @@ SHORTEST = 4
 """A shorter secret would mask half the log and protect nothing."""
 
 _WIDEST = 12
-"""So many bytes at most stand for one character of a secret, however it is written: `%F0%9F%98%80`."""
+"""Maximum bytes that stand for one character of a secret, in any form: `%F0%9F%98%80`."""
 
 _BYTES = {0xDC00 + byte: f"\\x{byte:02x}" for byte in range(0x80, 0x100)}
 
 
 class Masker:
-    """Masks what a pattern finds in a string, or in every string of a nested value; without a pattern nothing."""
+    """Masks what a pattern finds in a string, or in every string of a nested value. An empty pattern finds nothing."""
 
     def __init__(self, pattern: str, longest_bytes: int = 0) -> None:
         self._longest = longest_bytes
@@ -41,15 +41,15 @@ class Masker:
         return value
 
     def concerns(self, text: bytes) -> bool:
-        """May the text (UTF-8) hold a secret? In linear time, whatever there is of both: so a long text is asked
-        about, and looked through line by line only where the answer is yes."""
+        """Whether the text, as UTF-8, may contain a secret. Takes linear time for any number of secrets, so many lines
+        are checked as one text, and line by line only when the answer is yes."""
         return self._filter is not None and self._filter.search(text) is not None
 
     def stream(self, pieces: Iterable[bytes]) -> Iterator[bytes]:
-        """The bytes that come in pieces, masked as if they were one text, also where a secret spans two pieces.
+        """Mask bytes that arrive in pieces, also where a secret spans two of them.
 
-        The end of what has come, as long as the longest secret, is held back until more comes: only from before that
-        is it sure where each secret begins and ends.
+        The last bytes received, as many as the longest secret has, are held back until more arrive: a secret may begin
+        in them.
         """
         if self._filter is None:
             yield from pieces
@@ -63,7 +63,7 @@ class Masker:
 
 
 def _masked(pattern: Any, text: bytes, sure: int) -> tuple[bytes, bytes]:
-    """The text with those secrets masked that begin before `sure`; and from there on, the rest."""
+    """The text with the secrets masked that begin before `sure`, and the rest, from there on."""
     parts: list[bytes] = []
     at = 0
     while (found := pattern.search(text, at)) and found.start() < sure:
@@ -73,8 +73,12 @@ def _masked(pattern: Any, text: bytes, sure: int) -> tuple[bytes, bytes]:
     return b"".join([*parts, text[at:rest]]), text[rest:]
 
 
+NO_MASK = Masker("")
+
+
 def masker(secrets: Iterable[str]) -> Masker:
-    # A line break at a secret's end comes from the file it was read from, and is in no text that quotes it.
+    """Make a masker of secrets; one shorter than `SHORTEST` characters is not masked."""
+    # A line break at the end of a secret comes from the file it was read from; a text that quotes it has none.
     known = {text for s in secrets for one in (s, s.strip()) for text in _texts(one) if len(one) >= SHORTEST}
     plain = [_as_written(secret) for secret in sorted(known, key=len, reverse=True)]
     encoded = sorted({form for secret in known for form in _base64_forms(secret)}, key=len, reverse=True)
@@ -83,7 +87,7 @@ def masker(secrets: Iterable[str]) -> Masker:
 
 
 def _texts(secret: str) -> tuple[str, str]:
-    """As `lines.readable` shows it, given as text or as bytes: the environment may hold bytes that are no UTF-8."""
+    """As `lines.readable` shows it, as text or as bytes: the environment may contain bytes that are not UTF-8."""
     return (
         secret.encode("utf-8", "backslashreplace").decode(),
         secret.translate(_BYTES).encode("utf-8", "backslashreplace").decode(),
@@ -91,7 +95,7 @@ def _texts(secret: str) -> tuple[str, str]:
 
 
 def _as_written(secret: str) -> str:
-    """A pattern of the secret as it is, in an address, and within JSON: which characters those encode differs."""
+    """A pattern for the secret as plain text, in a URL and in JSON, which differ in the characters they escape."""
     return "".join(_character(c) for c in secret)
 
 
@@ -105,19 +109,19 @@ def _character(c: str) -> str:
         re.escape(repr(c)[1:-1]),
         "".join(f"%(?i:{byte:02x})" for byte in c.encode()),
     }
-    # An address may write a space so, JSON a slash, and Python an apostrophe where the text holds both kinds of quotes.
+    # A URL may write a space like this, JSON a slash, and Python an apostrophe in a text with both kinds of quotes.
     forms |= {" ": {r"\+"}, "/": {r"\\/"}, "'": {r"\\'"}}.get(c, set())
     return f"(?:{'|'.join(sorted(forms, key=len, reverse=True))})"
 
 
 def _base64_forms(secret: str) -> Iterable[str]:
     raw = secret.encode()
-    # Inside a longer text that was base64-encoded as a whole, the secret starts at any of three offsets; what depends
-    # on its neighbours is left out.
+    # In a longer text that was base64-encoded as a whole, the secret starts at one of three offsets. Characters that
+    # also depend on its neighbours are left out.
     for offset in range(3):
         padded = base64.b64encode(b"\0" * offset + raw).decode()
         start = (0, 2, 3)[offset]
-        end = (offset + len(raw)) * 8 // 6  # characters that these bytes decide alone
+        end = (offset + len(raw)) * 8 // 6  # characters that depend on these bytes alone
         if end - start >= SHORTEST:
             yield padded[start:end]
             yield padded[start:end].replace("+", "-").replace("/", "_")

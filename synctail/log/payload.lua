@@ -1,9 +1,9 @@
--- Keeps pieces of one payload of a sync and, with the last of them, its description; or drops what was kept of it.
--- Fenced as `append.lua` is, so that nothing is kept of a sync that has an ending: nobody would give it an end.
+-- Stores pieces of one of a sync's payloads and, with the last piece, its description; or drops the pieces stored so far.
+-- Fenced as `append.lua` is: what is stored after the ending would outlive the log.
 --
 -- KEYS  1 the summary hash, 2 the descriptions, 3 the pieces
--- ARGV  1 attempt   2 ttl (ms)   3 the payload's number   4 its description (JSON), or '': there is more to come
---       5 number of the first piece, from 0   6.. pieces; neither these nor a description: drop all before that one
+-- ARGV  1 attempt   2 TTL (ms)   3 the payload's number   4 its description (JSON), or '' while more pieces follow
+--       5 index of the first piece, from 0   6.. pieces; without pieces and description: drop all pieces before it
 --
 -- Answers 'ok' | 'fenced' (ended, or another attempt writes) | 'gone' (no such sync)
 local known = redis.call('HMGET', KEYS[1], 'attempt', 'status')

@@ -1,7 +1,7 @@
 """Keeps a sync's payload files: what was pulled, what the script returned, what was pushed.
 
-A body goes to Redis in pieces, masked and compressed; as a whole it is held by nobody who does not have it already. Its
-line stands in the log when it is there. It never fails a sync: what cannot be kept is said in a line, and that is all.
+A body goes to Redis in pieces, masked and compressed, and is never copied as a whole. A line of the log announces it
+once it is complete. It never fails a sync: a line says what could not be kept, and why.
 """
 
 from __future__ import annotations
@@ -9,7 +9,6 @@ from __future__ import annotations
 import hashlib
 import time
 from collections.abc import Iterable, Iterator
-from pathlib import Path
 from typing import NamedTuple, cast
 
 import msgspec
@@ -17,6 +16,7 @@ import redis
 import zstandard
 from redis.exceptions import RedisError
 
+from synctail import lua
 from synctail.connect import patiently
 from synctail.log.lines import NAME_LIMIT_BYTES, cut, readable
 from synctail.log.masks import Masker, masker
@@ -26,24 +26,24 @@ from synctail.model.json_text import Record, as_json
 from synctail.model.sync import Payload, PayloadKind, Stored
 
 PATIENCE_S = 10.0
-"""A Redis that is away for less only slows a sync down."""
+"""A shorter outage of Redis only slows a sync down."""
 REST_S = 10.0
-"""After that it is not asked again for so long: a sync must not wait at each of its payloads."""
+"""After a longer outage no payload is tried for this long: a sync must not wait at each of them."""
 LEAST_BYTES = 1024
-"""Towards the total each payload counts as so much at least: an empty one costs memory as well."""
+"""Each payload counts at least this much towards the total: an empty one costs memory as well."""
 
 JSON = "application/json"
 
 
 class PayloadLimit(NamedTuple):
-    """In bytes as they are served: of one payload, and of all payloads of a sync together."""
+    """Maximum bytes, as they are served, of one payload and of all payloads of a sync."""
 
     each: int
     total: int
 
 
 class _NotKept(Exception):
-    """Why, as the log says it. `loud`: as a warning."""
+    """Why, in the words of the log. `loud`: as a warning."""
 
     def __init__(self, why: str, size_bytes: int | None = None, *, loud: bool = True) -> None:
         super().__init__(why)
@@ -52,11 +52,11 @@ class _NotKept(Exception):
 
 
 class _Fenced(Exception):
-    """The sync was ended from outside; its writer hears of it by itself."""
+    """The sync was ended from outside. Its writer learns that by itself."""
 
 
 class Payloads:
-    """Those of one attempt of one sync; for its job's thread. Where nothing is wanted it does nothing."""
+    """The payload files of one attempt of one sync, for the thread of its job. Ignores kinds that are not wanted."""
 
     def __init__(
         self,
@@ -83,16 +83,16 @@ class Payloads:
         self._shelf: _Shelf | None = None
 
     def wants(self, kind: PayloadKind) -> bool:
-        """To be asked first where making a body costs something."""
+        """Whether this kind is kept. Ask first where making a body is expensive."""
         wanted: bool = getattr(self._wanted, kind)
         return wanted and not self._fenced
 
     def keep(
         self, kind: PayloadKind, name: str, media_type: str, body: Iterable[bytes] | bytes, *, phase: str | None = None
     ) -> None:
-        """Keep a payload and say so in the log, if its kind is wanted. A body may be made while it is read.
+        """Keep a payload and log that, if its kind is wanted. The body may be made while it is read.
 
-        Takes about `PATIENCE_S` longer when Redis is away. Raises nothing, but for what interrupts a sync.
+        Takes about `PATIENCE_S` longer when Redis is away. Raises nothing but what interrupts a sync.
         """
         if not self.wants(kind):
             return
@@ -104,17 +104,17 @@ class Payloads:
         except _NotKept as not_kept:
             say = self._log.warning if not_kept.loud else self._log.info
             say(f"Payload not kept: {kind}, {name}{not_kept.size}: {not_kept}", phase)
-        except Exception as error:  # noqa: BLE001 - a body that cannot be made: the records go their way all the same
+        except Exception as error:  # noqa: BLE001 - a body that cannot be made must not stop the records
             self._log.warning(f"Payload not kept: {kind}, {name}: {type(error).__name__}: {error}", phase)
         else:
             about = {"n": kept.n, "kind": kind, "name": kept.name, "bytes": kept.bytes}
-            self._log.info(f"Payload {kept.n}: {kind}, {kept.name}, {kept.bytes:,} bytes", phase, payload=about)
+            self._log.log("info", f"Payload {kept.n}: {kind}, {kept.name}, {kept.bytes:,} bytes", phase, payload=about)
 
     def _keep(self, kind: PayloadKind, name: str, media_type: str, body: Iterable[bytes] | bytes) -> Payload:
         if time.monotonic() < self._rest_until:
             raise _NotKept("Redis is away")
         try:
-            # Not before the first payload: where none is wanted, nothing is asked and no pattern is made.
+            # Only with the first payload: a sync without any asks Redis nothing and compiles no pattern.
             self._shelf = self._shelf or _Shelf(self._client, self._sync_id, self._attempt, self._ttl_ms, self._secrets)
             allowed = min(self._limit.each, self._limit.total - self._shelf.bytes_kept)
             kept = self._shelf.put(kind, name, media_type, body, allowed)
@@ -124,27 +124,27 @@ class Payloads:
         if kept.n:
             return kept
         if kept.bytes > self._limit.each:
-            why = f"larger than the {self._limit.each:,} bytes that are kept of one (SYNCTAIL_PAYLOAD_BYTES)"
+            why = f"the limit is {self._limit.each:,} bytes (SYNCTAIL_PAYLOAD_BYTES)"
             raise _NotKept(why, kept.bytes)
-        why = f"with it they would have more than {self._limit.total:,} bytes in this sync (SYNCTAIL_PAYLOAD_TOTAL)"
+        why = f"the limit is {self._limit.total:,} bytes for all payloads of a sync (SYNCTAIL_PAYLOAD_TOTAL)"
         first, self._full = not self._full, True
         raise _NotKept(why, kept.bytes, loud=first)
 
 
 class _Shelf:
-    """Where the pieces lie. Its methods raise `RedisError` when Redis was away for longer than `PATIENCE_S`, and
-    `_Fenced` when the sync was ended from outside."""
+    """Stores the pieces. Its methods raise `RedisError` when Redis is away for longer than `PATIENCE_S`, and `_Fenced`
+    when the sync was ended from outside."""
 
     def __init__(self, client: redis.Redis, sync_id: str, attempt: int, ttl_ms: int, secrets: Iterable[str]) -> None:
-        self._script = client.register_script((Path(__file__).parent / "payload.lua").read_text())
+        self._script = lua.script(client, __file__, "payload")
         self._keys = [keys.summary(sync_id), keys.payloads(sync_id), keys.pieces(sync_id)]
         self._attempt = attempt
         self._ttl_ms = ttl_ms
         self._mask: Masker = masker(secrets)
         self._compress = zstandard.ZstdCompressor(level=3).compress
         self._begun = 0
-        """So many pieces are there of a payload that is not described yet."""
-        # What an earlier attempt kept stays, and counts.
+        """Stored pieces of a payload that has no description yet."""
+        # What an earlier attempt stored stays, and counts.
         stored = cast("list[bytes]", patiently(PATIENCE_S)(client.hvals, keys.payloads(sync_id)))
         known = [msgspec.json.decode(one, type=Payload) for one in stored]
         self._count = len(known)
@@ -153,14 +153,14 @@ class _Shelf:
     def put(
         self, kind: PayloadKind, name: str, media_type: str, body: Iterable[bytes] | bytes, allowed_bytes: int
     ) -> Payload:
-        """What was kept; with the number 0 where it was larger than allowed: then only its size is true."""
+        """What was kept. A payload that is larger than allowed has the number 0, and only its size is valid."""
         self._clear()
         number, size, digest = self._count + 1, 0, hashlib.sha256()
         last: list[bytes] = []
         for piece in in_pieces(self._mask.stream(in_pieces(body))):
             size += len(piece)
             if size > allowed_bytes:
-                continue  # only to tell how large it is
+                continue  # only its size is still needed
             digest.update(piece)
             self._send(number, b"", last)
             last = [self._compress(piece)]
@@ -176,14 +176,14 @@ class _Shelf:
         if not fits:
             self._clear()
             return payload
-        # In one step: what is described is there as a whole.
+        # In one step: a payload with a description is complete.
         self._send(number, msgspec.json.encode(payload), last)
         self._begun, self._count = 0, number
         self.bytes_kept += max(size, LEAST_BYTES)
         return payload
 
     def _clear(self) -> None:
-        """Forget the pieces of one that came to nothing."""
+        """Drop the pieces of a payload that was not completed."""
         if self._begun:
             self._ask(self._count + 1, b"", [])
             self._begun = 0
@@ -200,7 +200,7 @@ class _Shelf:
 
 
 def in_pieces(body: Iterable[bytes] | bytes) -> Iterator[bytes]:
-    """The same bytes, `keys.PIECE_BYTES` at a time."""
+    """The same bytes in pieces of `keys.PIECE_BYTES`."""
     if isinstance(body, bytes):
         for at in range(0, len(body), keys.PIECE_BYTES):
             yield body[at : at + keys.PIECE_BYTES]
@@ -216,7 +216,7 @@ def in_pieces(body: Iterable[bytes] | bytes) -> Iterator[bytes]:
 
 
 def as_array(records: Iterable[Record]) -> Iterator[bytes]:
-    """Records as JSON: an array, one record to a line, made record by record."""
+    """Records as a JSON array with one record per line, made record by record."""
     opening = b"["
     for record in records:
         yield opening

@@ -14,14 +14,14 @@ _FILTER = re.compile(
 
 
 class TypedFault(ValueError):
-    """Where a text cannot be read, and what is taken there."""
+    """Where a text cannot be read, and what it takes there."""
 
 
 # --- a value --------------------------------------------------------------------------------------------------------
 
 
 def value_of(text: str) -> Any:
-    """Null of an empty text."""
+    """Null for an empty text."""
     if not text:
         return None
     try:

@@ -7,10 +7,12 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from enum import StrEnum
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
 import msgspec
 from msgspec import UNSET, Struct, UnsetType
+
+from synctail.model.about import about
 
 
 class Status(StrEnum):
@@ -194,9 +196,9 @@ class Line(Struct, frozen=True, omit_defaults=True):
 class Stored(Struct, frozen=True, forbid_unknown_fields=True):
     """Which payload files a sync keeps."""
 
-    pull: bool = False
-    script: bool = False
-    push: bool = False
+    pull: Annotated[bool, about("Pull", "Each page as the source sent it.")] = False
+    script: Annotated[bool, about("Script", "The records that the script returned.")] = False
+    push: Annotated[bool, about("Push", "The records as they were pushed.")] = False
 
 
 # msgspec reads a struct's annotations when it first meets it, and two threads that meet it at the same time crash the

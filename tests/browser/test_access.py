@@ -10,7 +10,8 @@ import redis
 from playwright.sync_api import Page, expect
 
 from jobs.services.model import Options
-from server.access.auth import token_hash
+from jobs.services.store import Services
+from server.access.auth import COOKIE, token_hash
 from synctail.model import keys
 from synctail.model.sync import Status
 from tests.kit.browser import OwnSync, Visits, axe, shows
@@ -97,6 +98,32 @@ def test_signing_out_ends_the_session_also_for_the_back_button(page: Page) -> No
     expect(page).to_have_url(re.compile("/sign-in"))
     page.goto("/services")
     expect(page).to_have_url(re.compile("/sign-in"))
+
+
+# --- pages of other sites -----------------------------------------------------------------------------------------
+
+
+def test_a_form_on_a_page_of_another_origin_changes_nothing(visits: Visits, page: Page, client: redis.Redis) -> None:
+    """On the same machine, so of the same site: the browser sends the cookie along."""
+    store(client, service())
+    visits.forgive("status of 403")
+    page.goto("/services/orders")
+    action = page.evaluate("() => new URL('/services/orders/deactivate', location).href")
+    form = f'<form method="post" action="{action}"><button>Win a prize</button></form>'
+    page.route("http://127.0.0.1:9999/", lambda route: route.fulfill(content_type="text/html", body=form))
+    page.goto("http://127.0.0.1:9999/")
+    with page.expect_response(action) as sent:
+        page.get_by_role("button", name="Win a prize").click()
+    assert COOKIE in sent.value.request.all_headers()["cookie"]
+    assert sent.value.status == 403
+    expect(page.locator("main")).to_contain_text("Pages of http://127.0.0.1:9999 may not change anything here.")
+    assert Services(client).read("orders").active
+
+    page.goto("/services")
+    page.get_by_label("Menu of Orders").click()
+    page.get_by_role("button", name="Deactivate").click()
+    page.wait_for_url("**/services/orders")
+    assert not Services(client).read("orders").active
 
 
 # --- a session that ends ------------------------------------------------------------------------------------------
@@ -226,7 +253,7 @@ def test_without_javascript_the_look_is_switched_and_the_syncs_are_narrowed(visi
 def test_a_link_to_a_line_of_an_expired_log_says_which_one_is_gone(page: Page, visits: Visits) -> None:
     visits.forgive("410")
     page.goto("/syncs/01ARZ3NDEKTSV4RRFFQ69G5FAV#L1200-L1240")
-    expect(page.get_by_text("Lines 1,200 to 1,240, which this link leads to, went with it.")).to_be_visible()
+    expect(page.get_by_text("Lines 1,200 to 1,240, which this link leads to, expired with it.")).to_be_visible()
 
 
 # --- light and dark -----------------------------------------------------------------------------------------------

@@ -65,7 +65,7 @@ def in_view(page: Page, n: int) -> Locator:
     return row
 
 
-def test_what_was_typed_stays_for_who_goes_on_at_once(log: Page) -> None:
+def test_what_was_typed_stays_when_the_user_goes_on_at_once(log: Page) -> None:
     log.keyboard.press("/")
     log.keyboard.type("pushed so-10.0")
     log.keyboard.press("Tab")
@@ -242,9 +242,7 @@ def test_the_address_holds_what_is_looked_for(log: Page, sync: str) -> None:
 def test_a_link_to_a_line_that_a_filter_hides_says_so(page: Page, sync: str) -> None:
     page.goto(f"{sync}?level=error#L9")
     ready(page)
-    expect(page.locator("#notice")).to_have_text(
-        'Line 9 is not among the lines that are shown; "c" shows it in context.'
-    )
+    expect(page.locator("#notice")).to_have_text('Line 9 is hidden by the filters; press "c" to show it in context.')
     page.keyboard.press("c")
     expect(page.locator("#L9")).to_be_in_viewport()
     expect(page.locator("#L9")).to_have_class(re.compile("is-target"))
@@ -307,7 +305,7 @@ def test_phases_fold_into_one_row_and_a_jump_unfolds_them(log: Page) -> None:
     log.wait_for_function("() => document.getElementById('log').parts.view.rows.length === 4001")
 
 
-def test_who_moves_before_folded_rows_are_drawn_moves_among_them(log: Page) -> None:
+def test_moving_before_folded_rows_are_drawn_moves_among_them(log: Page) -> None:
     log.evaluate("""() => {
         const { all, view } = document.getElementById("log").parts;
         all.fold(2, 3800, { label: "much" });

@@ -52,7 +52,7 @@ BARE_ROWS = """(root) => Array.from(root.querySelectorAll(".line"), (row) => {
 
 # A row is put on the page by itself: `line` may be anything, `options` are those of `lineRow`.
 PUT = """async ([line, options]) => {
-  const { lineRow } = await import("/static/line.js");
+  const { lineRow } = await import("/static/line/row.js");
   if (line.part) line.text = line.part.repeat(line.times);
   window.before = performance.now();
   const row = lineRow(line, { expanded: (window.expanded ??= new Map()), ...options });
@@ -164,7 +164,7 @@ def test_links_lead_to_the_web_and_tell_it_nothing(page: Page, own_sync: OwnSync
 # --- what it costs ------------------------------------------------------------------------------------------------
 
 
-def test_a_line_of_8_mb_is_a_row_soon_and_never_more_than_somebody_asked_for(page: Page, own_sync: OwnSync) -> None:
+def test_a_line_of_8_mb_is_a_row_soon_and_never_more_than_was_asked_for(page: Page, own_sync: OwnSync) -> None:
     page.goto(own_sync.path)
     for part in ("x", "50% \r", "\x1b[31mx\x1b[32m", "https://e.org/ "):
         line = {"part": part, "times": (8 << 20) // len(part)}
@@ -183,7 +183,7 @@ def test_a_screen_full_of_progress_bars_is_drawn_at_once(page: Page, own_sync: O
     page.goto(own_sync.path)
     has_line(page, 200)
     draw = """async () => {
-      const { lineRow } = await import("/static/line.js");
+      const { lineRow } = await import("/static/line/row.js");
       const { store } = document.getElementById("log").parts;
       const before = performance.now();
       for (let n = 1; n <= 200; n += 1) lineRow({ ...store.get(n) });
@@ -371,8 +371,8 @@ def test_the_pane_copies_a_value_and_covers_the_log_where_there_is_no_room(visit
 
 PAYLOAD = {"text": "Kept what was pulled", "payload": {"n": 3, "kind": "pull", "name": "page 1 <b>", "bytes": 123_456}}
 OPTIONS_WITH_PREVIEW = """async ([line, summary, now]) => {
-  const { lineRow } = await import("/static/line.js");
-  const { payloadPreview } = await import("/static/payload-preview.js");
+  const { lineRow } = await import("/static/line/row.js");
+  const { payloadPreview } = await import("/static/line/payload-preview.js");
   const preview = (n) => payloadPreview(summary.id, n);
   const options = { summary, retention: "24 hours", preview, now: () => Date.parse(now) };
   const row = lineRow(line, { expanded: (window.expanded ??= new Map()), ...options });
@@ -413,7 +413,7 @@ def test_a_payload_of_a_sync_is_had_from_its_line(page: Page, own_sync: OwnSync,
     limit = PayloadLimit(each=1 << 20, total=1 << 20)
     wanted = Stored(pull=True)
     log = own_sync.writer
-    kept = Payloads(client, own_sync.id, log._attempt, log, wanted, limit=limit, ttl_ms=60_000)
+    kept = Payloads(client, own_sync.id, log._flusher._attempt, log, wanted, limit=limit, ttl_ms=60_000)
     kept.keep("pull", "page 1", JSON, b'{"id": 1}')
     log.flush()
     own_sync.lines += 1
@@ -453,7 +453,7 @@ def test_what_a_payload_says_of_its_time_goes_on(page: Page, own_sync: OwnSync) 
     put_payload(page, "2026-11-24T12:02:00Z")
     expect(page.locator("#own .payload")).to_contain_text("expires in 2 min")
     page.evaluate("""async () => {
-      const { tellExpiry } = await import("/static/payload.js");
+      const { tellExpiry } = await import("/static/line/payload.js");
       const summary = { id: "S", expires_at: "2026-11-24T12:02:00Z" };
       tellExpiry(document, { summary, now: () => Date.parse("2026-11-24T12:02:00Z") });
     }""")

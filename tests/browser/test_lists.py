@@ -104,7 +104,7 @@ def test_a_closed_menu_no_longer_holds_the_list_back(page: Page, client: redis.R
     expect(page.get_by_label("Menu of Orders")).to_be_focused()
 
 
-def test_a_list_of_which_nothing_changed_is_not_sent_again(page: Page, client: redis.Redis) -> None:
+def test_an_unchanged_list_is_not_sent_again(page: Page, client: redis.Redis) -> None:
     store(client, service("orders"))
     page.clock.install()
     page.goto("/services")

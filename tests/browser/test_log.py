@@ -9,11 +9,11 @@ import pytest
 import redis
 from playwright.sync_api import Page, expect
 
-from jobs.queue.requests import stored_summary
 from jobs.services.model import Options
+from synctail.log.registry import stored_summary
 from synctail.model import keys
 from synctail.model.sync import Status
-from tests.kit.browser import OwnSync, has_line, numbers, says, shows_all, shows_line
+from tests.kit.browser import OwnSync, came, has_line, numbers, says, shows_all, shows_line
 from tests.kit.following import Logs, Story
 from tests.kit.support import Process, service, store, until
 
@@ -47,7 +47,7 @@ FROM_THE_END = """
 # --- a whole run --------------------------------------------------------------------------------------------------
 
 
-def test_somebody_runs_a_service_and_watches_it_to_its_end(
+def test_a_user_runs_a_service_and_watches_it_to_its_end(
     page: Page, client: redis.Redis, worker: Process, shop: str, shop_auth: Any
 ) -> None:
     del worker
@@ -88,7 +88,7 @@ def test_somebody_runs_a_service_and_watches_it_to_its_end(
         expect(row.locator(".status")).to_have_text("Completed")
 
 
-def test_somebody_stops_a_sync(page: Page, own_sync: OwnSync, client: redis.Redis) -> None:
+def test_a_user_stops_a_sync(page: Page, own_sync: OwnSync, client: redis.Redis) -> None:
     own_sync.write(3)
     page.goto(own_sync.path)
     shows_line(page, 3)
@@ -171,7 +171,7 @@ def test_a_row_fills_the_panel_from_edge_to_edge(page: Page, own_sync: OwnSync) 
 
 
 @pytest.mark.parametrize("let_go", ["wheel", "ArrowUp", "PageUp", "Home"])
-def test_who_scrolls_up_is_left_alone_until_the_end_key(page: Page, own_sync: OwnSync, let_go: str) -> None:
+def test_a_reader_who_scrolls_up_is_left_alone_until_the_end_key(page: Page, own_sync: OwnSync, let_go: str) -> None:
     own_sync.write(400)
     page.goto(own_sync.path)
     expect(page.locator("#L400")).to_be_in_viewport()
@@ -225,32 +225,165 @@ def test_an_address_with_a_line_opens_at_that_line(page: Page, own_sync: OwnSync
 # --- what Redis lost ----------------------------------------------------------------------------------------------
 
 
-def test_what_is_no_longer_in_the_log_is_struck_out_and_said(client: redis.Redis, page: Page, logs: Logs) -> None:
+GONE = "Redis went back to an earlier state. Lines 81–100 are gone; showing what it has now."  # noqa: RUF001
+
+# As behind a proxy that knows no websockets.
+NO_SOCKETS = """
+window.WebSocket = function () {
+  const refused = { close() {} };
+  queueMicrotask(() => refused.onclose?.({ code: 1006 }));
+  return refused;
+};
+"""
+
+
+@pytest.fixture
+def story(client: redis.Redis, logs: Logs) -> Story:
+    """A sync that has logged 100 lines."""
     story = Story(client, logs.start())
     story.write(100)
-    page.goto(f"/syncs/{story.id}")
-    expect(page.locator("#L100")).to_be_visible()
+    return story
+
+
+def lose(story: Story) -> None:
+    """Redis goes back to line 80, and the sync is ended without its writer."""
     story.go_back(80)
     story.lose()
-    expect(page.locator("#connection")).to_contain_text("81")
-    expect(page.locator(".line.undone")).to_have_count(20)
-    expect(page.locator(".gap")).to_contain_text("The lines from 81 on that stand above are not in the log")
+
+
+def shows_what_is_left(page: Page) -> None:
+    expect(page.locator("#notice")).to_have_text(GONE)
+    expect(page.locator("#connection")).to_contain_text("81 lines")
     expect(page.locator("#L81 .text")).to_have_text("Lost")
-    assert numbers(page)[-21:] == [*range(81, 101), 81]
+    until(lambda: numbers(page)[-10:] == [*range(72, 82)], "each line has one row")
+    assert came(page) == [[1, 81]]
 
 
-def test_what_was_held_back_while_paused_is_not_drawn_when_it_is_no_longer_in_the_log(
-    client: redis.Redis, page: Page, logs: Logs
+def tell(page: Page, kind: str, **detail: Any) -> None:
+    """The page's follower reports this."""
+    page.evaluate(
+        """([kind, detail]) => {
+          document.getElementById("log").parts.follower.dispatchEvent(new CustomEvent(kind, { detail }));
+        }""",
+        [kind, detail],
+    )
+
+
+@pytest.mark.parametrize("polled", [False, True])
+def test_lines_that_redis_lost_are_dropped_and_said(page: Page, story: Story, polled: bool) -> None:  # noqa: FBT001
+    if polled:
+        page.add_init_script(NO_SOCKETS)
+        page.clock.install()
+    page.goto(f"/syncs/{story.id}#L90")
+    if polled:
+        page.clock.fast_forward(2_000)
+        says(page, "Polling every 5 s")
+    expect(page.locator("#L90")).to_have_class(re.compile("is-target"))
+    lose(story)
+    if polled:
+        page.clock.fast_forward(6_000)
+    shows_what_is_left(page)
+
+
+@pytest.mark.parametrize("shown", [80, 100])
+def test_a_paused_view_shows_none_of_the_lines_that_redis_lost(
+    page: Page, logs: Logs, client: redis.Redis, shown: int
 ) -> None:
     story = Story(client, logs.start())
-    story.write(80)
+    story.write(shown)
     page.goto(f"/syncs/{story.id}")
-    expect(page.locator("#L80")).to_be_visible()
+    expect(page.locator(f"#L{shown}")).to_be_visible()
     page.get_by_role("button", name="Auto-refresh is on").click()
-    story.write(100, first=81)
+    story.write(shown + 20, first=shown + 1)
     expect(page.locator("#held")).to_have_text("20 new")
-    story.go_back(80)
-    story.lose()
+    lose(story)
+    expect(page.locator("#notice")).to_contain_text(f"Lines 81–{shown + 20} are gone")  # noqa: RUF001
     expect(page.locator("#L81 .text")).to_have_text("Lost")
-    assert numbers(page)[-40:] == [*range(42, 82)]
-    expect(page.locator(".line.undone")).to_have_count(0)
+    until(lambda: numbers(page)[-10:] == [*range(72, 82)], "each line has one row")
+
+
+def test_what_was_held_back_is_counted_anew_when_redis_lost_some_of_it(page: Page, own_sync: OwnSync) -> None:
+    own_sync.write(50)
+    page.goto(own_sync.path)
+    shows_line(page, 50)
+    page.get_by_role("button", name="Auto-refresh is on").click()
+    own_sync.write(10)
+    own_sync.say("Refused", "Refused", level="error")
+    expect(page.locator("#held")).to_have_text("12 new, 2 errors")
+    tell(page, "rewind", last=61, why="")
+    expect(page.locator("#held")).to_have_text("11 new, 1 error")
+    tell(page, "rewind", last=40, why="")
+    expect(page.locator("#held")).to_have_text("0 new")
+    until(lambda: numbers(page)[-1] == 40, "no line after 40 is shown")
+
+
+def test_a_filtered_log_is_searched_again_when_redis_lost_lines(page: Page, story: Story) -> None:
+    page.goto(f"/syncs/{story.id}?q=line&only=1&level=info")
+    expect(page.locator("#filtered-count")).to_have_text("100 of 100 lines")
+    expect(page.locator(".chip[data-level=info]")).to_have_text("info 100")
+    lose(story)
+    expect(page.locator("#notice")).to_have_text(GONE)
+    expect(page.locator("#filtered-count")).to_have_text("80 of 81 lines")
+    expect(page.locator("#find-count")).to_have_text("80 matches")
+    expect(page.locator(".chip[data-level=info]")).to_have_text("info 80")
+    expect(page.locator(".chip[data-level=error]")).to_have_text("error 1")
+    until(lambda: numbers(page)[-10:] == [*range(71, 81)], "the matches before are shown")
+    page.get_by_role("button", name="Clear").click()
+    shows_line(page, 81)
+
+
+def test_nothing_stays_open_or_selected_on_lines_that_redis_lost(page: Page, story: Story) -> None:
+    page.goto(f"/syncs/{story.id}#L90")
+    expect(page.locator("#L90")).to_be_in_viewport()
+    page.evaluate("""() => {
+      const { all, view } = document.getElementById("log").parts;
+      all.fold(70, 85, { label: "push" });
+      for (const n of [80, 81]) view.options.expanded.set(n, { json: true });
+    }""")
+    expect(page.locator(".fold")).to_be_visible()
+    page.keyboard.press("Enter")
+    expect(page.get_by_role("complementary", name="Line 90")).to_be_visible()
+    page.get_by_role("region", name="Log lines").press("Control+a")
+    assert page.evaluate("() => document.getElementById('log').parts.selection.rows") == [0, 84]
+    lose(story)
+    shows_what_is_left(page)
+    expect(page.locator("#fields")).to_be_hidden()
+    expect(page.locator("#log-scroll")).to_be_focused()
+    expect(page.locator(".fold")).to_have_count(0)
+    assert page.evaluate("() => document.getElementById('log').parts.selection.rows") is None
+    assert page.evaluate("() => document.getSelection().isCollapsed")
+    assert page.evaluate("() => [...document.getElementById('log').parts.view.options.expanded.keys()]") == [80]
+
+
+def test_a_selection_before_the_lines_that_redis_lost_stays(page: Page, story: Story) -> None:
+    page.goto(f"/syncs/{story.id}#L75")
+    expect(page.locator("#L75")).to_be_in_viewport()
+    page.evaluate("""() => {
+      const text = (n) => document.querySelector(`#L${n} .text`).firstChild;
+      document.getSelection().setBaseAndExtent(text(72), 0, text(75), 4);
+    }""")
+    lose(story)
+    shows_what_is_left(page)
+    assert page.evaluate("() => document.getElementById('log').parts.selection.rows") == [71, 74]
+
+
+def test_a_log_that_goes_back_again_and_again_says_all_that_is_gone(page: Page, own_sync: OwnSync) -> None:
+    own_sync.write(100)
+    page.goto(own_sync.path)
+    shows_line(page, 100)
+    notice = page.locator("#notice")
+    tell(page, "gap", first=101, last=110, why="lost")
+    expect(page.locator(".gap")).to_contain_text("Lines 101–110 no longer exist")  # noqa: RUF001
+    tell(page, "rewind", last=105, why="")
+    expect(notice).to_contain_text("Lines 106–110 are gone")  # noqa: RUF001
+    expect(page.locator(".gap")).to_contain_text("Lines 101–105 no longer exist")  # noqa: RUF001
+    tell(page, "rewind", last=90, why="")
+    expect(notice).to_contain_text("Lines 91–110 are gone")  # noqa: RUF001
+    until(lambda: numbers(page)[-1] == 90, "no line after 90 is shown")
+    tell(page, "rewind", last=0, why="")
+    expect(notice).to_contain_text("Lines 1–110 are gone")  # noqa: RUF001
+    expect(page.get_by_text("Waiting for lines…")).to_be_visible()
+    lines = [{"n": n, "time": "", "level": "info", "text": f"again {n}"} for n in (1, 2)]
+    tell(page, "lines", first=1, last=2, lines=lines)
+    expect(page.locator("#L2 .text")).to_have_text("again 2")
+    assert numbers(page) == [1, 2]

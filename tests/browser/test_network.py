@@ -194,9 +194,9 @@ def restartable(environ: dict[str, str], client: redis.Redis) -> Iterator[Restar
 
 
 def test_a_restart_of_the_web_process_is_said_and_nothing_is_missing(
-    browser: Browser, restartable: Restartable, own_sync: OwnSync
+    chromium: Browser, restartable: Restartable, own_sync: OwnSync
 ) -> None:
-    visits = Visits(browser, restartable.site)
+    visits = Visits(chromium, restartable.site)
     visits.forgive("ERR_CONNECTION_REFUSED", "ERR_CONNECTION_RESET", "WebSocket connection to")
     page = visits.signed_in()
     page.clock.install()

@@ -8,7 +8,7 @@ import msgspec
 import redis
 from playwright.sync_api import Locator, Page, expect
 
-from jobs.services.model import Options, Run, decode_service
+from jobs.services.model import Options, RunOptions, decode_service
 from jobs.transform.model import Filter, MappedField
 from synctail.model import keys
 from tests.kit.browser import Visits, axe
@@ -28,7 +28,7 @@ def test_a_service_is_made_in_place_and_tried_as_one_types(page: Page, client: r
     expect(field(page, "id")).to_have_value("orders-more")
     field(page, "source.url").fill("http://shop.example/orders")
 
-    page.get_by_role("button", name="Add a member").click()
+    page.get_by_role("button", name="Add a field").click()
     expect(field(page, "mapping[0].from")).to_be_focused()
     field(page, "mapping[0].from").fill("customer.email")
     field(page, "mapping[0].to").fill("email")
@@ -91,4 +91,4 @@ def test_rows_move_and_go_by_the_keyboard_alone_on_a_small_screen(visits: Visits
     page.wait_for_url("**/syncs/*")
     run = client.get(keys.run(page.url.rpartition("/")[2]))
     assert isinstance(run, bytes)
-    assert Run(filters=[Filter("total", "=", 5)]) == msgspec.json.decode(run, type=Run)
+    assert RunOptions(filters=[Filter("total", "=", 5)]) == msgspec.json.decode(run, type=RunOptions)

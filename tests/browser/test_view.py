@@ -184,7 +184,7 @@ def test_lines_that_cannot_be_fetched_are_said_and_come_later(visits: Visits, pa
     expect(page.locator("#notice")).to_be_hidden()
 
 
-def test_who_is_signed_out_while_reading_an_ended_log_is_told(
+def test_a_reader_who_is_signed_out_while_reading_an_ended_log_is_told(
     visits: Visits, own_sync: OwnSync, client: redis.Redis
 ) -> None:
     visits.forgive("status of 401")
@@ -473,7 +473,7 @@ def test_everything_is_done_by_keys_alone(page: Page, own_sync: OwnSync) -> None
     page.keyboard.press("?")
     dialog = page.get_by_role("dialog", name="Keys")
     expect(dialog).to_contain_text("Wrap long lines, or not")
-    dialog.get_by_label("Single keys do something").press("Space")
+    dialog.get_by_label("Single keys work").press("Space")
     page.keyboard.press("Escape")
     expect(dialog).to_be_hidden()
     page.reload()
@@ -486,7 +486,7 @@ def test_everything_is_done_by_keys_alone(page: Page, own_sync: OwnSync) -> None
     expect(dialog).to_be_visible()
 
 
-def test_who_is_on_a_row_stays_there_when_rows_are_built_anew(page: Page, own_sync: OwnSync) -> None:
+def test_the_focus_stays_on_its_row_when_rows_are_built_anew(page: Page, own_sync: OwnSync) -> None:
     own_sync.write(50)
     page.goto(own_sync.path)
     number = page.locator("#L45 .n")

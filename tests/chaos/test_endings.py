@@ -14,18 +14,17 @@ from typing import Any, cast
 import httpx2
 import redis
 
-from jobs.queue.requests import Requests, stored_summary
+from jobs.queue.requests import Requests
 from jobs.services.model import Options, Service
 from server.access.auth import token_hash
+from synctail.log.registry import stored_summary
 from synctail.model import keys
 from synctail.model.ids import parse_rfc3339, utc_now
 from synctail.model.sync import Reason, Status, Trigger
-from tests.jobs.run.test_attempt import ended, hanging, running
-from tests.kit.chaos import Journeys, Stack, Traveller, journeys, judge, own
+from tests.kit.chaos import Journeys, Stack, Traveller, judge
 from tests.kit.checker import Truth, stored_texts
 from tests.kit.support import ADMIN_TOKEN, PATIENCE_S, Process, in_time, service, store, until
-
-__all__ = ["hanging", "journeys", "own"]  # fixtures of other files, used here
+from tests.kit.syncs import ended, running
 
 LOST_AFTER_S = 20
 LOST_WITHIN_S = 25
@@ -42,11 +41,11 @@ def products(name: str, shop: str, auth: Any) -> Service:
 class Victim:
     """A sync in the middle, the worker that runs it, and its process."""
 
-    def __init__(self, own: Stack, idle: list[Process], one: Service) -> None:
-        self._client = own.client
-        store(own.client, one)
-        self.sync_id = own.requests.start(one, Trigger.MANUAL).id
-        running(own.client, self.sync_id)
+    def __init__(self, stack: Stack, idle: list[Process], one: Service) -> None:
+        self._client = stack.client
+        store(stack.client, one)
+        self.sync_id = stack.requests.start(one, Trigger.MANUAL).id
+        running(stack.client, self.sync_id)
         [self.worker] = [worker for worker in idle if worker.children()]
         [self.horse] = self.worker.children()
         idle.remove(self.worker)
@@ -77,19 +76,19 @@ class Victim:
         return not Path(f"/proc/{self.horse}/exe").exists()
 
 
-def test_whoever_is_killed_or_paused_in_mid_sync_the_ending_is_true_and_the_last_word(
-    own: Stack, journeys: Journeys, shop_auth: Any
+def test_whichever_process_is_killed_or_paused_in_mid_sync_the_ending_is_true_and_the_last_line(
+    stack: Stack, journeys: Journeys, shop_auth: Any
 ) -> None:
-    door, shop, workers = own.web(), own.shop(latency_ms=120), own.workers(4)
+    door, shop, workers = stack.web(), stack.shop(latency_ms=120), stack.workers(4)
     horse, worker, both, paused = (
-        Victim(own, workers, products(name, shop, shop_auth)) for name in ("horse", "worker", "both", "paused")
+        Victim(stack, workers, products(name, shop, shop_auth)) for name in ("horse", "worker", "both", "paused")
     )
     victims = (horse, worker, both, paused)
     for victim in victims:
         journeys.send(victim.sync_id, [door])
         journeys.send(victim.sync_id, [door], Traveller.poll_on)
     journeys.reach(lambda one: one.cursor > 100, "all syncs are in the middle")
-    own.process("jobs.clock", "Clock ready")
+    stack.process("jobs.clock", "Clock ready")
 
     at = time.monotonic()
     killed_at = utc_now()
@@ -115,10 +114,10 @@ def test_whoever_is_killed_or_paused_in_mid_sync_the_ending_is_true_and_the_last
     until(paused.horse_is_gone, "the one that was called lost has heard of it")
     journeys.reach(lambda one: one.ended, "all are told")
     for victim in victims:
-        assert stored_texts(own.client, victim.sync_id) == texts[victim.sync_id], "nothing is written after an ending"
+        assert stored_texts(stack.client, victim.sync_id) == texts[victim.sync_id], "nothing is written after an ending"
         truth = Truth(victim.sync_id, texts[victim.sync_id])
         judge(truth, [one for one in journeys.travellers if one.sync_id == victim.sync_id])
-        summary = stored_summary(own.client, victim.sync_id)
+        summary = stored_summary(stack.client, victim.sync_id)
         assert summary
         assert (summary.lines, summary.status) == (truth.last, Status.FAILED)
 

@@ -12,11 +12,9 @@ import httpx2
 import pytest
 import redis
 
-from tests.kit.chaos import Journeys, Producer, Traveller, journeys, judge
+from tests.kit.chaos import Journeys, Producer, Traveller, judge
 from tests.kit.following import Logs
 from tests.kit.support import Process, free_port, until
-
-__all__ = ["journeys"]  # a fixture of another file, used here
 
 CUTS = 50
 KILLED = 60

@@ -14,26 +14,26 @@ from typing import Any
 import httpx2
 import msgspec
 
-from jobs.queue.requests import stored_summary
 from jobs.services.model import Options, SqlDestination
+from synctail.log.registry import stored_summary
 from synctail.model.ids import rfc3339, utc_now
 from synctail.model.sync import Status
-from tests.kit.chaos import Journeys, Producer, Stack, Traveller, journeys, judge, own
+from tests.kit.chaos import Journeys, Producer, Stack, Traveller, judge
 from tests.kit.checker import Truth, stored_texts
 from tests.kit.following import BEARER
 from tests.kit.support import PATIENCE_S, in_time, service, store, until
 
-__all__ = ["journeys", "own"]  # fixtures of another file, used here
-
 LIVE_AGAIN_S = 2.0
+OUTAGE_S = 1.0
+"""Long enough for every part to notice."""
 AWAY_S = 6.5
 """Less than the ten seconds after which viewers are sent away."""
 SHOP_AGE = timedelta(hours=3)
 """By then a shop has some 3,840 orders."""
 
 
-def start_sync_of_orders(own: Stack, shop: str, door: str, auth: Any) -> tuple[str, Path]:
-    database = own.folder / "warehouse.db"
+def start_sync_of_orders(stack: Stack, shop: str, door: str, auth: Any) -> tuple[str, Path]:
+    database = stack.folder / "warehouse.db"
     with closing(sqlite3.connect(database)) as db:
         db.execute("CREATE TABLE orders (id TEXT PRIMARY KEY, status TEXT NOT NULL, total NUMERIC CHECK (total >= 0))")
     orders = service(
@@ -42,21 +42,21 @@ def start_sync_of_orders(own: Stack, shop: str, door: str, auth: Any) -> tuple[s
         destination=SqlDestination(url=f"sqlite:///{database}", table="orders"),
         options=Options(page_size=100),
     )
-    store(own.client, orders)
+    store(stack.client, orders)
     answer = httpx2.post(f"{door}/api/services/orders/syncs", headers=BEARER, timeout=PATIENCE_S)
     assert answer.status_code == httpx2.codes.ACCEPTED, answer.text
     return str(answer.json()["id"]), database
 
 
 def test_a_redis_that_is_stopped_and_killed_in_mid_sync_costs_no_record_and_no_line(
-    own: Stack, journeys: Journeys, shop_auth: Any
+    stack: Stack, journeys: Journeys, shop_auth: Any
 ) -> None:
-    own.data.mkdir()
-    (own.data / "shop.json").write_bytes(msgspec.json.encode({"born_at": rfc3339(utc_now() - SHOP_AGE)}))
+    stack.data.mkdir()
+    (stack.data / "shop.json").write_bytes(msgspec.json.encode({"born_at": rfc3339(utc_now() - SHOP_AGE)}))
     dice = random.Random(13)
-    door, shop = own.web(), own.shop(latency_ms=60)
-    own.workers()
-    sync_id, database = start_sync_of_orders(own, shop, door, shop_auth)
+    door, shop = stack.web(), stack.shop(latency_ms=60)
+    stack.workers()
+    sync_id, database = start_sync_of_orders(stack, shop, door, shop_auth)
     watching = journeys.send(sync_id, [door])
     journeys.send(sync_id, [door])
     journeys.send(sync_id, [door], Traveller.poll_on)
@@ -65,15 +65,15 @@ def test_a_redis_that_is_stopped_and_killed_in_mid_sync_costs_no_record_and_no_l
     for begin, kill in ((500, False), (1800, True)):
         until(lambda: watching.cursor > begin, "the sync is in the middle", seconds=60)  # noqa: B023 - used at once
         assert not watching.ended
-        own.away(kill=kill)
+        stack.away(kill=kill)
         journeys.send(sync_id, [door])
-        time.sleep(1)  # time for everybody to notice
-        own.back()
+        time.sleep(OUTAGE_S)
+        stack.back()
     journeys.reach(lambda one: one.ended, "the sync ends, and all are told", seconds=120)
 
-    truth = Truth(sync_id, stored_texts(own.client, sync_id))
+    truth = Truth(sync_id, stored_texts(stack.client, sync_id))
     journeys.arrive(truth)
-    summary = stored_summary(own.client, sync_id)
+    summary = stored_summary(stack.client, sync_id)
     assert summary
     assert summary.status is Status.COMPLETED_WITH_ERRORS
     assert summary.pulled == summary.pushed + summary.skipped + summary.filtered + summary.failed
@@ -86,18 +86,20 @@ def test_a_redis_that_is_stopped_and_killed_in_mid_sync_costs_no_record_and_no_l
     assert summary.pulled > 3800 > summary.failed > 0
 
 
-def test_viewers_are_live_again_within_two_seconds_however_long_redis_was_away(own: Stack, journeys: Journeys) -> None:
-    door = own.web()
+def test_viewers_are_live_again_within_two_seconds_however_long_redis_was_away(
+    stack: Stack, journeys: Journeys
+) -> None:
+    door = stack.web()
     with ExitStack() as talking:
-        producers = [talking.enter_context(Producer(own.logs, rate=200, name=f"orders-{n}")) for n in range(3)]
+        producers = [talking.enter_context(Producer(stack.logs, rate=200, name=f"orders-{n}")) for n in range(3)]
         for producer in producers:
             journeys.send(producer.sync_id, [door])
         journeys.reach(lambda one: one.cursor > 100, "all are at the tail")
 
         def come_back() -> float:
-            own.away(kill=True)
-            time.sleep(AWAY_S)  # whoever waits longer after each try in vain waits long by now
-            answered, said = own.back(), max(producer.said for producer in producers)
+            stack.away(kill=True)
+            time.sleep(AWAY_S)  # by then, backoff makes reconnections rare
+            answered, said = stack.back(), max(producer.said for producer in producers)
             journeys.reach(lambda one: one.cursor > said, "new lines arrive")
             return time.monotonic() - answered
 
@@ -115,11 +117,11 @@ def last_line_in(copy: Path) -> int:
 
 
 def test_a_redis_that_goes_back_in_time_in_mid_log_shows_no_line_twice_and_none_under_another_number(
-    own: Stack, journeys: Journeys
+    stack: Stack, journeys: Journeys
 ) -> None:
     dice = random.Random(17)
-    door = own.web()
-    with Producer(own.logs, rate=1000) as producer:
+    door = stack.web()
+    with Producer(stack.logs, rate=1000) as producer:
         sync_id = producer.sync_id
         journeys.send(sync_id, [door])
         journeys.send(sync_id, [door], Traveller.poll_on)
@@ -128,15 +130,15 @@ def test_a_redis_that_goes_back_in_time_in_mid_log_shows_no_line_twice_and_none_
         for _ in range(2):
             said = producer.talk_on(500)
             journeys.reach(lambda one: one.cursor > said, "all are at the tail")  # noqa: B023 - used at once
-            older = own.copy()
+            older = stack.copy()
             said = producer.talk_on(1500)
             journeys.reach(lambda one: one.cursor > said, "all have what Redis is about to forget")  # noqa: B023
             assert last_line_in(older) < said - 1000
-            own.away(kill=False)
+            stack.away(kill=False)
             journeys.send(sync_id, [door])
             journeys.send(sync_id, [door], after=said)
-            own.restore(older)
-            own.back()
+            stack.restore(older)
+            stack.back()
             journeys.send(sync_id, [door])
             journeys.send(sync_id, [door], after=said)
         said = producer.talk_on(500)

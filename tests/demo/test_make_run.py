@@ -69,6 +69,7 @@ def taken_port() -> Iterator[str]:
         yield str(taken.getsockname()[1])
 
 
+@pytest.mark.slow
 def test_a_taken_port_is_one_line_that_says_what_to_do(tmp_path: Path) -> None:
     with taken_port() as port:
         other = str(int(port) % 65535 + 1)
@@ -80,6 +81,7 @@ def test_a_taken_port_is_one_line_that_says_what_to_do(tmp_path: Path) -> None:
                 )
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("environ", "expected"),
     [
@@ -102,6 +104,7 @@ def test_a_wrong_setting_is_one_line(environ: dict[str, str], expected: str, tmp
         assert run.output.startswith(expected)
 
 
+@pytest.mark.slow
 def test_a_redis_out_of_reach_is_one_line_within_seconds(tmp_path: Path) -> None:
     url = f"redis://:hush@127.0.0.1:{free_port()}/0"
     with running("demo", tmp_path, PORT=free_port(), SHOP_PORT=free_port(), REDIS_URL=url) as run:
@@ -112,6 +115,7 @@ def test_a_redis_out_of_reach_is_one_line_within_seconds(tmp_path: Path) -> None
         assert "hush" not in run.output
 
 
+@pytest.mark.slow
 def test_a_folder_that_others_may_write_to_is_refused(tmp_path: Path) -> None:
     shared = tmp_path / "shared"
     shared.mkdir()
@@ -159,6 +163,7 @@ def test_a_stale_socket_does_no_harm(tmp_path: Path) -> None:
         again.stop()
 
 
+@pytest.mark.slow
 def test_a_second_server_on_the_same_folder_is_refused_in_one_line(tmp_path: Path) -> None:
     server = valkey.start(tmp_path)
     try:
@@ -181,6 +186,7 @@ def test_a_server_that_cannot_start_says_so(tmp_path: Path) -> None:
     valkey.refuse_if_running(tmp_path)
 
 
+@pytest.mark.slow
 def test_a_killed_wrapper_leaves_no_server_and_loses_nothing(tmp_path: Path) -> None:
     url = valkey.url(tmp_path)
     with running("demo.valkey", tmp_path) as first:
@@ -197,6 +203,7 @@ def test_a_killed_wrapper_leaves_no_server_and_loses_nothing(tmp_path: Path) -> 
     assert not alive(second.mark)
 
 
+@pytest.mark.slow
 def test_valkey_is_the_last_to_leave(tmp_path: Path) -> None:
     with running("demo.valkey", tmp_path) as run:
         run.wait_for("^Valkey answers at ")
@@ -213,6 +220,7 @@ def test_valkey_is_the_last_to_leave(tmp_path: Path) -> None:
         server.stop()
 
 
+@pytest.mark.slow
 def test_valkey_does_not_wait_for_ever_for_a_client(tmp_path: Path) -> None:
     with running("demo.valkey", tmp_path) as run, connect(valkey.url(tmp_path)) as client:
         run.wait_for("^Valkey answers at ")
@@ -312,7 +320,7 @@ def test_a_demo_service_follows_the_shop_to_another_port_and_nothing_else_change
         server.stop()
 
 
-def test_noise_is_what_nobody_needs_to_read_and_nothing_else() -> None:
+def test_only_lines_without_use_are_noise() -> None:
     said = [
         "06:47:25 redis   | 3288:M # WARNING Memory overcommit must be enabled! Without it, …\n",
         "06:47:25 redis   | 3288:M # WARNING something else\n",
@@ -339,6 +347,7 @@ def status_of(url: str) -> int:
         return int(response.status)
 
 
+@pytest.mark.slow
 def test_make_run_starts_everything_and_ctrl_c_leaves_nothing_behind(tmp_path: Path) -> None:
     ports = {"PORT": free_port(), "SHOP_PORT": free_port()}
     links = []
@@ -360,6 +369,7 @@ def test_make_run_starts_everything_and_ctrl_c_leaves_nothing_behind(tmp_path: P
     assert stat.S_IMODE((tmp_path / "admin-token").stat().st_mode) == 0o600
 
 
+@pytest.mark.slow
 def test_after_a_change_of_the_shops_port_the_stored_services_use_the_new_one(tmp_path: Path) -> None:
     for shop_port in (free_port(), free_port()):
         with running("demo", tmp_path, PORT=free_port(), SHOP_PORT=shop_port) as run:
@@ -374,6 +384,7 @@ def test_after_a_change_of_the_shops_port_the_stored_services_use_the_new_one(tm
             assert "overcommit" not in run.output
 
 
+@pytest.mark.slow
 def test_ctrl_c_in_the_middle_of_a_start_leaves_nothing_behind(tmp_path: Path) -> None:
     with running("demo", tmp_path, PORT=free_port(), SHOP_PORT=free_port()) as run:
         run.wait_for("^Waiting for Redis")
@@ -383,6 +394,7 @@ def test_ctrl_c_in_the_middle_of_a_start_leaves_nothing_behind(tmp_path: Path) -
     assert alive(run.mark) == []
 
 
+@pytest.mark.slow
 def test_when_one_process_dies_all_end_and_the_last_line_names_it(tmp_path: Path) -> None:
     with running("demo", tmp_path, PORT=free_port(), SHOP_PORT=free_port()) as run:
         ready(run)
@@ -393,6 +405,7 @@ def test_when_one_process_dies_all_end_and_the_last_line_names_it(tmp_path: Path
     assert alive(run.mark) == []
 
 
+@pytest.mark.slow
 def test_a_killed_launcher_leaves_nothing_behind(tmp_path: Path) -> None:
     with running("demo", tmp_path, PORT=free_port(), SHOP_PORT=free_port()) as run:
         ready(run)
@@ -401,7 +414,8 @@ def test_a_killed_launcher_leaves_nothing_behind(tmp_path: Path) -> None:
         until(lambda: not alive(run.mark), "all processes end", seconds=LEAVES_WITHIN_SECONDS)
 
 
-def test_with_a_redis_of_ones_own_no_other_is_started(tmp_path: Path) -> None:
+@pytest.mark.slow
+def test_with_an_existing_redis_no_other_is_started(tmp_path: Path) -> None:
     server = valkey.start(tmp_path / "mine")
     try:
         ports = {"PORT": free_port(), "SHOP_PORT": free_port()}

@@ -15,9 +15,10 @@ from pathlib import Path
 from typing import Any
 
 import httpx2
+import pytest
 
 from demo import goods
-from demo.shop import TOO_MANY_EVERY, birth, create_app
+from demo.shop import TOO_MANY_EVERY, birth, create_app, main
 from tests.kit.support import PATIENCE_S, free_port
 
 BORN_AT = datetime(2026, 1, 31, 9, 30, tzinfo=UTC)
@@ -68,7 +69,7 @@ async def all_pages(
     return records
 
 
-def test_orders_that_arrive_while_somebody_pages_are_neither_repeated_nor_skipped() -> None:
+def test_orders_that_arrive_during_paging_are_neither_repeated_nor_skipped() -> None:
     clock = Clock()
 
     async def action(client: httpx2.AsyncClient) -> None:
@@ -80,7 +81,7 @@ def test_orders_that_arrive_while_somebody_pages_are_neither_repeated_nor_skippe
     ask(action, clock)
 
 
-def test_orders_that_leave_the_list_while_somebody_pages_are_still_on_the_next_page() -> None:
+def test_orders_that_leave_the_list_during_paging_are_still_on_the_next_page() -> None:
     clock = Clock()
     clock.forward(days=1)
 
@@ -213,18 +214,27 @@ def test_the_shop_serves_where_it_was_told_to_and_says_so_in_one_line(tmp_path: 
         assert rest + errors == ""  # no access log, no traceback
 
 
-def test_a_taken_port_or_a_wrong_setting_is_one_line(tmp_path: Path) -> None:
-    with socket.socket() as taken:
-        taken.bind(("127.0.0.1", 0))
-        taken.listen()
+def test_a_taken_port_is_one_line(tmp_path: Path) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as taken:
         port = str(taken.getsockname()[1])
-        for environ, expected in (
-            ({"SHOP_PORT": port}, f"The demo shop cannot listen on port {port}: Address already in use."),
-            ({"SHOP_PORT": "http"}, "SHOP_PORT: got 'http'; takes a port from 1 to 65535"),
-            ({"SHOP_LATENCY_MS": "-1"}, "SHOP_LATENCY_MS: got '-1'; takes"),
-            ({"SYNCTAIL_SECRET_SHOP_TOKEN": ""}, "SYNCTAIL_SECRET_SHOP_TOKEN: not set; takes"),
-        ):
-            with shop_process(tmp_path, **environ) as process:
-                output, errors = process.communicate(timeout=DEADLINE_SECONDS)
-            assert (process.returncode, output, errors.count("\n")) == (1, "", 1)
-            assert errors.startswith(expected)
+        with shop_process(tmp_path, SHOP_PORT=port) as process:
+            output, errors = process.communicate(timeout=DEADLINE_SECONDS)
+    assert (process.returncode, output, errors.count("\n")) == (1, "", 1)
+    assert errors.startswith(f"The demo shop cannot listen on port {port}: Address already in use.")
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "expected"),
+    [
+        ("SHOP_PORT", "http", "SHOP_PORT: got 'http'; takes a port from 1 to 65535"),
+        ("SHOP_LATENCY_MS", "-1", "SHOP_LATENCY_MS: got '-1'; takes"),
+        ("SYNCTAIL_SECRET_SHOP_TOKEN", "", "SYNCTAIL_SECRET_SHOP_TOKEN: not set; takes"),
+    ],
+)
+def test_a_wrong_setting_is_one_line(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], name: str, value: str, expected: str
+) -> None:
+    assert main({"SYNCTAIL_DATA": str(tmp_path), "SYNCTAIL_SECRET_SHOP_TOKEN": TOKEN, name: value}) == 1
+    output, errors = capsys.readouterr()
+    assert (output, errors.count("\n")) == ("", 1)
+    assert errors.startswith(expected)

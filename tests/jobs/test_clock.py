@@ -14,11 +14,12 @@ import redis
 from rq.job import Job, JobStatus
 
 from jobs.clock import CATCH_UP, SILENT, VOUCHED, Clock
-from jobs.queue.requests import Requests, stored_summary
+from jobs.queue.requests import Requests
 from jobs.services.model import InboundSource, Options, Schedule, Service
 from server.log import wire
 from synctail.log.appender import Appender
 from synctail.log.endings import end_sync
+from synctail.log.registry import stored_summary
 from synctail.model import keys
 from synctail.model.ids import utc_now
 from synctail.model.sync import Reason, Status, Summary, Trigger
@@ -308,7 +309,7 @@ def test_a_queued_sync_whose_job_is_gone_is_lost(client: redis.Redis, clock: Clo
     assert lost(client, sync_id)
 
 
-def test_a_job_of_which_only_a_heartbeat_is_left_does_not_stop_the_clock(
+def test_a_job_with_nothing_left_but_a_heartbeat_does_not_stop_the_clock(
     client: redis.Redis, clock: Clock, requests: Requests, appender: Appender
 ) -> None:
     sync_id = running(requests, appender)

@@ -1,7 +1,7 @@
-"""The browser of the page tests: the system's Chromium, driven by Playwright, and what people do and see in it. Where
-it can be had without its windows and menus, that one is taken: the same pages for half of the processor's time.
+"""The browser of the page tests: the system's Chromium, driven by Playwright, and what people do and see in it. The
+headless shell is preferred: it shows the same pages in half the processor time.
 
-Every page is listened to: an error in its console, a broken script or a violated policy fails the test.
+Every page is watched: an error in its console, a broken script or a violated policy fails the test.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ from tests.kit.support import ADMIN_TOKEN, PATIENCE_S, ROOT
 
 NAMES = ("chromium-headless-shell", "chromium", "chromium-browser", "google-chrome")
 QUIET = (
-    "--no-sandbox",  # a machine of tests has no other user to be kept from
+    "--no-sandbox",  # which containers do not allow
     "--disable-gpu",
     "--disable-background-networking",
     "--disable-component-update",
@@ -42,13 +42,13 @@ expect.set_options(timeout=PATIENCE_MS)
 
 
 def launch(playwright: Playwright) -> Browser:
-    """Without one of the system's, Playwright's own, which `tests/install-browser.sh` has brought."""
+    """Start the system's browser, or else Playwright's, which `tests/install-browser.sh` installs."""
     path = next(filter(None, map(shutil.which, NAMES)), None)
     return playwright.chromium.launch(executable_path=path, args=list(QUIET), timeout=6 * PATIENCE_MS)
 
 
 class Visits:
-    """People who visit one site, each with a browser profile of their own."""
+    """Visitors of one site, each with their own browser profile."""
 
     def __init__(self, browser: Browser, site: str) -> None:
         self._browser = browser
@@ -58,8 +58,8 @@ class Visits:
         self._forgiven: list[str] = []
 
     def stranger(self, **options: Any) -> Page:
-        """A page of somebody who has not signed in; nothing is open yet. `options` are those of a browser context."""
-        # Shapes that turn and breathe would be drawn sixty times a second, without a graphics card.
+        """A blank page of a visitor who is not signed in. `options` are those of a browser context."""
+        # Animations would be drawn sixty times a second, without a graphics card.
         context = self._browser.new_context(**{"base_url": self._site, "reduced_motion": "reduce", **options})
         self._contexts.append(context)
         context.set_default_timeout(PATIENCE_MS)
@@ -74,7 +74,7 @@ class Visits:
         return page
 
     def forgive(self, *complaints: str) -> None:
-        """Name what the console may say here, because this test cuts the network or is refused on purpose."""
+        """Allow complaints that contain one of these texts, where a test cuts the network or is refused on purpose."""
         self._forgiven.extend(complaints)
 
     def leave(self) -> None:
@@ -88,7 +88,7 @@ class Visits:
 
 
 class OwnSync:
-    """A sync whose log the test writes itself, as a job would. No worker hears of it."""
+    """A sync whose log the test writes itself, as a job would. Workers do not see it."""
 
     def __init__(self, config: Settings, client: redis.Redis, appender: Appender, service: Service) -> None:
         self._retention = config.retention
@@ -110,11 +110,11 @@ class OwnSync:
         self.writer.flush()
 
     def write(self, count: int) -> None:
-        """So many lines at once; each says its own number."""
+        """Write that many lines at once; each contains its number."""
         self.say(*(f"This is line {n}" for n in range(self.lines + 1, self.lines + count + 1)), phase="push")
 
     def keep_writing(self, *, per_second: int) -> None:
-        """Write about so many lines a second while the test goes on, until `end`."""
+        """Write lines in the background until `end`."""
         batch = 50
 
         def run() -> None:
@@ -125,7 +125,7 @@ class OwnSync:
         self._busy.start()
 
     def end(self, status: Status = Status.COMPLETED, text: str = "Completed", reason: Reason | None = None) -> int:
-        """Write the last line; returns its number."""
+        """Write the last line, and return its number."""
         if not self._ended:
             self._enough.set()
             if self._busy:
@@ -140,31 +140,39 @@ _NUMBERS = "Array.from(document.querySelectorAll('#log-scroll .line:not(.missing
 
 
 def numbers(page: Page) -> list[int]:
-    """The numbers of the rows on a sync's page whose lines are there, in their order, at this moment."""
+    """The numbers of the rows that a sync's page shows now, in order, without those that wait for their line."""
     return cast("list[int]", page.evaluate(_NUMBERS))
 
 
 def shows(page: Page, *wanted: int) -> None:
-    """Waits until a sync's page has rows for exactly these lines, and the lines themselves: a row comes first."""
+    """Wait until a sync's page shows exactly these lines. (A row is there before its line.)"""
     with contextlib.suppress(BrowserError):
         page.wait_for_function(f"(wanted) => {_NUMBERS}.join() === wanted.join()", arg=list(wanted))
     assert numbers(page) == list(wanted)
 
 
 def adjoin(page: Page) -> None:
-    """Waits until a sync's page has rows, and each is the next one of the row before."""
+    """Wait until a sync's page shows rows without a gap between them."""
     page.wait_for_function(
         f"() => {{ const all = {_NUMBERS}; return all.length && all.every((n, i) => n === all[0] + i) }}"
     )
 
 
+_CAME = """() => {
+  const { store } = document.getElementById("log").parts;
+  const missing = [...store.missing(1, store.last), [store.last + 1]];
+  const spans = missing.map(([first], i) => [i ? missing[i - 1][1] + 1 : 1, first - 1]);
+  return spans.filter(([first, last]) => first <= last);
+}"""
+
+
 def came(page: Page) -> list[list[int]]:
-    """The numbers of all lines that came to a sync's page, whether they have a row or not, as spans."""
-    return cast("list[list[int]]", page.evaluate("() => document.getElementById('log').parts.store.came"))
+    """The numbers of all lines that a sync's page holds, whether they have a row or not, as spans."""
+    return cast("list[list[int]]", page.evaluate(_CAME))
 
 
 def says(page: Page, words: str, *, seconds: float = PATIENCE_MS / 1000) -> None:
-    """The words for the connection match a pattern. (`expect` looks less often, and time is dear here.)"""
+    """Wait until the connection's text matches a pattern. (`expect` polls less often.)"""
     found = page.locator("#connection .words").filter(has_text=re.compile(f"^{words}$"))
     found.wait_for(timeout=seconds * 1000)
 
@@ -174,12 +182,12 @@ def shows_line(page: Page, n: int) -> None:
 
 
 def has_line(page: Page, n: int) -> None:
-    """The line has come, whether it has a row or not."""
+    """Wait until the page has received a line, with or without a row."""
     page.wait_for_function("(n) => document.getElementById('log').parts.store.last >= n", arg=n)
 
 
 def shows_all(page: Page, last: int, word: str = "Complete", *, first: int = 1) -> None:
-    """The page says that it is complete; each line came, and those that have rows follow each other."""
+    """Wait until the page says that it is complete, and check that it has each line, and its rows no gap."""
     says(page, f"{word}: {last:,} lines")
     assert came(page) == [[first, last]]
     assert page.evaluate("() => document.getElementById('log').parts.view.rows.length") == last
@@ -202,11 +210,10 @@ _RUN_AXE = """async (only) => (await axe.run(document, { ...only, resultTypes: [
 
 
 def axe(page: Page, *looks: str) -> list[str]:
-    """What axe finds wrong with a page as it stands, in each of the looks (all of `LOOKS` unless named): one line for
-    each fault. A page without fault has none.
+    """What axe finds wrong with a page in each of the looks (by default all of `LOOKS`), one line per fault.
 
-    It comes in through the debugger, past the page's own policy, and leaves the page with the look it had. What has
-    nothing to do with colours is the same in each look, and asked once.
+    It is loaded through the debugger, past the page's own policy, and leaves the page's look as it was. Rules that do
+    not concern colours are checked once.
     """
     if not page.evaluate("() => 'axe' in window"):
         page.evaluate(AXE.read_text())

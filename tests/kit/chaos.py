@@ -1,5 +1,5 @@
-"""What the chaos tests are made of: producers whose lines carry their own numbers, travellers who read over whatever
-transport and are cut off, and a Redis of the test's own. What travellers heard is judged by `checker` alone."""
+"""Parts of the chaos tests: producers of numbered lines, travellers that read them over any transport and are cut off,
+and a private Redis. Only `checker` judges what travellers received."""
 
 from __future__ import annotations
 
@@ -35,11 +35,11 @@ from tests.kit.following import BEARER, Logs
 from tests.kit.support import ADMIN_TOKEN, PATIENCE_S, Process, free_port, immortal_keys, service, until
 
 COME_BACK = 4400
-"""Close codes from here on say: do not come back as you are."""
+"""Close codes from here on mean: do not reconnect."""
 MOVES = ("lines", "gap", "rewind")
-"""Frames after which a reader's cursor is at their `last`."""
+"""Frames that move a reader's cursor to their `last`."""
 RESET = struct.pack("ii", 1, 0)
-"""SO_LINGER: what is closed like this is reset, as a network does that breaks."""
+"""SO_LINGER: closing resets the connection, as a broken network does."""
 
 
 class NotNow(Exception):
@@ -47,7 +47,7 @@ class NotNow(Exception):
 
 
 class Traveller:
-    """One reader with one cursor, who goes on wherever it was cut off, at the next door. It judges nothing."""
+    """One reader with one cursor. After each cut it continues at the next of its doors. It judges nothing."""
 
     def __init__(self, http: httpx2.AsyncClient, sync_id: str, doors: Iterable[str], after: int = 0) -> None:
         self._http = http
@@ -68,7 +68,7 @@ class Traveller:
         await self._persist(itertools.repeat(self.watch))
 
     async def wander(self, dice: Random, cuts: int) -> None:
-        """By websocket and by poll in turns, cut off again and again; then to the end."""
+        """By websocket and by poll in turns, with so many cuts; then to the end."""
 
         async def watch() -> None:
             await self.watch(dice.randrange(1, 4))
@@ -89,7 +89,7 @@ class Traveller:
         await self._persist(itertools.repeat(poll))
 
     async def download_on(self, dice: Random, cuts: int = 0) -> None:
-        """By a download that follows, cut off again and again; then to the end."""
+        """By a download that follows, with so many cuts; then to the end."""
 
         async def cut_off() -> None:
             await self.download(dice.randrange(1, 400))
@@ -108,7 +108,7 @@ class Traveller:
     # --- one leg ----------------------------------------------------------------------------------------------------
 
     async def watch(self, frames: int = 0) -> None:
-        """By websocket: to the end, or until so many frames came; then the connection is reset."""
+        """By websocket, to the end; or reset the connection after that many frames."""
         url = f"{next(self._doors).replace('http', 'ws', 1)}/api/syncs/{self.sync_id}/live?after={self.cursor}"
         async with open_websocket(
             url,
@@ -143,7 +143,7 @@ class Traveller:
             self._hear(json.dumps(frame))
 
     async def download(self, lines: int = 0) -> None:
-        """To the end, or until so many lines came; then the connection is reset."""
+        """By download, to the end; or reset the connection after that many lines."""
         rest = b""
         async with self._get("log.ndjson", follow=1) as answer:
             async for piece in answer.aiter_bytes():
@@ -187,9 +187,9 @@ def _reset(socket: Any) -> None:
 
 
 class Journeys:
-    """Travellers under way: they have a thread and an event loop of their own, so that a test can do its worst.
+    """Travellers on their way, in a thread with its own event loop, so that the test can break things meanwhile.
 
-    A traveller that fails fails the test, in the end.
+    A traveller that fails makes the test fail.
     """
 
     def __init__(self) -> None:
@@ -226,7 +226,7 @@ class Journeys:
         return traveller
 
     def look(self) -> None:
-        """Raises what went wrong, as soon as anybody looks."""
+        """Raise the error of a traveller that failed."""
         for journey in self._under_way:
             if journey.done():
                 journey.result()
@@ -241,7 +241,7 @@ class Journeys:
         until(look, what, seconds=seconds)
 
     def arrive(self, truth: Truth, *, seconds: float = 30) -> None:
-        """Wait for all of them, and hold what they heard against the truth."""
+        """Wait for all travellers, and check what they received."""
         self.reach(lambda one: one.ended, "all are told of the end", seconds=seconds)
         judge(truth, self.travellers)
 
@@ -250,7 +250,7 @@ class Journeys:
 
     async def _open(self) -> httpx2.AsyncClient:
         return httpx2.AsyncClient(
-            timeout=httpx2.Timeout(PATIENCE_S, read=30), limits=httpx2.Limits(max_connections=None)
+            timeout=httpx2.Timeout(PATIENCE_S, read=30), limits=httpx2.Limits(max_connections=None), verify=False
         )
 
     async def _close(self) -> None:
@@ -270,7 +270,7 @@ def judge(truth: Truth, travellers: Sequence[Traveller]) -> None:
 
 
 class Producer:
-    """Logs from a thread, at about so many lines a second, until it is told to come to an end."""
+    """Logs from a thread, at about `rate` lines a second, until `finish`."""
 
     def __init__(self, logs: Logs, rate: int, name: str = "orders") -> None:
         self.sync_id = logs.start(service(name))
@@ -289,7 +289,7 @@ class Producer:
         self._thread.join(60)
 
     def finish(self) -> Truth:
-        """The sync ends, with one line more. Returns all that was logged."""
+        """End the sync with one more line, and return all that was logged."""
         assert self._thread.is_alive(), "it was to talk all the time"
         self._enough.set()
         self._thread.join(60)
@@ -314,7 +314,7 @@ class Producer:
 
 
 class Stack:
-    """A Redis of the test's own with an append-only file, and the processes that the test starts on it."""
+    """A private Redis with an append-only file, and the processes that the test starts on it."""
 
     def __init__(self, environ: Mapping[str, str], folder: Path) -> None:
         self.folder = folder
@@ -343,7 +343,7 @@ class Stack:
         return workers
 
     def web(self) -> str:
-        """Start a web process; returns its door."""
+        """Start a web process, and return its address."""
         port = str(free_port())
         self.process("server", "Synctail listens", PORT=port)
         return f"http://127.0.0.1:{port}"
@@ -360,16 +360,16 @@ class Stack:
             self.redis.stop()
 
     def back(self) -> float:
-        """Start Redis again; returns the moment from which it answered."""
+        """Start Redis again, and return when it answered."""
         self.redis = valkey.start(self.folder)
         return time.monotonic()
 
     def copy(self) -> Path:
-        """What is on its disk at this moment, while it writes on."""
+        """Copy what is on its disk, while it writes on."""
         return shutil.copytree(self._append_only, self.folder / f"copy-{time.monotonic_ns()}")
 
     def restore(self, copy: Path) -> None:
-        """Older files instead of the newest, while it is away."""
+        """Put older files in place of the newest, while it is away."""
         shutil.rmtree(self._append_only)
         shutil.copytree(copy, self._append_only)
 
@@ -384,14 +384,14 @@ class Stack:
 
 
 @pytest.fixture
-def own(environ: dict[str, str], tmp_path: Path) -> Iterator[Stack]:
-    """Ends the test as failed when a key was left without an expiry."""
-    own = Stack(environ, tmp_path)
+def stack(environ: dict[str, str], tmp_path: Path) -> Iterator[Stack]:
+    """Fails the test when a key was left without an expiry."""
+    stack = Stack(environ, tmp_path)
     try:
-        yield own
-        assert immortal_keys(own.client) == [], "these keys have no TTL and would be left for ever"
+        yield stack
+        assert immortal_keys(stack.client) == [], "these keys have no TTL and would be left for ever"
     finally:
-        own.close()
+        stack.close()
 
 
 @pytest.fixture

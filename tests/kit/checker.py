@@ -1,8 +1,8 @@
-"""The independent checker: what readers heard, held against what was logged. It shares no code with the product.
+"""The independent checker: compares what readers received with what was logged. It shares no code with the product.
 
-It is given each reader's tape, the raw text of all frames in the order in which they came, and the truth: the text of
-every line, in the order of logging. It counts what Synctail promises never to do. It decides by itself what a frame
-means and where a reader stood; whatever the reader believed is not asked.
+It takes each reader's tape, the raw text of all frames in the order of arrival, and the truth: the text of every line,
+in the order of logging. It counts what Synctail promises never to do, and works out the meaning of frames and each
+reader's position by itself.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ import zstandard
 
 @dataclass(frozen=True)
 class Truth:
-    """What was logged: the text of line `n` is `texts[n - 1]`, the last one is the sync's last."""
+    """What was logged: the text of line `n` is `texts[n - 1]`."""
 
     sync_id: str
     texts: Sequence[str]
@@ -33,13 +33,13 @@ class Truth:
 
 
 def spoken(sync_id: str, n: int) -> str:
-    """The text of a producer's line: it carries its own number, whatever number it is given later."""
+    """The text of a producer's line. It contains the producer's own number for it."""
     return f"line {n} of {sync_id}"
 
 
 @dataclass
 class Tape:
-    """All that one reader received, over whatever transports, as it came."""
+    """All that one reader received, over any transport, in order."""
 
     after: int = 0
     heard: list[tuple[Literal["frame", "line", "finished"], str]] = field(default_factory=list)
@@ -53,36 +53,36 @@ class Tape:
         self.heard.append(("line", text))
 
     def finished(self) -> None:
-        """A download that was to go on until the sync's end is complete: its way to say that it has ended."""
+        """A download that follows was complete: this is how it says that the sync has ended."""
         self.heard.append(("finished", ""))
 
 
 @dataclass(frozen=True)
 class Report:
-    """Sums over all readers. Everything but the first two is a fault."""
+    """Sums over all readers. All but the first two count faults."""
 
     readers: int = 0
     lines: int = 0
     missing: int = 0
-    """Lines that a reader never got and was not told about either."""
+    """Lines that a reader never got, and no `gap` named."""
     double: int = 0
     disordered: int = 0
-    """Lines that came after a later one, for the first time."""
+    """Lines whose first arrival was after a later line."""
     wrong: int = 0
-    """Lines under whose number another text was logged, or none."""
+    """Lines with another text than was logged under their number."""
     gone: int = 0
-    """Lines that a `gap` said to exist no longer."""
+    """Lines that a `gap` called lost."""
     taken_back: int = 0
-    """Lines that a reader had, and a `rewind` told it to forget."""
+    """Lines that a `rewind` took back from a reader."""
     endless: int = 0
-    """Readers who were not told that the sync has ended."""
+    """Readers that were not told that the sync has ended."""
     false_ends: int = 0
     """Ends that do not name the last line, or came before it."""
     after_end: int = 0
     foreign: int = 0
     """Frames of another sync."""
     malformed: int = 0
-    """Frames whose `first` and `last` are not those of their lines, or that are no frames at all."""
+    """Frames whose `first` and `last` are not those of their lines, or that are not frames."""
 
     @property
     def faults(self) -> dict[str, int]:
@@ -185,9 +185,9 @@ class _Listener:
 
 
 def stored_texts(client: redis.Redis, sync_id: str) -> list[str]:
-    """The truth of a log whose lines are not known beforehand: what Redis holds in the end, decoded by our own means.
+    """The truth of a log whose lines are not known beforehand: what Redis holds in the end, decoded independently.
 
-    Fails when it is not numbered 1, 2, 3 …
+    Fails unless it is numbered 1, 2, 3 …
     """
     texts: list[str] = []
     entries: Any = client.xrange(f"sync:{{{sync_id}}}:log")

@@ -1,5 +1,4 @@
-"""What the tests of connectors share: a log that keeps what it is told, and a web server that says what a
-test wants."""
+"""What tests of connectors share: a log that keeps its lines, and a web server with the answers of a test."""
 
 from __future__ import annotations
 
@@ -16,7 +15,7 @@ SECRETS = {"TOKEN": "the-token-of-the-shop", "ODD": "süß"}
 
 
 class Log(list[str]):
-    """The warnings that a connector gives; `said` has all lines."""
+    """The warnings of a connector; `said` has all its lines."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -56,8 +55,8 @@ class Asked(NamedTuple):
 
 
 class Site:
-    """A server on a free port. `answers` get the path with its query, and the number of requests so far; `replies`,
-    where it is set, the whole request."""
+    """A server on a free port. `answers` is called with the path and its query, and the number of requests so far;
+    `replies`, if it is set, with the whole request instead."""
 
     def __init__(self) -> None:
         self.asked: list[Asked] = []
@@ -91,7 +90,7 @@ class Site:
             daemon_threads = True
 
             def handle_error(self, *_: Any) -> None:
-                """A client that breaks off is no error."""
+                """A client that disconnects is no error."""
 
         self.server = Server(("127.0.0.1", 0), Handler)
         self.url = f"http://127.0.0.1:{self.server.server_port}"

@@ -1,8 +1,10 @@
-"""Logs to follow, written without a worker, and a reader that takes no line twice, late or out of order."""
+"""Logs to follow, written without a worker, and a reader that accepts no line twice, late or out of order."""
 
 from __future__ import annotations
 
 import json
+import random
+import socket as sockets
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
@@ -12,7 +14,7 @@ from typing import Any, cast
 import httpx2
 import msgspec
 import redis
-from websockets.exceptions import ConnectionClosedOK
+from websockets.exceptions import ConnectionClosed, ConnectionClosedOK
 from websockets.sync.client import ClientConnection, connect
 
 from jobs.queue.requests import Requests
@@ -41,7 +43,7 @@ class Logs:
 
     @contextmanager
     def writing(self, sync_id: str) -> Iterator[LogWriter]:
-        """The sync runs; at the end it has completed, if the test has not ended it in another way."""
+        """A running sync. It completes at the end, unless the test has ended it otherwise."""
         story = LogWriter(self._appender, sync_id, self._appender.claim(sync_id))
         story.set(status=Status.RUNNING, started_at=rfc3339(utc_now()))
         try:
@@ -53,7 +55,7 @@ class Logs:
         return story.close("info", "The end", **ending_fields(status, reason, self._retention))
 
     def written(self, lines: int, *, size: int = 0, of: Service | None = None) -> str:
-        """A sync that has completed with so many lines, the last one included."""
+        """A completed sync with that many lines, including its last."""
         sync_id = self.start(of)
         with self.writing(sync_id) as story:
             for n in range(1, lines):
@@ -61,8 +63,14 @@ class Logs:
         return sync_id
 
 
+def noise(story: LogWriter, lines: int) -> None:
+    dice = random.Random(3)
+    for _ in range(lines):
+        story.info(dice.randbytes(1000).hex())
+
+
 class Reader:
-    """One reader's cursor and what it heard. Each frame is checked as it comes; none may skip, repeat or overtake."""
+    """One reader's cursor and what it received. Each frame is checked: none may skip, repeat or reorder lines."""
 
     def __init__(self, sync_id: str, after: int = 0) -> None:
         self.sync_id = sync_id
@@ -119,12 +127,12 @@ class Reader:
             self.take(frame)
 
     def watch(self, web: httpx2.Client) -> int | None:
-        """Follow by websocket from the cursor to the end; returns the close code."""
+        """Follow by websocket from the cursor to the end, and return the close code."""
         with open_socket(web, self.sync_id, self.cursor) as socket:
             return self.listen(socket)
 
     def listen(self, socket: ClientConnection, *, seconds: float = 3 * PATIENCE_S) -> int | None:
-        """Hear everything until the server closes as it should; returns the close code."""
+        """Take all frames until the server closes normally, and return the close code."""
         deadline = time.monotonic() + seconds
         with suppress(ConnectionClosedOK):
             while True:
@@ -144,7 +152,7 @@ def open_socket(web: httpx2.Client, sync_id: str, after: int = 0, **options: Any
 
 
 class Story:
-    """A log that is written ten lines at a time, and that Redis may forget the end of."""
+    """A log written ten lines at a time, whose end Redis can lose."""
 
     def __init__(self, client: redis.Redis, sync_id: str) -> None:
         self.client, self.id = client, sync_id
@@ -155,7 +163,7 @@ class Story:
         for begin in range(first, last + 1, 10):
             numbers = range(begin, min(begin + 9, last) + 1)
             body = keys.SEPARATOR.join(
-                json.dumps({"n": n, "time": "", "level": "info", "text": f"line {n}"}).encode() for n in numbers
+                msgspec.json.encode({"n": n, "time": "", "level": "info", "text": f"line {n}"}) for n in numbers
             )
             fields = {"status": "running"}
             count = len(numbers)
@@ -165,7 +173,7 @@ class Story:
             assert answer.verdict == "ok"
 
     def go_back(self, last: int) -> None:
-        """As a Redis that was started again with an older file."""
+        """Take Redis back to line `last`, as a restart with an older file does."""
         kept = [one for one in cast("Any", self.client.xrange(keys.log(self.id))) if int(one[0].split(b"-")[0]) <= last]
         with self.client.pipeline() as pipe:
             pipe.delete(keys.log(self.id))
@@ -186,3 +194,30 @@ class Story:
             text="Lost",
             retention=timedelta(minutes=1),
         )
+
+
+def closed(socket: ClientConnection) -> int | None:
+    with suppress(ConnectionClosed):
+        while True:
+            socket.recv(timeout=PATIENCE_S)
+    return socket.close_code
+
+
+def shake_hands(web: httpx2.Client, sync_id: str) -> sockets.socket:
+    """A websocket that reads nothing after its handshake."""
+    stalled = sockets.socket()
+    stalled.setsockopt(sockets.SOL_SOCKET, sockets.SO_RCVBUF, 4096)
+    stalled.connect((web.base_url.host, web.base_url.port))
+    request = (
+        f"GET /api/syncs/{sync_id}/live HTTP/1.1\r\nHost: x\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
+        f"Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n"
+        f"Authorization: {BEARER['Authorization']}\r\n\r\n"
+    )
+    stalled.sendall(request.encode())
+    assert stalled.recv(12) == b"HTTP/1.1 101"
+    return stalled
+
+
+def subscriptions(client: redis.Redis, sync_id: str) -> int:
+    [(_, number)] = cast("Any", client.pubsub_numsub(keys.live(sync_id)))
+    return int(number)

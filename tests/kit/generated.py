@@ -1,5 +1,5 @@
-"""Services that Hypothesis makes from their types: of every kind, with every member, also of those that
-are added tomorrow. They are well formed; what they mean is not looked at."""
+"""Services that Hypothesis makes from their types: of every kind and with every member, including those
+that are added later. They are well formed, but need not make sense."""
 
 from __future__ import annotations
 
@@ -14,11 +14,17 @@ from msgspec import NODEFAULT, Meta, Struct
 from jobs.services.model import Schedule, Service
 
 TEXTS = st.text(st.characters(exclude_categories=["Cs"]), max_size=20)
-"""Any at all, also line breaks and controls."""
+"""Any text, with line breaks and control characters."""
 PLAIN_TEXTS = st.text(st.characters(categories=["L", "N", "P"]), min_size=1, max_size=12)
-"""What stands in an input as it was typed."""
+"""Text that an input keeps as it was typed."""
 SCHEDULES = st.sampled_from(["", "* * * * *", "*/15 8-18 * * mon-fri", "0 2 1 * *"])
 ZONES = st.sampled_from(["UTC", "Europe/London", "America/St_Johns"])
+
+json_values = st.recursive(
+    st.one_of(st.none(), st.booleans(), st.integers(), st.floats(allow_nan=False), st.text()),
+    lambda inner: st.one_of(st.lists(inner, max_size=3), st.dictionaries(st.text(), inner, max_size=3)),
+    max_leaves=6,
+)
 
 
 def _json(texts: SearchStrategy[str]) -> SearchStrategy[Any]:

@@ -1,4 +1,4 @@
-"""A web server inside the test's own process, so that a test can shorten its times and look into it."""
+"""A web server in the test's own process, so that a test can shorten its times and inspect it."""
 
 from __future__ import annotations
 
@@ -13,9 +13,9 @@ import uvicorn
 
 from server import settings
 from server.__main__ import configure
-from server.web.protocols import Socket
+from server.web.protocols import Http, Socket
 from tests.kit.following import BEARER
-from tests.kit.support import PATIENCE_S, until
+from tests.kit.support import http_client, until
 
 
 class Serving(NamedTuple):
@@ -23,15 +23,24 @@ class Serving(NamedTuple):
     server: uvicorn.Server
 
     def connections(self) -> list[Any]:
-        """The protocols of those who are connected."""
+        """The protocol of each open connection."""
         return list(self.server.server_state.connections)
 
 
 @contextmanager
-def serving(environ: dict[str, str], protocol: Any = Socket, *, buffer: int = 0) -> Iterator[Serving]:
-    """With the websocket protocol of the test's choice, and so much that the system holds of what is sent."""
+def serving(environ: dict[str, str], protocol: str = "", *, buffer: int = 0, **times: float) -> Iterator[Serving]:
+    """Run a server with the settings of `environ`.
+
+    Args:
+        environ: The settings.
+        protocol: The name of one of uvicorn's own websocket protocols, in place of ours.
+        buffer: How many bytes the system keeps for a reader that does not take them; 0: as many as it likes.
+        times: How long `Socket` and `Http` wait, by the names of their attributes.
+    """
+    assert times.keys() <= set(dir(Http)), "a time that no protocol has"
     config = configure(settings.load(environ))
-    config.ws = protocol
+    config.http = type("Http", (Http,), times)
+    config.ws = protocol or type("Socket", (Socket,), times)
     bound = sockets.create_server(("127.0.0.1", 0))
     if buffer:
         bound.setsockopt(sockets.SOL_SOCKET, sockets.SO_SNDBUF, buffer)
@@ -40,9 +49,7 @@ def serving(environ: dict[str, str], protocol: Any = Socket, *, buffer: int = 0)
     thread.start()
     try:
         until(lambda: server.started, "the server has started")
-        with httpx2.Client(
-            base_url=f"http://127.0.0.1:{bound.getsockname()[1]}", headers=BEARER, timeout=PATIENCE_S
-        ) as web:
+        with http_client(f"http://127.0.0.1:{bound.getsockname()[1]}", headers=BEARER) as web:
             yield Serving(web, server)
     finally:
         server.should_exit = True

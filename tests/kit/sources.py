@@ -1,4 +1,4 @@
-"""Sources that tests make: records served page by page, by a server with a shop's habits."""
+"""A source of records, served page by page over HTTP."""
 
 from __future__ import annotations
 
@@ -14,8 +14,8 @@ from urllib.parse import parse_qs, urlsplit
 class Paged:
     """Serves `records`, which a test may change at any time, with `Link` and `X-Total-Count`.
 
-    `spoil` may answer a request with a status of its own, or 0 to break the connection: it is given the number of the
-    request, from 1 on.
+    `spoil` is called with the number of each request, from 1 on. It may return a status to answer with, or 0 to break
+    the connection.
     """
 
     def __init__(self, records: list[dict[str, Any]]) -> None:

@@ -1,4 +1,4 @@
-"""What tests share: waiting for a condition, processes of our own, and looking for keys that would live for ever."""
+"""What all tests share: waiting for a condition, our processes, services, and checks of what is left in Redis."""
 
 from __future__ import annotations
 
@@ -16,6 +16,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any, Self, cast
 
+import httpx2
 import msgspec
 import redis
 
@@ -25,11 +26,12 @@ from synctail.model.sync import Status, Summary, summary_from_hash
 
 ROOT = Path(__file__).parents[2]
 ADMIN_TOKEN = "st_the-admin-of-the-tests"
+OWN_PAGE = {"Sec-Fetch-Site": "same-origin"}
+"""What a browser says of a request by a page of ours."""
 PATIENCE_S = 20.0
-"""What must come may take so long, on a machine that does other things as well. Nobody waits for it in vain but a test
-that fails."""
+"""How long a test waits for what must happen, on a busy machine. Only a test that fails waits that long."""
 PORTS = range(20_000, 32_000)
-"""Below those that a system gives to whoever names none: a connection of another test would have one of these, too."""
+"""Below the ports that the system hands out by itself, for connections of other tests as well."""
 
 
 def until(condition: Callable[[], Any], what: str, *, seconds: float = PATIENCE_S) -> Any:
@@ -42,8 +44,8 @@ def until(condition: Callable[[], Any], what: str, *, seconds: float = PATIENCE_
 
 
 def in_time(seconds: float, attempt: Callable[[], float], *, times: int = 3) -> None:
-    """Something is promised within so many seconds, and an attempt tells how long it took. Once in a few attempts it
-    must come in time: the moment in which the machine was busy is not ours, what is late each time is."""
+    """Check a promise to do something within some seconds. One of a few attempts, which return how long it took, must
+    keep it: a machine may be busy for a moment, but what is late each time is late."""
     took: list[float] = []
     while not took or took[-1] > seconds:
         assert len(took) < times, f"promised within {seconds} s; it took {took}"
@@ -51,12 +53,12 @@ def in_time(seconds: float, attempt: Callable[[], float], *, times: int = 3) -> 
 
 
 _RUNNER = int(os.environ.get("PYTEST_XDIST_WORKER", "gw0").removeprefix("gw"))
-# Those who test beside us begin elsewhere, and reach our ports only after a thousand of their own.
+# Other runners and other test runs begin elsewhere, a thousand ports away.
 _next_port = itertools.count((os.getppid() * 61 + _RUNNER * 1000) % len(PORTS))
 
 
 def free_port() -> int:
-    """Still free when a process that was told of it has come up, and when it comes up again."""
+    """A port that stays free until a process has started on it, and while it is restarted."""
     for number in _next_port:
         port = PORTS[number % len(PORTS)]
         with suppress(OSError), socket.socket() as probe:
@@ -65,8 +67,13 @@ def free_port() -> int:
     raise AssertionError
 
 
+def http_client(address: str, **options: Any) -> httpx2.Client:
+    """A client of a server on this machine. It has no TLS: reading the certificates of all authorities takes 40 ms."""
+    return httpx2.Client(base_url=address, timeout=PATIENCE_S, verify=False, **options)
+
+
 class Process:
-    """One of our processes (`python -m MODULE`), with nothing of the outside's settings; output is read as it comes."""
+    """One of our processes (`python -m MODULE`), without settings from outside. Its output is read as it appears."""
 
     def __init__(self, module: str, environ: Mapping[str, str], *, ready: str = "") -> None:
         ours = ("REDIS_URL", "SYNCTAIL_", "HOST", "PORT", "SHOP_")
@@ -91,7 +98,7 @@ class Process:
             self.output += line
 
     def wait_for(self, pattern: str) -> re.Match[str]:
-        """What it says, as soon as it has said it; fails when it ends without."""
+        """Wait until its output matches; fails if it ends before."""
         found = re.compile(pattern, re.MULTILINE)
 
         def look() -> re.Match[str] | None:
@@ -102,7 +109,7 @@ class Process:
         return cast("re.Match[str]", until(look, f"{pattern} is said", seconds=40))
 
     def ends(self, *, seconds: float = 40) -> int:
-        """Wait for the end, without asking for it, and return the exit code."""
+        """Wait until it ends by itself, and return the exit code."""
         code = self.process.wait(seconds)
         self._reader.join(seconds)
         return code
@@ -114,7 +121,7 @@ class Process:
         self.stop()
 
     def stop(self, number: signal.Signals = signal.SIGTERM, *, seconds: float = 15) -> int:
-        """Send a signal, wait for the end, and return the exit code."""
+        """Send a signal, wait until it has ended, and return the exit code."""
         with suppress(ProcessLookupError):
             self.process.send_signal(number)
         try:
@@ -132,8 +139,29 @@ class Process:
         return [int(pid) for pid in path.read_text().split()]
 
 
+class Workers:
+    """At most one worker runs: a second one would take jobs of the first."""
+
+    def __init__(self, environ: dict[str, str]) -> None:
+        self._environ = environ
+        self._shared: Process | None = None
+
+    def shared(self) -> Process:
+        if self._shared is None or self._shared.process.poll() is not None:
+            self._shared = self.own()
+        return self._shared
+
+    def own(self) -> Process:
+        return Process("jobs.worker", self._environ, ready="Worker ready")
+
+    def stop(self) -> None:
+        if self._shared:
+            self._shared.stop()
+            self._shared = None
+
+
 def immortal_keys(client: redis.Redis) -> list[str]:
-    """Keys that nobody will ever remove: without an expiry, and not named as an exception."""
+    """Keys that would stay for ever: those without an expiry that are not named as exceptions."""
     return [
         name
         for key in cast("list[bytes]", client.keys("*"))
@@ -142,8 +170,8 @@ def immortal_keys(client: redis.Redis) -> list[str]:
 
 
 def unreconciled(client: redis.Redis, *, whole: bool) -> list[Summary]:
-    """Syncs whose counts do not add up. `whole`: nothing is pending once they have completed; that is for a worker to
-    keep, and not for tests that write a sync's summary themselves, or only as much of one as they need."""
+    """Syncs whose counts do not add up. `whole`: nothing may be pending in one that has completed, which holds for
+    syncs of workers, but not for summaries that tests write themselves."""
     stored = [client.hgetall(key) for key in cast("list[bytes]", client.keys("sync:{*}"))]
     summaries = [summary_from_hash(one) for one in cast("list[dict[bytes, bytes]]", stored) if one.get(b"id")]
     completed = (Status.COMPLETED, Status.COMPLETED_WITH_ERRORS)
@@ -151,8 +179,7 @@ def unreconciled(client: redis.Redis, *, whole: bool) -> list[Summary]:
 
 
 def reconciles(one: Summary) -> bool:
-    """`pulled = pushed + skipped + filtered + failed + pending`, none of them is less than nothing, and what is written
-    is pending."""
+    """`pulled = pushed + skipped + filtered + failed + pending`, none is negative, and what is written is pending."""
     counts = (one.pulled, one.pushed, one.skipped, one.filtered, one.failed, one.pending)
     return min(counts) >= 0 and 0 <= one.written <= one.pending
 
@@ -164,7 +191,7 @@ def service(
     destination: SqlDestination | FileDestination | None = None,
     **more: Any,
 ) -> Service:
-    """A service; by default it writes to a file."""
+    """A service, which writes to a file by default."""
     source = HttpSource(url=url, records=more.pop("records", "orders"), auth=more.pop("auth", None))
     return Service(
         id=service_id,
@@ -178,3 +205,18 @@ def service(
 def store(client: redis.Redis, *services: Service) -> None:
     for one in services:
         client.hset(keys.SERVICES, one.id, msgspec.json.encode(one))
+
+
+GOOD: dict[str, Any] = {
+    "id": "orders",
+    "name": "Orders",
+    "source": {
+        "kind": "http",
+        "url": "https://shop.example/orders",
+        "auth": {"kind": "bearer", "token": {"secret": "T"}},
+    },
+    "filters": [{"field": "updated_at", "op": ">=", "value": "-1h"}],
+    "mapping": [{"from": "customer.email", "to": "email", "with": [["lower"]]}],
+    "destination": {"kind": "sql", "url": "sqlite:///x.db", "table": "orders"},
+    "trigger": {"schedule": "*/15 * * * *", "timezone": "Europe/London"},
+}

@@ -1,6 +1,6 @@
-"""Systems that tests sync with: a PostgreSQL and an OpenSSH server of their own, started when the first test asks.
+"""Systems that tests sync with: private PostgreSQL and OpenSSH servers, started for the first test that needs one.
 
-Nothing of the machine's own services is touched; everything is in a temporary folder, and ends with the session.
+The machine's own services are not touched. Everything is in a temporary folder and ends with the session.
 """
 
 from __future__ import annotations
@@ -57,7 +57,7 @@ class Postgres(NamedTuple):
 
     @property
     def url(self) -> str:
-        """As a user who needs no password."""
+        """The address of a user without a password."""
         return self.address("postgres")
 
     def address(self, user: str) -> str:
@@ -145,8 +145,7 @@ def postgres(postgres_session: Postgres) -> Postgres:
 
 
 class SftpServer(NamedTuple):
-    """`files`: an empty folder of its own. The user is whoever runs the tests; `secrets` holds his private key as
-    `SFTP_KEY`."""
+    """`files` is an empty folder. The user is the one that runs the tests, with the key `SFTP_KEY` in `secrets`."""
 
     port: int
     host_key: str
@@ -162,7 +161,7 @@ class SftpServer(NamedTuple):
         return SftpDestination(path=str(self.files / path), **{**self._sign_in(), **more})
 
     def drop(self) -> None:
-        """Ends all connections; the server goes on."""
+        """End all connections, but not the server."""
         for pid in _descendants(self.process.pid):
             with suppress(ProcessLookupError):
                 os.kill(pid, signal.SIGKILL)
@@ -210,7 +209,7 @@ def sftp_server() -> Iterator[SftpServer]:
             )
         port = free_port()
         (folder / "config").write_text(_SSHD.format(port=port, folder=folder))
-        if os.geteuid() == 0:  # where it keeps those whom it does not know yet
+        if os.geteuid() == 0:  # an empty folder that sshd needs
             Path("/run/sshd").mkdir(mode=0o755, exist_ok=True)
         with (folder / "log").open("wb") as log:
             process = subprocess.Popen(

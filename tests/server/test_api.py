@@ -13,7 +13,8 @@ import redis
 from ulid import ULID
 
 from jobs.clock import Clock
-from jobs.queue.requests import Requests, stored_run
+from jobs.queue.requests import Requests
+from jobs.queue.stored import stored_run
 from jobs.services.model import Options, Schedule
 from server.access.auth import token_hash
 from synctail.model import keys
@@ -21,7 +22,7 @@ from synctail.model.ids import rfc3339, utc_now
 from synctail.model.sync import Status, Summary, Trigger
 from synctail.settings import Settings
 from tests.kit.following import Logs, Reader
-from tests.kit.support import service, store
+from tests.kit.support import OWN_PAGE, service, store
 
 UNKNOWN = "7ZZZZZZZZZZZZZZZZZZZZZZZZZ"
 EXPIRED = "01ARZ3NDEKTSV4RRFFQ69G5FAV"
@@ -142,7 +143,7 @@ def test_a_sync_is_started_with_filters_pages_and_files_of_its_own(
         ({"filter": []}, ["filter"]),
         (
             {"filters": [{"field": "a[", "op": "="}, {"field": "a", "op": "~"}], "page_size": 0},
-            ["filters[1].op", "page_size"],
+            ["filters[1].op", "page_size", "filters[0].field"],
         ),
         (
             {"filters": [{"field": "a[", "op": "="}, {"field": "a", "op": "in", "value": 1}]},
@@ -190,7 +191,7 @@ def test_starts_that_were_left_out_are_told_with_the_service(
     assert 0 < client.ttl(keys.service_missed("orders")) <= keys.MISSED_TTL.total_seconds()
 
 
-def test_who_may_only_look_starts_and_stops_nothing(client: redis.Redis, web: httpx2.Client, logs: Logs) -> None:
+def test_a_viewer_starts_and_stops_nothing(client: redis.Redis, web: httpx2.Client, logs: Logs) -> None:
     store(client, service())
     sync_id = logs.start()
     asked = ("stop", "retry")
@@ -478,7 +479,7 @@ def test_ranges_and_polls_tell_the_same_lines(web: httpx2.Client, logs: Logs) ->
     assert ranged.numbers == polled.numbers == list(range(1, 301))
 
 
-def test_a_range_beyond_the_end_is_empty_and_says_where_the_log_stands(web: httpx2.Client, logs: Logs) -> None:
+def test_a_range_beyond_the_end_is_empty_and_says_where_the_log_ends(web: httpx2.Client, logs: Logs) -> None:
     answer = poll(web, logs.written(5), first=6, last=10).json()
     assert answer == {"frames": [], "last": 5, "status": "completed"}
 
@@ -550,21 +551,21 @@ def test_a_service_without_a_schedule_and_one_with_are_told_alike(client: redis.
     ]
 
 
-def test_a_browser_session_may_start_a_sync_only_with_its_csrf_token(
-    client: redis.Redis, web: httpx2.Client, logs: Logs
-) -> None:
+def test_a_page_may_start_and_stop_a_sync_with_its_session(client: redis.Redis, web: httpx2.Client, logs: Logs) -> None:
     del logs
     store(client, service())
     token = OPERATOR["Authorization"].removeprefix("Bearer ")
     del web.headers["Authorization"]
     assert web.post("/sign-in", data={"token": token}).status_code == 303
-    csrf = re.search(r'name="csrf" value="([^"]+)"', web.get("/services").text)
-    assert csrf
-    for headers in ({}, {"X-CSRF-Token": ""}, {"X-CSRF-Token": csrf[1] + "x"}):
-        problem(web.post("/api/services/orders/syncs", headers=headers), 403)
-        problem(web.post("/api/services/orders/syncs", headers=headers, data={"csrf": "ü"}), 403)
-    started = web.post("/api/services/orders/syncs", headers={"X-CSRF-Token": csrf[1]})
+    started = web.post("/api/services/orders/syncs", headers=OWN_PAGE)
     assert started.status_code == 202
-    stop = f"/api/syncs/{started.json()['id']}/stop"
-    problem(web.post(stop), 403)
-    assert web.post(stop, data={"csrf": csrf[1]}).status_code == 202
+    assert web.post(f"/api/syncs/{started.json()['id']}/stop", headers=OWN_PAGE).status_code == 202
+
+
+@pytest.mark.parametrize(
+    "path", ["/api/services", "/api/services/orders/syncs", "/api/tokens", "/api/marks", "/api/try"]
+)
+@pytest.mark.parametrize("body", [b"{", b"[" * 60_000, b'"\xff"'], ids=["cut", "nested without end", "no UTF-8"])
+def test_a_body_that_is_no_json_is_told_what_to_send(web: httpx2.Client, path: str, body: bytes) -> None:
+    detail = problem(web.post(path, content=body), 400)["detail"]
+    assert re.fullmatch(r"The body is (not JSON|wrong): .+\. Send .+\.", detail)

@@ -108,7 +108,7 @@ def test_an_address_names_fields_of_the_record(site: Site, record: Record, path:
 def test_a_record_that_lacks_what_the_address_needs_is_refused_alone(site: Site, value: Any) -> None:
     outcomes = push(to(site, "/orders/{id}"), [{"id": value}, {"id": 2}])
     assert outcomes[0].refused is not None
-    assert "the address needs 'id', and in this record that is" in outcomes[0].refused
+    assert "the address needs 'id', which is" in outcomes[0].refused
     assert outcomes[1].refused is None
     assert [asked.path for asked in site.asked] == ["/orders/2"]
 
@@ -137,7 +137,7 @@ def test_what_may_pass_is_tried_again_with_the_same_key(site: Site) -> None:
     outcomes = push(to(site, idempotency=True), orders(1), log=log, max_attempts=3, sync_id="01A")
     assert refused(outcomes) == [None]
     assert len({asked.headers["Idempotency-Key"] for asked in site.asked}) == 1
-    assert log[0] == f"{site.url}/orders: 503 Service Unavailable: attempt 1 of 3, next one in 0.0 s"
+    assert log[0] == f"{site.url}/orders: 503 Service Unavailable. Retrying in 0.0 s (attempt 2 of 3)"
     site.replies = None
     push(to(site, idempotency=True), orders(2), sync_id="01B")
     assert len({asked.headers["Idempotency-Key"] for asked in site.asked}) == 3
@@ -155,7 +155,7 @@ def test_all_wait_when_one_is_asked_to_wait(site: Site) -> None:
     assert times[1] - times[0] >= 0.39
 
 
-def test_a_wish_to_wait_for_ages_is_not_taken_at_its_word() -> None:
+def test_a_retry_after_of_ages_is_not_followed() -> None:
     waits: list[float] = []
     pace = Pace(None, sleep=waits.append)
     pace.hold(1e12)
@@ -167,14 +167,14 @@ def test_a_record_that_fails_each_time_is_refused_alone(site: Site) -> None:
     site.replies = lambda asked: Answer({}, 500, {"Retry-After": "0"}) if asked.json["id"] == 1 else Answer({})
     assert refused(push(to(site), orders(3))) == [
         None,
-        "it failed 2 times, last with: 500 Internal Server Error",
+        "failed after 2 attempts: 500 Internal Server Error",
         None,
     ]
 
 
 def test_a_server_that_fails_record_after_record_ends_the_sync(site: Site) -> None:
     site.replies = lambda _: Answer({}, 503, {"Retry-After": "0"})
-    with pytest.raises(Unreachable, match="it failed once, with: 503"):
+    with pytest.raises(Unreachable, match="/orders failed: 503"):
         push(to(site, concurrency=1), orders(100), max_attempts=1)
     assert len(site.asked) == FAILING
 
@@ -184,7 +184,7 @@ def test_a_server_that_is_not_there_ends_the_sync() -> None:
         push(HttpDestination(url=f"http://127.0.0.1:{free_port()}/"), orders(3), max_attempts=1)
 
 
-def test_who_leaves_early_waits_for_nobody(site: Site) -> None:
+def test_leaving_early_waits_for_no_request(site: Site) -> None:
     """A stop in the middle: neither a hanging answer nor a wait between attempts holds it up."""
     release = threading.Event()
 
@@ -215,14 +215,12 @@ def test_a_batch_is_a_list_in_the_member_that_is_named(site: Site) -> None:
     assert site.asked[-1].json == {"orders": orders(3)}
 
 
-def test_a_batch_that_is_refused_is_halved_until_the_bad_one_stands_alone(site: Site) -> None:
+def test_a_batch_that_is_refused_is_halved_until_the_bad_record_is_alone(site: Site) -> None:
     site.replies = lambda asked: Answer(b"five?", 422) if {"id": 5} in asked.json else Answer({})
     log = Log()
     outcomes = push(to(site, batch=8), orders(8), log=log)
     assert refused(outcomes) == [None] * 5 + ["422 Unprocessable Entity: five?"] + [None] * 2
-    assert log[0] == (
-        "A batch of 8 was refused with 422 Unprocessable Entity: five?. It is halved, to find those meant"
-    )
+    assert log[0] == ("Splitting a batch of 8 to find the records that are refused: 422 Unprocessable Entity: five?")
 
 
 def test_a_batch_at_a_wrong_address_ends_the_sync(site: Site) -> None:

@@ -97,7 +97,7 @@ def test_a_table_may_be_in_another_schema_and_a_source_a_view(db: Postgres) -> N
     )
     target = destination(db, schema="the Sales")
     assert push(target, [{"id": "1"}]) == [None]
-    assert "with 1 columns" in SqlWriter(target, context(max_attempts=1)).check()
+    assert "(columns: 1)" in SqlWriter(target, context(max_attempts=1)).check()
     assert read(SqlSource(url=db.url, table="orders", schema="the Sales"))[0].records == [{"id": "1"}]
     assert read(SqlSource(url=db.url, table="all_of_them"))[0].records == [{"id": "1"}]
 
@@ -110,7 +110,7 @@ def test_a_connection_that_is_lost_is_made_anew(db: Postgres) -> None:
         assert [one.refused for one in writer.push([order(2)])] == [None]
     assert db.run("SELECT count(*) FROM orders") == [(2,)]
     assert len(log) == 1
-    assert "The database: terminating connection due to administrator command: attempt 1 of 3" in log[0]
+    assert log[0].startswith("The database: terminating connection due to administrator command. Retrying in ")
 
 
 @pytest.mark.parametrize("state", ["40P01", "40001", "55P03"], ids=["deadlock", "serialization", "lock"])
@@ -125,9 +125,10 @@ def test_what_may_pass_is_tried_again(db: Postgres, state: str) -> None:
     )
     log = Log()
     with SqlWriter(destination(db), context(log, max_attempts=3)) as writer:
-        writer._retries._sleep = lambda _: None
+        writer._database.retries._sleep = lambda _: None
         assert [one.refused for one in writer.push([order(1), order(2)])] == [None, None]
-    assert [line[:46] for line in log] == [f"The database: not now: attempt {n} of 3, next one "[:46] for n in (1, 2)]
+    assert [line[:35] for line in log] == ["The database: not now. Retrying in "] * 2
+    assert [line[-16:] for line in log] == ["(attempt 2 of 3)", "(attempt 3 of 3)"]
     assert db.run("SELECT count(*) FROM orders") == [(2,)]
 
 
@@ -139,7 +140,11 @@ def test_what_may_pass_is_tried_again(db: Postgres, state: str) -> None:
         ({"url": "postgresql+psycopg://postgres@/nowhere?host={folder}"}, ConnectorError, '"nowhere" does not exist'),
         ({"url": "postgresql+psycopg://nobody@/postgres?host={folder}"}, NotSignedIn, '"nobody" does not exist'),
         ({"url": "postgresql+psycopg://guarded@/postgres?host={folder}"}, NotSignedIn, "no password supplied"),
-        ({"url": "postgresql+psycopg://postgres@/postgres?host=/nowhere"}, Unreachable, "cannot be reached: "),
+        (
+            {"url": "postgresql+psycopg://postgres@/postgres?host=/nowhere"},
+            Unreachable,
+            "The database failed: connection ",
+        ),
         ({"url": "postgresql+psycopg://postgres@/postgres?host={folder}&colour=red"}, ConnectorError, "colour"),
     ],
 )
@@ -168,7 +173,7 @@ def test_a_user_who_may_not_write_is_told_once(db: Postgres) -> None:
         list(writer.push([order(1), order(2)]))
     with pytest.raises(ConnectorError, match=r"may not write to the table 'orders'\. Grant INSERT"):
         SqlWriter(target, given).check()
-    assert "is there, with 8 columns" in SqlWriter(destination(db), given).check()
+    assert "exists (columns: 8)" in SqlWriter(destination(db), given).check()
 
 
 # --- as a source --------------------------------------------------------------------------------------------------
@@ -248,7 +253,7 @@ def test_a_connection_that_is_lost_in_the_middle_is_told(db: Postgres) -> None:
         pages = reader.pages()
         next(pages)
         db.run("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE application_name = 'synctail'")
-        with pytest.raises(Unreachable, match=r"after 10 rows\. Run it again: what was pushed is remembered"):
+        with pytest.raises(Unreachable, match=r"after 10 rows\. Run the sync again: what was pushed is remembered"):
             next(pages)
 
 

@@ -89,7 +89,7 @@ def test_files_of_a_pattern_are_read_in_order_and_then_moved_or_deleted(sftp: Sf
     log = Log()
     assert read(sftp, sftp.source("*.csv", after="move"), log) == [{"id": "1"}, {"id": "2"}]
     assert names(sftp.files) == [".d.csv", "c.txt", "done/a.csv", "done/b.csv"]
-    assert f"{sftp.files}/a.csv is moved to {sftp.files}/done/a.csv" in log.said
+    assert f"Moved {sftp.files}/a.csv to {sftp.files}/done/a.csv" in log.said
     (sftp.files / "a.csv").write_text("id\n5\n")
     assert read(sftp, sftp.source("*.csv", after="move")) == [{"id": "5"}]
     assert (sftp.files / "done" / "a.csv").read_text() == "id\n1\n"  # nothing there is written over
@@ -113,13 +113,13 @@ def test_a_pattern_without_files_is_no_fault_and_a_missing_file_is(sftp: SftpSer
         read(sftp, sftp.source("o.csv"))
     with pytest.raises(ConnectorError, match=r"There is no folder '.*/x' on the server"):
         read(sftp, sftp.source("x/*.csv"))
-    with pytest.raises(ConnectorError, match=r"cannot be written: is there a folder '.*/x'\?"):
+    with pytest.raises(ConnectorError, match=r"cannot be written: does the folder '.*/x' exist\?"):
         write(sftp, sftp.destination("x/o.csv"))
 
 
 def test_what_is_broken_is_named_with_its_file_and_line(sftp: SftpServer) -> None:
     (sftp.files / "o.csv").write_text("id,name\n1,Ana\n2\n")
-    with pytest.raises(ConnectorError, match=r"/o\.csv: line 3: it has 1 field"):
+    with pytest.raises(ConnectorError, match=r"/o\.csv: line 3: expected 2 fields, got 1"):
         read(sftp, sftp.source("o.csv"))
 
 
@@ -138,7 +138,7 @@ def test_reading_goes_on_where_the_connection_was_lost(sftp: SftpServer) -> None
     assert [record["id"] for record in found] == list(range(3000))
     assert len(log) == 1
     assert f"127.0.0.1:{sftp.port}: the connection was lost (" in log[0]
-    assert "attempt 1 of 3, next one in" in log[0]
+    assert log[0].endswith("(attempt 2 of 3)")
 
 
 def test_writing_goes_on_where_the_connection_was_lost(sftp: SftpServer) -> None:
@@ -160,19 +160,19 @@ def test_a_file_that_changes_while_the_connection_is_lost_is_told(sftp: SftpServ
         next(pages)
         (sftp.files / "o.ndjson").write_text('{"id": 1}\n')
         sftp.drop()
-        with pytest.raises(ConnectorError, match=r"has changed while it was read\. Run the sync again"):
+        with pytest.raises(ConnectorError, match=r"changed while it was read\. Run the sync again"):
             records(pages)
 
 
 def test_a_server_that_is_not_there_is_told(sftp: SftpServer) -> None:
-    with pytest.raises(Unreachable, match=r"failed once, with: no connection: .*Unable to connect"):
+    with pytest.raises(Unreachable, match=r"failed: no connection: .*Unable to connect"):
         read(sftp, sftp.source("o.csv", port=free_port()), max_attempts=1)
 
 
 def test_a_server_that_says_nothing_is_given_up(sftp: SftpServer) -> None:
     with (
         socket.create_server(("127.0.0.1", 0)) as silent,
-        pytest.raises(Unreachable, match="failed once, with: no connection: "),
+        pytest.raises(Unreachable, match="failed: no connection: "),
     ):
         read(sftp, sftp.source("o.csv", port=silent.getsockname()[1]), max_attempts=1, patience_s=0.2)
 
@@ -200,7 +200,9 @@ def test_another_host_key_is_refused_before_anything_is_said(sftp: SftpServer, t
     subprocess.run(["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-f", str(tmp_path / "k")], check=True)
     key = (tmp_path / "k.pub").read_text()
     given = {"key": key, "fingerprint": fingerprint(key), "unknown": ""}[other]
-    with pytest.raises(ConnectorError, match=r"shows the host key 'ssh-ed25519 .*', which is not the expected") as told:
+    with pytest.raises(
+        ConnectorError, match=r"presented the host key 'ssh-ed25519 .*', which is not the expected"
+    ) as told:
         read(sftp, sftp.source("o.csv", host_key=given))
     assert sftp.host_key.split()[1] in str(told.value)
 
@@ -208,11 +210,11 @@ def test_another_host_key_is_refused_before_anything_is_said(sftp: SftpServer, t
 def test_another_key_or_password_is_refused(sftp: SftpServer, tmp_path: Path) -> None:
     subprocess.run(["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-f", str(tmp_path / "k")], check=True)
     given = {"SFTP_KEY": (tmp_path / "k").read_text(), "PASSWORD": "not-this-one"}
-    with pytest.raises(NotSignedIn, match=r"does not let the user .* in: Authentication failed"):
+    with pytest.raises(NotSignedIn, match=r"refused the user .*: Authentication failed"):
         read(sftp, sftp.source("o.csv"), secrets=given)
     with pytest.raises(NotSignedIn, match="Check the user, and the key or password"):
         read(sftp, sftp.source("o.csv", private_key=None, password=Secret("PASSWORD")), secrets=given)
-    with pytest.raises(NotSignedIn, match="wants a password or a private key, and the service names none"):
+    with pytest.raises(NotSignedIn, match="requires a password or a private key, and the service names neither"):
         read(sftp, sftp.source("o.csv", private_key=None))
 
 
@@ -226,7 +228,7 @@ def test_a_key_may_have_a_passphrase_and_stand_in_one_line(sftp: SftpServer, tmp
     assert read(sftp, sftp.source("o.csv", passphrase=Secret("PHRASE")), secrets=given) == [{"id": "1"}]
     with pytest.raises(ConnectorError, match="The private key SFTP_KEY has a passphrase"):
         reader(sftp, sftp.source("o.csv"), secrets=given)
-    with pytest.raises(ConnectorError, match="is no private key that can be read, or its passphrase is another one"):
+    with pytest.raises(ConnectorError, match="is not a readable private key, or the passphrase is wrong"):
         reader(sftp, sftp.source("o.csv", passphrase=Secret("OTHER")), secrets=given)
     with pytest.raises(ConnectorError, match="The secret SFTP_KEY is not set"):
         reader(sftp, sftp.source("o.csv"), secrets={})
@@ -238,9 +240,9 @@ def test_a_key_may_have_a_passphrase_and_stand_in_one_line(sftp: SftpServer, tmp
 def test_checks_make_nothing(sftp: SftpServer) -> None:
     (sftp.files / "o.csv").write_text("id\n1\n")
     assert reader(sftp, sftp.source("*.csv")).check() == f"1 file; {sftp.files}/o.csv can be read"
-    assert writer(sftp, sftp.destination("new.csv")).check() == f"signed in, and the folder '{sftp.files}' is there"
+    assert writer(sftp, sftp.destination("new.csv")).check() == f"signed in; the folder '{sftp.files}' exists"
     with pytest.raises(ConnectorError, match="There is no folder"):
         writer(sftp, sftp.destination("x/new.csv")).check()
-    with pytest.raises(ConnectorError, match="is no folder"):
+    with pytest.raises(ConnectorError, match="is not a folder"):
         writer(sftp, sftp.destination("o.csv/new.csv")).check()
     assert names(sftp.files) == ["o.csv"]

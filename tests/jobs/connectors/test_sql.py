@@ -180,9 +180,9 @@ def test_a_database_that_another_one_holds_fails_the_push(warehouse: Path) -> No
         log = Log()
         with writer(SqlDestination(url=url, table="orders"), log, attempts=2) as opened:
             holder.execute("BEGIN EXCLUSIVE")
-            with pytest.raises(Unreachable, match="The database failed: database is locked"):
+            with pytest.raises(Unreachable, match=r"The database failed after 2 attempts: database is locked\."):
                 list(opened.push([order(1), order(2)]))
-        assert [line[:56] for line in log] == ["The database: database is locked: attempt 1 of 2, next o"]
+        assert [line[:45] for line in log] == ["The database: database is locked. Retrying in"]
         holder.execute("ROLLBACK")
     assert rows(warehouse) == []
 
@@ -233,7 +233,7 @@ def test_a_batch_that_is_halved_is_told(warehouse: Path) -> None:
     log = Log()
     push(destination(warehouse), [order(1), order(2, total=-1)], log=log)
     assert log.said == [
-        "A batch of 2 was refused: CHECK constraint failed: total_is_not_negative. It is halved, to find those meant"
+        "Splitting a batch of 2 to find the rows that are refused: CHECK constraint failed: total_is_not_negative"
     ]
 
 
@@ -269,8 +269,8 @@ def test_a_query_takes_parameters_as_values_and_not_as_text(warehouse: Path) -> 
     ("query", "told"),
     [
         ("DELETE FROM orders RETURNING id", "attempt to write a readonly database"),
-        ("SELECT id, id FROM orders", "gives the column 'id' twice"),
-        ("SELECT customer FROM orders", "gives no column 'id'"),
+        ("SELECT id, id FROM orders", "returns the column 'id' twice"),
+        ("SELECT customer FROM orders", "returns no column 'id'"),
         ("SELECT id FROM ghosts", "no such table: ghosts"),
         ("SELEKT", "syntax error"),
         ("SELECT id FROM orders WHERE id = :id", "value is required for bind parameter 'id'"),
@@ -296,7 +296,7 @@ def test_a_source_s_table_and_key_are_checked(warehouse: Path) -> None:
 
 
 def test_checks_look_and_change_nothing(warehouse: Path) -> None:
-    assert writer(destination(warehouse)).check() == "the table 'orders' is there, with 4 columns"
+    assert writer(destination(warehouse)).check() == "the table 'orders' exists (columns: 4)"
     query = "DELETE FROM orders RETURNING id"
     push(destination(warehouse), [order(1)])
     for given in (source(warehouse, table="orders"), source(warehouse, query=query)):

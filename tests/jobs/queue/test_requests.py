@@ -14,20 +14,14 @@ from redis.exceptions import ConnectionError as RedisConnectionError
 from rq.job import Job, JobStatus
 
 from jobs.clock import SILENT, Clock
-from jobs.queue.requests import (
-    GRACE_S,
-    QUEUE,
-    TASK,
-    AlreadyRunning,
-    NotRunning,
-    Requests,
-    ServiceInactive,
-    stored_summary,
-)
+from jobs.queue.job_queue import QUEUE
+from jobs.queue.requests import GRACE_S, TASK, NotRunning, Requests, ServiceInactive
+from jobs.queue.turns import AlreadyRunning
 from jobs.services.model import Options
 from server.log import wire
 from synctail.log.appender import Appender
 from synctail.log.endings import end_sync
+from synctail.log.registry import stored_summary
 from synctail.model import keys
 from synctail.model.ids import new_sync_id, utc_now
 from synctail.model.sync import Reason, Status, Trigger
@@ -232,7 +226,7 @@ def test_an_ended_sync_cannot_be_stopped(client: redis.Redis, requests: Requests
     assert client.hgetall(keys.summary(sync_id)) == before
 
 
-def test_stopping_what_nobody_knows_brings_no_key_back(client: redis.Redis, requests: Requests) -> None:
+def test_stopping_an_unknown_sync_brings_no_key_back(client: redis.Redis, requests: Requests) -> None:
     before = names(client)
     with pytest.raises(NotRunning):
         requests.stop(new_sync_id(), "ana")

@@ -15,18 +15,20 @@ from redis.exceptions import RedisError
 
 from jobs.connectors.base import ConnectorError
 from jobs.queue.batches import packed, unpacked
-from jobs.queue.requests import NoRetry, Requests, stored_run, stored_summary
+from jobs.queue.requests import NoRetry, Requests
+from jobs.queue.stored import stored_run
 from jobs.run import kept_records
 from jobs.run.kept_records import Failures, KeptRecords
 from jobs.run.pushed_before import Seen
-from jobs.services.model import FileDestination, Options, Run, Service, SqlDestination
+from jobs.services.model import FileDestination, Options, RunOptions, Service, SqlDestination
 from jobs.transform.model import Filter, MappedField, ScriptText
+from synctail.log.registry import stored_summary
 from synctail.model import keys
 from synctail.model.sync import Status, Summary, Trigger
-from tests.jobs.run.test_attempt import ended, lines_of
 from tests.kit.following import Logs
 from tests.kit.sources import Paged, paged
 from tests.kit.support import Process, service, store
+from tests.kit.syncs import ended, lines_of
 
 
 @pytest.fixture
@@ -166,7 +168,7 @@ def test_all_of_a_sync_is_run_again_with_its_filters_and_options(
     del worker
     one = things(source, table)
     store(client, one)
-    run = Run(filters=[Filter("id", "<=", 100)], page_size=200)
+    run = RunOptions(filters=[Filter("id", "<=", 100)], page_size=200)
     first = ended(client, requests.start(one, Trigger.MANUAL, run).id)
     assert (first.pulled, first.pushed, first.filtered) == (250, 100, 150)
     again = ended(client, requests.retry(one, first).id)

@@ -8,58 +8,32 @@ import signal
 import sqlite3
 import threading
 import time
-from collections.abc import Iterator
 from contextlib import closing
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any, cast
 
 import httpx2
-import msgspec
 import pytest
 import redis
 from rq import Queue
 from rq.exceptions import StopRequested
 from rq.worker import WorkerStatus
 
-from jobs.queue.requests import QUEUE, Requests, stored_summary
+from demo import goods
+from jobs.queue.job_queue import QUEUE
+from jobs.queue.requests import Requests
 from jobs.run.attempt import FEW
 from jobs.services.model import FileDestination, Options, SqlDestination
 from jobs.transform.model import Filter, MappedField, ScriptText
 from jobs.worker import DRAIN, SyncWorker
-from server.log import wire
 from synctail.connect import connect
+from synctail.log.registry import stored_summary
 from synctail.model import keys
+from synctail.model.ids import utc_now
 from synctail.model.sync import Phase, Reason, Status, Summary, Trigger
-from tests.conftest import Workers
 from tests.kit.sources import paged
-from tests.kit.support import PATIENCE_S, Process, in_time, service, store, until
-
-
-def lines_of(client: redis.Redis, sync_id: str) -> list[dict[str, Any]]:
-    """The whole log, straight from the stream, checked to be numbered 1, 2, 3 …"""
-    entries = cast("list[Any]", client.xrange(keys.log(sync_id)))
-    lines: list[dict[str, Any]] = []
-    for entry in entries:
-        lines.extend(msgspec.json.decode(b"[" + wire.chunk_from_entry(*entry).body + b"]"))
-    assert [line["n"] for line in lines] == list(range(1, len(lines) + 1))
-    return lines
-
-
-def ended(client: redis.Redis, sync_id: str, *, seconds: float = 30) -> Summary:
-    def look() -> Summary | None:
-        summary = stored_summary(client, sync_id)
-        return summary if summary and summary.status.ended else None
-
-    summary = cast("Summary", until(look, f"sync {sync_id} ends", seconds=seconds))
-    assert summary.pending == 0 or summary.status in (Status.FAILED, Status.STOPPED)
-    assert summary.pending >= 0
-    assert summary.lines == len(lines_of(client, sync_id))
-    return summary
-
-
-def running(client: redis.Redis, sync_id: str) -> None:
-    until(lambda: client.hget(keys.summary(sync_id), "status") == b"running", "the sync runs")
+from tests.kit.support import PATIENCE_S, Process, Workers, in_time, service, store, until
+from tests.kit.syncs import ended, lines_of, running
 
 
 def only_worker(client: redis.Redis) -> dict[str, str]:
@@ -67,26 +41,6 @@ def only_worker(client: redis.Redis) -> dict[str, str]:
     names = cast("set[bytes]", client.smembers("rq:workers"))
     stored = cast("dict[bytes, bytes]", client.hgetall(names.pop())) if len(names) == 1 else {}
     return {name.decode(): value.decode(errors="replace") for name, value in stored.items()}
-
-
-@pytest.fixture
-def hanging() -> Iterator[str]:
-    """A source that takes a request and never answers."""
-    release = threading.Event()
-
-    class Handler(BaseHTTPRequestHandler):
-        def do_GET(self) -> None:
-            release.wait(60)
-
-        def log_message(self, *_: Any) -> None: ...
-
-    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-    server.daemon_threads = True
-    threading.Thread(target=server.serve_forever, daemon=True).start()
-    yield f"http://127.0.0.1:{server.server_port}/orders"
-    release.set()
-    server.shutdown()
-    server.server_close()
 
 
 @pytest.fixture
@@ -217,6 +171,7 @@ def handle(records, log):
     assert any("ValueError: not these (line 6 of the script)" in text for text in said)
 
 
+@pytest.mark.slow
 def test_a_log_that_is_full_stops_neither_the_sync_nor_its_counts(
     client: redis.Redis, requests: Requests, workers: Workers, environ: dict[str, str], shop: str, shop_auth: Any
 ) -> None:
@@ -227,27 +182,27 @@ def test_a_log_that_is_full_stops_neither_the_sync_nor_its_counts(
         summary = ended(client, requests.start(customers, Trigger.MANUAL).id)
     assert (summary.status, summary.pushed, summary.lines) == (Status.COMPLETED, 500, 103)
     texts = [line["text"] for line in lines_of(client, summary.id)]
-    assert texts[100].startswith("The log is full: it has 100 lines")
-    assert "lines more were logged, and not kept" in texts[101]
+    assert texts[100].startswith("The log is full: it reached 100 lines")
+    assert "more lines were logged, but not kept" in texts[101]
     assert texts[102] == "Completed: 500 pushed, 0 skipped"
 
 
 def test_what_the_database_refuses_fails_alone_and_is_named(
-    client: redis.Redis, requests: Requests, worker: Process, shop: str, shop_auth: Any, warehouse: Path
+    client: redis.Redis, requests: Requests, worker: Process, warehouse: Path
 ) -> None:
     del worker
-    products = service(
-        "products",
-        url=f"{shop}/products",
-        records="products",
-        auth=shop_auth,
-        destination=SqlDestination(url=f"sqlite:///{warehouse}", table="products"),
-        options=Options(page_size=1000),
-    )
-    store(client, products)
-    summary = ended(client, requests.start(products, Trigger.MANUAL).id, seconds=60)
+    with paged([goods.product(number, utc_now()) for number in range(1, 3001)]) as source:
+        products = service(
+            "products",
+            url=source.url,
+            records="records",
+            destination=SqlDestination(url=f"sqlite:///{warehouse}", table="products"),
+            options=Options(page_size=1000),
+        )
+        store(client, products)
+        summary = ended(client, requests.start(products, Trigger.MANUAL).id)
     assert summary.status is Status.COMPLETED_WITH_ERRORS
-    assert summary.pulled == 20_000
+    assert summary.pulled == 3000
     assert summary.failed > 0
     with closing(sqlite3.connect(warehouse)) as db:
         (rows,) = db.execute("SELECT count(*) FROM products").fetchone()
@@ -304,7 +259,7 @@ def test_a_source_that_refuses_the_token_fails_the_sync_with_a_reason(
     assert "401" in lines_of(client, summary.id)[-1]["text"]
 
 
-def test_a_secret_never_stands_in_the_log(
+def test_a_secret_is_never_in_the_log(
     client: redis.Redis, requests: Requests, worker: Process, shop: str, shop_auth: Any
 ) -> None:
     del worker
@@ -339,6 +294,7 @@ def test_a_sync_that_hangs_stops_within_two_seconds(
     in_time(2, stop)
 
 
+@pytest.mark.slow
 def test_a_sync_that_cannot_hear_stops_within_two_seconds_too(
     client: redis.Redis, requests: Requests, own_worker: Process, shop: str, shop_auth: Any, warehouse: Path
 ) -> None:
@@ -378,6 +334,7 @@ def test_a_sync_over_its_time_limit_says_so(
     assert "longer than 1 s" in lines_of(client, summary.id)[-1]["text"]
 
 
+@pytest.mark.slow
 def test_a_killed_process_is_told_as_killed(
     client: redis.Redis, requests: Requests, own_worker: Process, hanging: str
 ) -> None:
@@ -392,6 +349,7 @@ def test_a_killed_process_is_told_as_killed(
     assert "SIGKILL" in lines_of(client, sync_id)[-1]["text"]
 
 
+@pytest.mark.slow
 def test_a_worker_that_is_shut_down_ends_its_sync_first(
     client: redis.Redis, requests: Requests, own_worker: Process, hanging: str
 ) -> None:
@@ -406,6 +364,7 @@ def test_a_worker_that_is_shut_down_ends_its_sync_first(
     until(lambda: own_worker.process.poll() is not None, "the worker has gone")
 
 
+@pytest.mark.slow
 def test_a_worker_that_is_drained_lets_its_sync_end_takes_no_other_and_leaves(
     client: redis.Redis, requests: Requests, own_worker: Process
 ) -> None:
@@ -430,6 +389,7 @@ def test_a_worker_that_is_drained_lets_its_sync_end_takes_no_other_and_leaves(
     requests.stop(waiting, "tests")
 
 
+@pytest.mark.slow
 def test_a_drained_worker_that_has_nothing_to_do_leaves_at_once(client: redis.Redis, own_worker: Process) -> None:
     until(lambda: only_worker(client).get("state") == "idle", "the worker waits for a sync")
     own_worker.process.send_signal(DRAIN)

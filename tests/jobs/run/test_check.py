@@ -72,7 +72,7 @@ def test_one_check_at_a_time_is_enough(client: redis.Redis) -> None:
     assert client.llen("rq:queue:syncs") == 2
 
 
-def test_who_may_ask(web: httpx2.Client, client: redis.Redis) -> None:
+def test_viewers_read_a_check_and_start_none(web: httpx2.Client, client: redis.Redis) -> None:
     store(client, service())
     viewer = {"Authorization": "Bearer st_only-a-viewer"}
     client.hset(keys.token(token_hash("st_only-a-viewer")), mapping={"name": "reader", "role": "viewer"})
@@ -99,7 +99,7 @@ def found(config: Settings, **more: Any) -> tuple[Checked, Checked]:
     return check(msgspec.structs.replace(made, **more), config)
 
 
-def test_nobody_there_is_unreachable(config: Settings) -> None:
+def test_an_address_where_nothing_listens_is_unreachable(config: Settings) -> None:
     source, destination = found(
         config,
         source=HttpSource(url=f"http://127.0.0.1:{free_port()}/"),

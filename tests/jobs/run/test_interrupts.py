@@ -34,7 +34,7 @@ def send(number: signal.Signals) -> None:
     os.kill(os.getpid(), number)
 
 
-def test_another_thread_s_wish_ends_work_that_hangs() -> None:
+def test_a_request_of_another_thread_ends_work_that_hangs() -> None:
     interrupts = Interrupts(60)
     began = time.monotonic()
     threading.Timer(0.05, interrupts.ask, ["stop"]).start()
@@ -62,7 +62,7 @@ def test_an_interruption_is_nothing_that_careful_code_survives() -> None:
 
 
 @pytest.mark.parametrize("why", ["stop", "fenced"])
-def test_a_wish_that_came_before_the_work_is_heard_when_it_begins(why: str) -> None:
+def test_a_request_that_came_before_the_work_is_heard_when_it_begins(why: str) -> None:
     interrupts = Interrupts(60)
     interrupts.ask(why)  # type: ignore[arg-type]
     with pytest.raises(Interrupted) as interrupted, interrupts:

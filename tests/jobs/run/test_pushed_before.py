@@ -23,7 +23,7 @@ def test_a_record_is_known_as_it_was_last_pushed_and_not_as_it_was_before(client
     assert seen.known([ten, twelve]) == [False, True], "it changed back, and must be pushed again"
 
 
-def test_what_is_not_there_yet_is_known_to_nobody_else(client: redis.Redis) -> None:
+def test_what_is_not_there_yet_is_not_known_elsewhere(client: redis.Redis) -> None:
     to = FileDestination(path="{time}.csv")
     seen, later = Seen(client, service(destination=to)), Seen(client, service(destination=to))
     seen.hold([{"id": 1, "price": 10}])

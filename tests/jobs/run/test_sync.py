@@ -257,7 +257,7 @@ def test_a_sync_that_breaks_off_says_what_it_wrote_and_that_nothing_was_pushed()
     assert not way.completed
 
 
-def test_a_file_is_not_completed_by_a_sync_whose_log_nobody_gets() -> None:
+def test_a_sync_whose_log_cannot_be_written_completes_no_file() -> None:
     way = Way([["pushed"]], destination=ALL_OR_NOTHING)
     way.log.heard = False
     counts = way.run().counts

@@ -19,10 +19,9 @@ import redis
 from jobs.queue.requests import Requests
 from jobs.services.model import HttpSource, Options, Service, SqlDestination, SqlSource
 from synctail.model.sync import Status, Summary, Trigger
-from tests.conftest import Workers
-from tests.jobs.run.test_attempt import ended, lines_of
 from tests.kit.sources import paged
-from tests.kit.support import Process, store
+from tests.kit.support import Process, Workers, store
+from tests.kit.syncs import ended, lines_of
 from tests.kit.systems import Postgres, SftpServer
 
 COLUMNS = (

@@ -93,8 +93,8 @@ def test_every_fault_of_a_definition_is_listed(web: httpx2.Client, client: redis
     assert answer.status_code == 422
     assert answer.headers["content-type"] == "application/problem+json"
     assert answer.json()["errors"] == [
-        {"path": "filters[0].field", "says": "'a..b' is no JMESPath expression: it breaks at character 3"},
-        {"path": "mapping[0].with[0]", "says": 'no function "lowr"; did you mean "lower"?'},
+        {"path": "filters[0].field", "says": "'a..b' is not JMESPath: it breaks at character 3"},
+        {"path": "mapping[0].with[0]", "says": 'unknown function "lowr"; did you mean "lower"?'},
     ]
     assert not client.exists(keys.SERVICES)
 

@@ -55,7 +55,7 @@ def test_what_is_exported_is_read_as_the_same(services: list[Service]) -> None:
     assert same([msgspec.convert(one.given, Service) for one in read], services)
 
 
-def test_a_single_service_stands_at_the_top_and_several_in_tables() -> None:
+def test_a_single_service_is_at_the_top_level_and_several_are_in_tables() -> None:
     assert read_definitions(write_services([service()]))[0].path == ""
     assert [one.path for one in read_definitions(write_services([service("a"), service("b")]))] == [
         "service[0]",
@@ -144,7 +144,7 @@ def test_a_bundle_is_there_whole_or_not_at_all_when_redis_goes_away_in_between(
     away.execute_command = asked  # type: ignore[method-assign]
     store(client, service("b"))
     nobody: Any = None
-    services, bundles = Services(client), Bundles(nobody, Actions(nobody, nobody, Services(away)))
+    services, bundles = Services(client), Bundles(nobody, Actions(nobody, nobody, nobody, Services(away)))
     wanted = [service(one, name="New") for one in ("a", "b", "c")]
     with pytest.raises(RedisGone) if not writes else nullcontext():
         asyncio.run(bundles.carry_out([Change(service("b") if one.id == "b" else None, one) for one in wanted]))
@@ -236,7 +236,7 @@ def test_a_filter_is_a_field_an_operator_and_a_value() -> None:
 
 @quick
 @given(definitions(PLAIN_TEXTS))
-def test_what_stands_in_a_form_is_read_as_the_same(of: Service) -> None:
+def test_what_a_form_contains_is_read_as_the_same(of: Service) -> None:
     typed = fields.typed_of(msgspec.to_builtins(of), Service)
     definition, faults = fields.definition_of(typed, Service)
     assert faults == []

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 from typing import Any
 
 import msgspec
@@ -11,22 +13,8 @@ from hypothesis import strategies as st
 
 from jobs.services.model import Service
 from jobs.services.validate import DefinitionFaulty, read_service
-from tests.jobs.transform.test_filters import json_values
-from tests.kit.support import ROOT, service
-
-GOOD: dict[str, Any] = {
-    "id": "orders",
-    "name": "Orders",
-    "source": {
-        "kind": "http",
-        "url": "https://shop.example/orders",
-        "auth": {"kind": "bearer", "token": {"secret": "T"}},
-    },
-    "filters": [{"field": "updated_at", "op": ">=", "value": "-1h"}],
-    "mapping": [{"from": "customer.email", "to": "email", "with": [["lower"]]}],
-    "destination": {"kind": "sql", "url": "sqlite:///x.db", "table": "orders"},
-    "trigger": {"schedule": "*/15 * * * *", "timezone": "Europe/London"},
-}
+from tests.kit.generated import json_values
+from tests.kit.support import GOOD, ROOT, service
 
 
 def told(**changes: Any) -> dict[str, str]:
@@ -51,14 +39,14 @@ def test_every_fault_is_listed_with_its_path() -> None:
         source={"kind": "http", "url": "ftp://x", "auth": {"kind": "baerer"}},
         options={"page_size": 0, "max_attempts": "many"},
     ) == {
-        "nmae": "there is no 'nmae' here; did you mean 'name'?",
-        "id": "takes lower-case letters, digits and dashes, 63 at most, and begins with no dash",
+        "nmae": "is unknown; did you mean 'name'?",
+        "id": "takes up to 63 lower-case letters, digits and dashes, and does not begin with a dash",
         "filters[0].op": "got '~'; takes "
         "'=' or '!=' or '<' or '<=' or '>' or '>=' or 'in' or 'contains' or 'starts' or 'matches' or 'exists'",
         "filters[1].field": "is missing",
         "mapping[1].from": "takes a text, got int",
         "mapping[1].to": "is missing",
-        "source.url": "takes an address that begins with http:// or https://",
+        "source.url": "takes a URL that begins with http:// or https://",
         "source.auth.kind": "got 'baerer'; takes 'bearer' or 'basic' or 'header'",
         "options.page_size": "takes a whole number from 1",
         "options.max_attempts": "takes a whole number, got str",
@@ -70,9 +58,9 @@ def test_faults_of_expressions_and_functions_have_paths_too() -> None:
         filters=[{"field": "a", "op": "="}, {"field": "a..b", "op": "="}, {"field": "c", "op": "in", "value": 5}],
         mapping=[{"to": "x", "with": [["lower"], ["lowr"]]}, {"to": "y", "with": [["round", "x"]]}],
     ) == {
-        "filters[1].field": "'a..b' is no JMESPath expression: it breaks at character 3",
+        "filters[1].field": "'a..b' is not JMESPath: it breaks at character 3",
         "filters[2].value": "in takes a list, got 5",
-        "mapping[0].with[1]": 'no function "lowr"; did you mean "lower"?',
+        "mapping[0].with[1]": 'unknown function "lowr"; did you mean "lower"?',
         "mapping[1].with[0]": "round: digits: takes a whole number up to 10,000, got 'x'",
     }
 
@@ -98,14 +86,14 @@ def test_a_part_that_is_broken_hides_no_fault_of_the_others() -> None:
 
 def test_an_inbound_source_has_no_schedule_and_an_expression_that_can_be_read() -> None:
     assert told(source={"kind": "inbound", "records": "a..b"}) == {
-        "source.records": "'a..b' is no JMESPath expression: it breaks at character 3",
+        "source.records": "'a..b' is not JMESPath: it breaks at character 3",
         "trigger.schedule": "does not go with an inbound source, whose syncs start when records are posted",
     }
     assert read_service({**GOOD, "source": {"kind": "inbound"}, "trigger": {}}).source.key == "id"
 
 
 @pytest.mark.parametrize("name", ["", " \n"])
-def test_a_name_that_nobody_can_see_is_missing_also_where_more_is_wrong(name: str) -> None:
+def test_an_invisible_name_is_missing_even_when_more_is_wrong(name: str) -> None:
     assert told(name=name) == {"name": "is missing"}
     assert set(told(name=name, notes=7)) == {"name", "notes"}
 
@@ -123,6 +111,21 @@ def test_what_only_the_whole_can_say_is_told_at_the_whole() -> None:
     assert "takes a name such as" in told(trigger={"timezone": "Mars"})["trigger.timezone"]
 
 
+def test_checking_a_definition_loads_nothing_that_runs_a_sync() -> None:
+    names = "import sys, jobs.services.validate; print(*sys.modules)"
+    loaded = subprocess.run([sys.executable, "-c", names], cwd=ROOT, capture_output=True, text=True, check=True)
+    runs = {
+        "jobs.connectors",
+        "synctail.log.capture",
+        "synctail.log.writer",
+        "jobs.transform.script",
+        "jobs.transform.sandbox.cage",
+        "jobs.run.sync",
+    }
+    assert "jobs.services.model" in loaded.stdout.split()
+    assert not runs & set(loaded.stdout.split())
+
+
 @pytest.mark.parametrize("given", [None, [], "text", 5, {}])
 def test_what_is_no_definition_at_all_is_told(given: object) -> None:
     with pytest.raises(DefinitionFaulty):
@@ -134,6 +137,7 @@ def test_a_kind_that_is_missing_is_told_with_those_there_are() -> None:
         "destination.kind": "is missing; takes 'http' or 'sql' or 'file' or 'sftp'"
     }
     assert told(source=5) == {"source": "takes an object, got 5"}
+    assert told(source={"kind": ["http"]})["source.kind"].startswith("got ['http']; takes 'http' or")
 
 
 @given(json_values, st.sampled_from([*GOOD, "options", "lookups", "notes", "active"]))

@@ -3,22 +3,17 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime
-from typing import Any
+from typing import Any, get_args
 
-import msgspec
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from jobs.transform.filters import Filters, fault, words
-from jobs.transform.model import Filter
+from jobs.transform.model import Filter, Operator
+from tests.kit.generated import json_values
 
 NOW = datetime(2026, 3, 31, 12, 0, tzinfo=UTC)
-json_values = st.recursive(
-    st.one_of(st.none(), st.booleans(), st.integers(), st.floats(allow_nan=False), st.text()),
-    lambda inner: st.one_of(st.lists(inner, max_size=3), st.dictionaries(st.text(), inner, max_size=3)),
-    max_leaves=6,
-)
 
 
 def passes(field: str, op: Any, value: Any, record: Any) -> bool:
@@ -104,7 +99,7 @@ def test_filters_are_joined_by_and_and_the_first_that_stops_is_named() -> None:
     assert words(Filter("b", "exists", False)) == "b does not exist"
 
 
-@given(json_values, st.sampled_from(msgspec.structs.fields(Filter)[1].type.__args__), json_values)
+@given(json_values, st.sampled_from(get_args(Operator)), json_values)
 def test_whatever_a_record_holds_a_filter_that_is_right_decides(found: Any, op: Any, value: Any) -> None:
     if fault(Filter("it", op, value)) is None:
         assert isinstance(passes("it", op, value, {"it": found}), bool)
@@ -113,20 +108,24 @@ def test_whatever_a_record_holds_a_filter_that_is_right_decides(found: Any, op: 
 @pytest.mark.parametrize(
     ("given", "member", "says"),
     [
-        (Filter("a..b", "=", 1), "field", "is no JMESPath expression"),
-        (Filter("a.", "=", 1), "field", "'a.' is no JMESPath expression: it ends too early"),
+        (Filter("a..b", "=", 1), "field", "is not JMESPath"),
+        (Filter("a.", "=", 1), "field", "'a.' is not JMESPath: it ends too early"),
         (Filter("foo(bar)", "=", 1), "field", "Unknown function: foo()"),
-        (Filter("foo(", "=", 1), "field", "is no JMESPath expression"),
+        (Filter("foo(", "=", 1), "field", "is not JMESPath"),
         (Filter("", "=", 1), "field", "got an empty text"),
         (Filter("a", "in", "open"), "value", "in takes a list, got 'open'"),
         (Filter("a", "starts", 5), "value", "starts takes a text, got 5"),
-        (Filter("a", "matches", "(("), "value", "is no pattern (RE2)"),
-        (Filter("a", "matches", 5), "value", "a pattern is a text, got 5"),
+        (Filter("a", "matches", "(("), "value", "is not a pattern (RE2)"),
+        (Filter("a", "matches", 5), "value", "takes a pattern (RE2), got 5"),
         (Filter("a", "exists", "yes"), "value", "exists takes true or false"),
         (Filter("a", "<", None), "value", "< takes a number, a text or a time, got None"),
         (Filter("a", ">", True), "value", "> takes a number, a text or a time"),
-        (Filter("a", ">=", "-1x"), "value", "'-1x' is no relative time; takes a whole number of s, m, h, d, w, mo, y"),
-        (Filter("a", "<", "-1.5 h"), "value", "'-1.5 h' is no relative time"),
+        (
+            Filter("a", ">=", "-1x"),
+            "value",
+            "'-1x' is not a relative time; takes a whole number of s, m, h, d, w, mo, y",
+        ),
+        (Filter("a", "<", "-1.5 h"), "value", "'-1.5 h' is not a relative time"),
     ],
 )
 def test_a_filter_that_cannot_work_is_told(given: Filter, member: str, says: str) -> None:

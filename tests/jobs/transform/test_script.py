@@ -1,150 +1,42 @@
-"""A script in its own process: what it may do with records, what it may not do at all; nothing stays behind."""
+"""A script in its own process: what it may do with records, how it ends, and that nothing stays behind."""
 
 from __future__ import annotations
 
-import ctypes
 import os
 import random
 import signal
-import socket
 import subprocess
 import sys
-import tempfile
-import textwrap
-import threading
 import time
-from collections.abc import Iterator, Mapping
-from contextlib import suppress
 from pathlib import Path
-from typing import Any, NamedTuple, cast
+from typing import Any
 
 import pytest
 
-from jobs.transform.script import NAMED, Limits, Outcome, Script, check
-from synctail.log.lines import cut
-from synctail.log.writer import LogWriter
-from tests.kit.support import PATIENCE_S
+from jobs.transform.script import NAMED, Outcome
+from jobs.transform.script_check import check
+from tests.kit.scripts import (
+    RECORDS,
+    Log,
+    descriptors,
+    handle,
+    is_running,
+    on_linux,
+    run,
+    run_too_long,
+    running,
+    script,
+)
+from tests.kit.support import PATIENCE_S, ROOT, until
 
-RECORDS: list[dict[str, Any]] = [{"id": number, "name": f"Record {number}"} for number in range(1, 6)]
-SMALL = Limits(memory_bytes=256 << 20, output_bytes=1 << 20, lines=50)
+pytestmark = pytest.mark.usefixtures("folders")
+
 WRITES_ANYWHERE = """
 for fd in range(3, 20):
     try: os.write(fd, b"{}" * 9)
     except OSError: pass
 return records
 """
-on_linux = pytest.mark.skipif(sys.platform != "linux", reason="these walls are Linux's")
-
-
-class Said(NamedTuple):
-    level: str
-    text: str
-    phase: str | None
-    record: str | None
-    fields: Mapping[str, Any] | None
-
-
-class Log:
-    def __init__(self) -> None:
-        self.lines: list[Said] = []
-
-    def _put(
-        self,
-        level: str,
-        text: object,
-        phase: str | None = None,
-        record: str | None = None,
-        fields: Mapping[str, Any] | None = None,
-    ) -> None:
-        self.lines.append(Said(level, str(text), phase, record, fields))
-
-    def debug(self, *what: Any, **more: Any) -> None:
-        self._put("debug", *what, **more)
-
-    def info(self, *what: Any, **more: Any) -> None:
-        self._put("info", *what, **more)
-
-    def warning(self, *what: Any, **more: Any) -> None:
-        self._put("warning", *what, **more)
-
-    def error(self, *what: Any, **more: Any) -> None:
-        self._put("error", *what, **more)
-
-    def texts(self, level: str = "info") -> list[str]:
-        return [line.text for line in self.lines if line.level == level]
-
-
-class Code(NamedTuple):
-    code: str
-    timeout_s: float = 20
-
-
-def script(code: str, log: Log, *, timeout_s: float = 20, **more: Any) -> Script:
-    return Script(Code(textwrap.dedent(code), timeout_s), cast("LogWriter", log), **{"limits": SMALL, **more})
-
-
-def run(code: str, records: list[dict[str, Any]] | None = None, **more: Any) -> tuple[Outcome, Log]:
-    """One batch of a sync's own script."""
-    log = Log()
-    with script(code, log, **more) as one:
-        return one.run(RECORDS if records is None else records), log
-
-
-def handle(body: str) -> str:
-    return "import os, sys\ndef handle(records, log):\n" + textwrap.indent(textwrap.dedent(body), "    ")
-
-
-def run_too_long(body: str) -> tuple[Outcome, Log]:
-    """A script has a second to say where it is, which a busy machine may not give it: one of three says so."""
-    for _ in range(3):
-        outcome, log = run(handle(body), timeout_s=0.4)
-        if "it was at" in (outcome.fault or ""):
-            break
-    return outcome, log
-
-
-# --- what is left behind -------------------------------------------------------------------------------------------
-
-
-def running(of: int) -> list[int]:
-    """The processes that a process started for scripts, and those that these started."""
-    found = []
-    for status in Path("/proc").glob("[0-9]*/stat"):
-        with suppress(OSError):
-            number, rest = status.read_text().split(" ", 1)
-            parent = int(rest.rsplit(")", 1)[1].split()[1])
-            if parent == of and b"sandbox" in (status.parent / "cmdline").read_bytes():
-                found += [int(number), *running(int(number))]
-            elif parent == of and rest.rsplit(")", 1)[1].split()[0] == "Z":
-                found.append(int(number))
-    return found
-
-
-def descriptors() -> int:
-    return len(os.listdir("/dev/fd"))  # noqa: PTH208
-
-
-def wait_for(what: Any, seconds: float = PATIENCE_S) -> None:
-    until = time.monotonic() + seconds
-    while not what():
-        assert time.monotonic() < until, "it did not come to that"
-        time.sleep(0.02)
-
-
-@pytest.fixture(autouse=True)
-def folders(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
-    """Where scripts have their folders. Ends each test as failed that leaves one, or a process, or a descriptor."""
-    place = tmp_path / "folders"
-    place.mkdir()
-    monkeypatch.setattr(tempfile, "tempdir", str(place))
-    open_before = descriptors()
-    yield place
-    assert list(place.iterdir()) == []
-    wait_for(lambda: not any(thread.name == "synctail-script" for thread in threading.enumerate()))
-    assert descriptors() <= open_before
-    if sys.platform == "linux":
-        assert running(os.getpid()) == []
-
 
 # --- records and counts --------------------------------------------------------------------------------------------
 
@@ -200,13 +92,16 @@ def test_new_records_with_the_same_key_take_turns() -> None:
             "records[2]['x'] = {'y': [0, float('nan')]}\nreturn records",
             "record 3 of those that handle returned: x.y.1: nan",
         ),
-        ("return [{'id': 1, 'x': float('inf')}]", "x: inf is not a number that JSON knows"),
+        ("return [{'id': 1, 'x': float('inf')}]", "x: inf is not a number in JSON"),
         ("return [{'id': 1, 'x': 10 ** 5000}]", "x: an integer that is far too large"),
         ("return [{'id': 1, 'x': {1, 2}}]", "x: a value of type set"),
         ("return [{'id': 1, 'x': b'1'}]", "x: a value of type bytes"),
         ("return [{'id': 1, 2: 3}]", "the name of a member is a value of type int"),
-        ("records[0]['me'] = records\nreturn records", "within each other, or a circle"),
-        ("x = []\nfor _ in range(10 ** 6): x = [x]\nreturn [{'id': 1, 'x': x}]", "more than 100 lists and objects"),
+        ("records[0]['me'] = records\nreturn records", "nested more than 100 deep, or in a circle"),
+        (
+            "x = []\nfor _ in range(10 ** 6): x = [x]\nreturn [{'id': 1, 'x': x}]",
+            "lists and objects nested more than 100 deep",
+        ),
         ("return [{'id': 1, 'x': 'x' * 2_000_000}]", "handle returned 2.0 MB; it may return 1.0 MB"),
         ("sys.exit(0)", "SystemExit: 0 (line 3 of the script)"),
         ("raise KeyboardInterrupt", "KeyboardInterrupt (line 3 of the script)"),
@@ -331,67 +226,6 @@ def test_what_is_in_the_standard_library_works() -> None:
     assert outcome.kept[0][1]["made"] == [["a", "b"], "2026-07-01T00:00:00+01:00", "1.10", [1], "soon"]
 
 
-# --- lines ---------------------------------------------------------------------------------------------------------
-
-
-def test_what_a_script_says_is_in_the_log_in_its_order() -> None:
-    body = """
-        log("one"); print("two", 2); log.warning("three", record=records[0]); log.error("four"); log.debug("five")
-        print("six", file=sys.stderr); log.info(7); print("eight\\nnine", end=""); print(" and a half")
-        print("ten", end="")
-        return records
-    """
-    _, log = run(handle(body))
-    assert [(line.level, line.text, line.record) for line in log.lines] == [
-        ("info", "one", None),
-        ("info", "two 2", None),
-        ("warning", "three", "1"),
-        ("error", "four", None),
-        ("debug", "five", None),
-        ("warning", "six", None),
-        ("info", "7", None),
-        ("info", "eight", None),
-        ("info", "nine and a half", None),
-        ("info", "ten", None),
-    ]
-    assert {line.phase for line in log.lines} == {"script"}
-
-
-def test_what_is_written_past_python_is_a_line_too() -> None:
-    _, log = run(
-        handle("os.write(1, b'one\\n')\nos.write(2, b'\\xff two\\n')\nimport time\ntime.sleep(0.2)\nreturn records")
-    )
-    assert log.texts("warning") == ["one", "\\xff two"]
-
-
-@pytest.mark.parametrize("character", ["x", "é", "\\ud800"])
-def test_a_line_that_is_too_long_is_cut_once_and_says_by_how_much(character: str) -> None:
-    _, log = run(handle(f"log.info('{character}' * 100_000)\nreturn records"))
-    [text] = log.texts()
-    kept, mark, more = text.partition(" … [cut: ")
-    size = len(("\\ud800" if character.startswith("\\") else character).encode())
-    assert mark
-    assert len(kept.encode()) + int(more.removesuffix(" bytes more]").replace(",", "")) == 100_000 * size
-    assert cut(text) == text
-
-
-def test_too_many_lines_are_counted_and_not_kept() -> None:
-    _, log = run(handle("for n in range(1000): print(n)\nreturn records"))
-    assert log.texts() == [str(n) for n in range(50)]
-    assert log.texts("warning") == ["950 lines more of the script were left out: a batch may have 50"]
-
-
-@pytest.mark.parametrize(
-    "body", ["while True: print('x')", "while True: os.write(1, b'x\\n')", "while True: log.error('x' * 10 ** 6)"]
-)
-def test_printing_for_ever_ends_with_the_batch_s_time(body: str) -> None:
-    outcome, log = run_too_long(body)
-    assert outcome.fault
-    assert outcome.fault.startswith("it took longer than 0.4 s, its time for a batch; it was at line 3 of the script")
-    assert len(log.lines) == SMALL.lines + 2
-    assert "ore lines of the script were left out" in log.lines[-2].text.replace("lines more", "More lines")
-
-
 # --- ends ----------------------------------------------------------------------------------------------------------
 
 
@@ -454,238 +288,10 @@ def test_a_script_that_takes_json_apart_fails_by_itself() -> None:
     assert len(well.kept) == 3
 
 
-# --- walls ---------------------------------------------------------------------------------------------------------
-
-TRIES = """
-import os, sys, socket, threading, subprocess, signal
-PARENTS = {parents}
-
-def tried(what):
-    try:
-        return str(what())
-    except BaseException as error:
-        return "!" + type(error).__name__
-
-def environ(pid):
-    with open(f"/proc/{{pid}}/environ", "rb") as file:
-        return file.read()
-
-def written(path):
-    with open(path, "w") as file:
-        file.write("x")
-
-def forked():
-    if os.fork() == 0:
-        os._exit(0)
-    os.wait()
-
-def bomb():
-    for _ in range(50):
-        if os.fork() == 0:
-            import time; time.sleep(60); os._exit(0)
-
-def handle(records, log):
-    made = {{
-        "environment": dict(os.environ),
-        "secrets": [tried(lambda: environ(pid)) for pid in PARENTS],
-        "kill": [tried(lambda: os.kill(pid, 0)) for pid in PARENTS],
-        "connect": tried(lambda: socket.create_connection(("127.0.0.1", {port}), 2)),
-        "outside": tried(lambda: written({outside!r})),
-        "chmod": tried(lambda: os.chmod({outside!r}, 0o777)),
-        "tmp": tried(lambda: written({tmp!r})),
-        "read": tried(lambda: open({outside!r}).read()),
-        "here": tried(lambda: written("here")),
-        "fork": tried(forked),
-        "bomb": tried(bomb),
-        "thread": tried(lambda: threading.Thread(target=print).start()),
-        "program": tried(lambda: subprocess.run(["/bin/sh", "-c", "true"], check=True)),
-        "packages": tried(lambda: __import__("msgspec")),
-        "ours": tried(lambda: __import__("jobs")),
-        "searched": [path for path in sys.path if "-packages" in path],
-        "installed": tried(lambda: os.listdir({packages!r})),
-        "descriptors": [fd for fd in range(100) if not tried(lambda: os.fstat(fd)).startswith("!")],
-        "user": os.getuid(),
-    }}
-    return [{{"id": 1, "made": made}}]
-"""
-
-
-@pytest.fixture
-def tries(tmp_path: Path) -> Iterator[str]:
-    """A script that tries everything that it must not be able to do, and says what came of it."""
-    outside = tmp_path / "outside"
-    outside.write_text("a secret")
-    outside.chmod(0o600)
-    packages = str(Path(os.__file__).parent / "site-packages")
-    with socket.create_server(("127.0.0.1", 0)) as listens:
-        yield TRIES.format(
-            parents=[os.getpid(), os.getppid()],
-            port=listens.getsockname()[1],
-            outside=str(outside),
-            tmp=f"/tmp/synctail-was-here-{os.getpid()}",  # noqa: S108
-            packages=packages,
-        )
-    assert outside.read_text() == "a secret"
-    assert not Path(f"/tmp/synctail-was-here-{os.getpid()}").exists() or "/tmp" in packages  # noqa: S108
-
-
-def attacked(tries: str, **more: Any) -> tuple[dict[str, Any], Log]:
-    outcome, log = run(tries, RECORDS[:1], **more)
-    assert outcome.fault is None
-    made = outcome.kept[0][1]["made"]
-    assert made["environment"] == {}
-    assert made["packages"] == made["ours"] == "!ModuleNotFoundError"
-    assert made["searched"] == []
-    assert made["here"] == "None"
-    assert len(made["descriptors"]) <= 7  # its standard ones, and its pipes
-    return cast("dict[str, Any]", made), log
-
-
-def refused(said: str | list[str]) -> bool:
-    return all(one.startswith("!") for one in ([said] if isinstance(said, str) else said))
-
-
-def may_make_namespaces() -> bool:
-    """Without a namespace of users: such a root need not stay root in there."""
-    status = Path("/proc/self/status").read_text()
-    (effective,) = (line.split()[1] for line in status.splitlines() if line.startswith("CapEff:"))
-    return bool(int(effective, 16) >> 21 & 1)
-
-
-def namespaces() -> bool:
-    """Can namespaces be had here? In most containers they cannot."""
-    outcome, _ = run(handle("return [{'id': 1, 'folder': os.getcwd()}]"))
-    assert outcome.fault is None
-    return bool(outcome.kept[0][1]["folder"] == "/tmp")  # noqa: S108
-
-
-@on_linux
-def test_with_namespaces_a_script_sees_nothing_but_python(tries: str) -> None:
-    if not namespaces():
-        pytest.skip("no namespaces here")
-    # Each wall by itself: the filter of calls would refuse most of this anyway.
-    for without in ([], ["calls"]):
-        made, log = attacked(tries.replace('"tmp": tried', '"_": tried'), without=without)
-        for what in ("secrets", "kill", "connect", "outside", "chmod", "read", "program"):
-            assert refused(made[what]), what
-        assert made["installed"] in ("[]", "!FileNotFoundError")
-        if os.geteuid() == 0 and may_make_namespaces():
-            assert made["user"] == 65534
-        if not without or made["user"] != 0:  # no limit of processes binds root
-            for what in ("fork", "bomb", "thread"):
-                assert refused(made[what]), what
-        assert log.texts("warning") == []
-
-
-@on_linux
-def test_without_namespaces_landlock_and_seccomp_do_most_of_it(tries: str) -> None:
-    made, log = attacked(tries, without=["namespaces"])
-    said = " ".join(log.texts("warning"))
-    if os.uname().machine in {"x86_64", "aarch64"}:
-        assert "network" not in said
-        for what in ("kill", "connect", "fork", "bomb", "thread", "program", "chmod"):
-            assert refused(made[what]), what
-    if ctypes.CDLL(None).syscall(444, None, ctypes.c_size_t(0), 1) >= 1:  # the version of Landlock
-        assert "read and write" not in said
-        for what in ("secrets", "outside", "tmp", "read", "installed"):
-            assert refused(made[what]), what
-
-
-@on_linux
-def test_the_secrets_of_a_worker_that_is_root_are_kept_even_without_walls(tries: str) -> None:
-    if os.geteuid() != 0:
-        pytest.skip("only root has what its scripts give away")
-    for without in (["namespaces", "landlock", "calls"], ["namespaces", "landlock", "calls", "user"]):
-        secrets = "    return [{'id': 1, 'made': [tried(lambda: environ(pid)) for pid in PARENTS]}]"
-        outcome, _ = run(tries.split("    made =", maxsplit=1)[0] + secrets, RECORDS[:1], without=without)
-        assert refused(outcome.kept[0][1]["made"])
-
-
-@on_linux
-def test_walls_that_cannot_be_had_are_told_once() -> None:
-    log = Log()
-    with script(handle("return records"), log, without=["namespaces", "landlock", "calls"]) as one:
-        one.run(RECORDS)
-        one.run(RECORDS)
-    (said,) = log.texts("warning")
-    assert said.startswith(
-        "This system does not offer all walls that a script is meant to have: it can reach the network"
-    )
-
-
-@on_linux
-@pytest.mark.parametrize("without", [[], ["namespaces"], ["namespaces", "calls"], ["namespaces", "calls", "landlock"]])
-def test_whatever_a_script_forks_ends_with_it(without: list[str]) -> None:
-    """Only root can fork at all, and only where there is neither a namespace nor a filter of calls."""
-    body = """
-        import time
-        for _ in range(20):
-            try: pid = os.fork()
-            except OSError: break
-            if pid == 0: time.sleep(60)
-            print(pid)
-        return None
-    """
-    outcome, log = run(handle(body), without=without)
-    assert outcome.fault
-    wait_for(lambda: not any(is_running(int(pid)) for pid in log.texts()))
-
-
-@on_linux
-@pytest.mark.parametrize("without", [[], ["namespaces"]])
-def test_a_script_cannot_end_its_worker(without: list[str]) -> None:
-    body = """
-        import signal
-        for pid in (os.getppid(), -1):
-            try: os.kill(pid, signal.SIGKILL)
-            except OSError: pass
-        return records
-    """
-    if without and "signal" in " ".join(run(handle("return records"), without=without)[1].texts("warning")):
-        pytest.skip("no filter of calls here")
-    outcome, _ = run(handle(body), without=without)
-    assert outcome.fault is None
-
-
-@on_linux
-def test_files_are_limited_one_by_one_and_in_all() -> None:
-    body = """
-        try:
-            with open("big", "wb") as file:
-                while True: file.write(bytes(1 << 20))
-        except OSError as error:
-            print(error.errno)
-        try:
-            files = [open("f", "w") for _ in range(1000)]
-        except OSError as error:
-            print(error.errno)
-        return records
-    """
-    limits = Limits(file_bytes=4 << 20)
-    for without in ([], ["namespaces"]):
-        _, log = run(
-            "import signal; signal.signal(signal.SIGXFSZ, signal.SIG_IGN)\n" + handle(body),
-            limits=limits,
-            without=without,
-        )
-        assert log.texts()[0] in {"27", "28"}
-        assert log.texts()[1] == "24"
-
-
-@on_linux
-def test_a_process_can_hide_its_environment() -> None:
-    hide = "from jobs.transform.script import hide_environment; hide_environment()"
-    code = f"{hide}; import sys; print(1, flush=True); sys.stdin.read()"
-    with subprocess.Popen([sys.executable, "-c", code], stdin=subprocess.PIPE, stdout=subprocess.PIPE) as process:
-        assert process.stdout
-        process.stdout.readline()
-        assert Path(f"/proc/{process.pid}/environ").stat().st_uid == 0
-        process.communicate()
-
-
 # --- nothing stays --------------------------------------------------------------------------------------------------
 
 
+@pytest.mark.slow
 def test_fifty_runs_leave_nothing() -> None:
     open_before = descriptors()
     for number in range(50):
@@ -712,6 +318,7 @@ def was_interrupted(after_s: float, body: str) -> bool:
     return False
 
 
+@pytest.mark.slow
 def test_an_interrupt_at_any_moment_leaves_nothing(folders: Path) -> None:
     def interrupt(*_: object) -> None:
         raise Interrupt
@@ -724,9 +331,9 @@ def test_an_interrupt_at_any_moment_leaves_nothing(folders: Path) -> None:
             # While it starts, runs, and ends; and in a script that would not end by itself.
             body = "import time; time.sleep(5)\nreturn records" if number % 3 == 0 else "return records"
             interrupted += was_interrupted(chance.uniform(0.0001, 0.12), body)
-            wait_for(lambda: not list(folders.iterdir()))
+            until(lambda: not list(folders.iterdir()), "its folder goes")
             if sys.platform == "linux":
-                wait_for(lambda: not running(os.getpid()))
+                until(lambda: not running(os.getpid()), "its process ends")
     finally:
         signal.setitimer(signal.ITIMER_REAL, 0)
         signal.signal(signal.SIGALRM, before)
@@ -739,28 +346,21 @@ def test_a_worker_that_is_killed_takes_its_script_with_it(folders: Path, without
     code = f"""
 import sys, tempfile
 sys.path.insert(0, {str(Path(__file__).parents[3])!r})
-from tests.jobs.transform.test_script import *
+from tests.kit.scripts import *
 tempfile.tempdir = {str(folders)!r}
 class Loud(Log):
     def _put(self, *what, **more): print(what, flush=True)
-script("def handle(records, log):\\n log('on its way')\\n while True: pass", Loud(), without={without}).run(RECORDS)
+script("def handle(records, log):\\n log('on its way')\\n while True: pass", Loud(), without={without}).run([{{}}])
 """
-    with subprocess.Popen([sys.executable, "-c", code], stdout=subprocess.PIPE) as worker:
+    with subprocess.Popen([sys.executable, "-c", code], cwd=ROOT, stdout=subprocess.PIPE) as worker:
         assert worker.stdout
         while b"on its way" not in worker.stdout.readline():
             assert worker.poll() is None
         ours = running(worker.pid)
         assert len(ours) == 2
         worker.kill()
-    wait_for(lambda: list(folders.iterdir()) == [])
-    wait_for(lambda: not [pid for pid in ours if is_running(pid)])
-
-
-def is_running(pid: int) -> bool:
-    try:
-        return Path(f"/proc/{pid}/stat").read_text().rsplit(")", 1)[1].split()[0] != "Z"
-    except OSError:
-        return False
+    until(lambda: list(folders.iterdir()) == [], "its folder goes")
+    until(lambda: not [pid for pid in ours if is_running(pid)], "its processes end")
 
 
 # --- definitions ----------------------------------------------------------------------------------------------------

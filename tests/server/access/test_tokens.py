@@ -50,7 +50,7 @@ def test_a_token_is_removed_by_its_id_or_its_name(web: httpx2.Client, by: str) -
     assert web.delete(f"/api/tokens/{quote(made[by])}").status_code == 404
 
 
-def test_nobody_removes_the_token_they_use(web: httpx2.Client, client: redis.Redis) -> None:
+def test_a_token_cannot_remove_itself(web: httpx2.Client, client: redis.Redis) -> None:
     answer = web.delete("/api/tokens/tests")
     assert answer.status_code == 409
     assert "locked out" in answer.json()["detail"]

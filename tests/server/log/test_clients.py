@@ -16,20 +16,28 @@ from websockets.exceptions import ConnectionClosed
 from server import __main__
 from server.__main__ import listen
 from server.log import live
-from server.web import protocols
-from tests.kit.following import BEARER, Logs, Reader, open_socket
+from server.web.protocols import HEAD_BYTES, Http
+from tests.kit.following import BEARER, Logs, Reader, closed, open_socket
 from tests.kit.serving import Serving, serving
 from tests.kit.support import free_port, until
-from tests.server.log.test_live import closed
+
+WAITS_S = 1.5
 
 
 @pytest.fixture
-def brisk(environ: dict[str, str], client: redis.Redis, monkeypatch: pytest.MonkeyPatch) -> Iterator[Serving]:
-    """A server that waits for nobody for long."""
+def patient(environ: dict[str, str], client: redis.Redis) -> Iterator[Serving]:
+    """A server that waits for a client as long as a busy machine may make it late, and no longer."""
     del client
-    assert protocols.UNASKED_S == 30
-    monkeypatch.setattr(protocols, "UNASKED_S", 1.5)
-    with serving(environ) as one:
+    with serving(environ, unasked_s=WAITS_S) as one:
+        yield one
+
+
+@pytest.fixture
+def brisk(environ: dict[str, str], client: redis.Redis) -> Iterator[Serving]:
+    """A server that hardly waits for a client that is silent."""
+    del client
+    assert Http.unasked_s == 30
+    with serving(environ, unasked_s=0.2) as one:
         yield one
 
 
@@ -57,29 +65,28 @@ POST = b"POST /sign-in HTTP/1.1\r\nHost: x\r\n" + FORM
     [b"", b"\r\n", b"GET /healthz HTT", POST, POST + b"token=st_"],
     ids=["nothing", "an empty line", "half a head", "no body", "half a body"],
 )
-def test_one_who_does_not_end_what_it_asks_is_let_go(brisk: Serving, says: bytes) -> None:
+def test_a_client_that_does_not_finish_its_request_is_disconnected(brisk: Serving, says: bytes) -> None:
     with connect(brisk.web, says) as silent:
-        until(brisk.connections, "it is connected")
-        until(lambda: not brisk.connections(), "it is let go", seconds=10)
         assert heard(silent) == b""
+    until(lambda: not brisk.connections(), "it is let go")
 
 
-def test_one_who_sends_an_empty_line_after_an_answer_is_let_go(brisk: Serving) -> None:
+def test_a_client_that_sends_an_empty_line_after_an_answer_is_disconnected(brisk: Serving) -> None:
     with connect(brisk.web, b"GET /healthz HTTP/1.1\r\nHost: x\r\n\r\n") as silent:
         assert silent.recv(12) == b"HTTP/1.1 200"
         silent.sendall(b"\r\n")
-        until(lambda: not brisk.connections(), "it is let go")
+        until(lambda: not brisk.connections(), "it is disconnected")
 
 
-def test_one_who_asks_slowly_or_waits_for_long_is_not(brisk: Serving, logs: Logs) -> None:
+def test_a_client_that_asks_slowly_or_waits_long_is_not_disconnected(patient: Serving, logs: Logs) -> None:
     """Neither a body that comes bit by bit, nor an answer that has nothing to say for a while."""
     sync_id = logs.start()
     path = f"/api/syncs/{sync_id}/log.ndjson?follow=1"
     head = f"GET {path} HTTP/1.1\r\nHost: x\r\nAuthorization: {BEARER['Authorization']}\r\n\r\n".encode()
-    with connect(brisk.web, head) as waiting, connect(brisk.web, POST) as slow, logs.writing(sync_id) as story:
+    with connect(patient.web, head) as waiting, connect(patient.web, POST) as slow, logs.writing(sync_id) as story:
         assert waiting.recv(12) == b"HTTP/1.1 200"
         for n in range(50):
-            time.sleep(1.2 * protocols.UNASKED_S / 50)
+            time.sleep(1.2 * WAITS_S / 50)
             slow.sendall(b"token="[n : n + 1] or b"x")
         assert slow.recv(12) == b"HTTP/1.1 401"
         story.info("at last")
@@ -88,32 +95,32 @@ def test_one_who_asks_slowly_or_waits_for_long_is_not(brisk: Serving, logs: Logs
             pass
 
 
-def test_a_head_without_end_is_refused_before_it_fills_the_memory(brisk: Serving) -> None:
-    with connect(brisk.web, b"GET /healthz HTTP/1.1\r\nHost: x\r\nx: ") as endless:
+def test_a_head_without_end_is_refused_before_it_fills_the_memory(patient: Serving) -> None:
+    with connect(patient.web, b"GET /healthz HTTP/1.1\r\nHost: x\r\nx: ") as endless:
         sent = 0
         with suppress(OSError):
             while sent < 8 * 1024 * 1024:
                 endless.sendall(b"a" * 4096)
                 sent += 4096
         assert sent < 8 * 1024 * 1024
-        until(lambda: not brisk.connections(), "it is let go", seconds=10)
+        until(lambda: not patient.connections(), "it is disconnected", seconds=10)
 
 
-def test_a_head_that_is_a_little_too_large_is_told_so(brisk: Serving) -> None:
-    with connect(brisk.web, b"GET /healthz HTTP/1.1\r\nHost: x\r\nx: " + b"a" * protocols.HEAD_BYTES) as large:
+def test_a_head_that_is_a_little_too_large_is_told_so(patient: Serving) -> None:
+    with connect(patient.web, b"GET /healthz HTTP/1.1\r\nHost: x\r\nx: " + b"a" * HEAD_BYTES) as large:
         answer = heard(large)
     assert answer.startswith(b"HTTP/1.1 400")
     assert b"64 KiB. Send less." in answer
 
 
-def test_a_large_head_and_a_large_body_in_one_go_are_no_endless_head(brisk: Serving) -> None:
-    answer = brisk.web.post("/api/services", content=b"x" * 500_000, headers={"x": "a" * 30_000})
+def test_a_large_head_and_a_large_body_in_one_go_are_no_endless_head(patient: Serving) -> None:
+    answer = patient.web.post("/api/services", content=b"x" * 500_000, headers={"x": "a" * 30_000})
     assert answer.status_code == 400
     assert "not JSON" in answer.json()["detail"]
 
 
 @pytest.mark.parametrize("path", ["log.txt?follow=1", "log.ndjson?follow=1", "log.txt", "log?after=0"])
-def test_who_asks_for_the_head_of_an_answer_gets_it_at_once(web: httpx2.Client, logs: Logs, path: str) -> None:
+def test_a_head_request_is_answered_at_once(web: httpx2.Client, logs: Logs, path: str) -> None:
     sync_id = logs.start()
     with logs.writing(sync_id) as story:
         story.info("one")
@@ -126,7 +133,7 @@ def test_who_asks_for_the_head_of_an_answer_gets_it_at_once(web: httpx2.Client, 
             assert answer.headers.get("content-disposition") == whole.headers.get("content-disposition")
 
 
-def test_who_vanishes_without_a_word_is_noticed_by_the_system() -> None:
+def test_the_system_notices_a_client_that_vanishes_without_a_word() -> None:
     with listen("127.0.0.1", free_port()) as bound, sockets.create_connection(bound.getsockname()):
         accepted, _ = bound.accept()
         with accepted:
@@ -138,22 +145,22 @@ def test_who_vanishes_without_a_word_is_noticed_by_the_system() -> None:
 
 
 def test_when_all_places_are_taken_a_viewer_is_told_to_poll(
-    brisk: Serving, logs: Logs, monkeypatch: pytest.MonkeyPatch
+    patient: Serving, logs: Logs, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     assert live.most_viewers() == max(1, resource.getrlimit(resource.RLIMIT_NOFILE)[0] - live.SPARE_FILES)
     monkeypatch.setattr(live, "most_viewers", lambda: 2)
     sync_id = logs.start()
-    with logs.writing(sync_id), open_socket(brisk.web, sync_id) as one:
+    with logs.writing(sync_id), open_socket(patient.web, sync_id) as one:
         one.recv(timeout=5)
-        with open_socket(brisk.web, sync_id) as two:
+        with open_socket(patient.web, sync_id) as two:
             two.recv(timeout=5)
-            with open_socket(brisk.web, sync_id) as three:
+            with open_socket(patient.web, sync_id) as three:
                 assert closed(three) == 4429
-            assert brisk.web.get(f"/api/syncs/{sync_id}/log").status_code == 200
+            assert patient.web.get(f"/api/syncs/{sync_id}/log").status_code == 200
         reader = Reader(sync_id)
 
         def let_in() -> bool:
-            with open_socket(brisk.web, sync_id) as again:
+            with open_socket(patient.web, sync_id) as again:
                 with suppress(ConnectionClosed):  # the other one has not left yet
                     return bool(reader.hear(again.recv(timeout=5)))
                 return False
@@ -171,11 +178,11 @@ def test_a_process_takes_as_many_connections_as_the_system_lets_it() -> None:
         resource.setrlimit(resource.RLIMIT_NOFILE, before)
 
 
-def test_who_sends_what_is_no_text_is_no_line_in_the_process_s_log(
-    brisk: Serving, logs: Logs, caplog: pytest.LogCaptureFixture
+def test_a_client_that_sends_invalid_text_adds_no_line_to_the_process_log(
+    patient: Serving, logs: Logs, caplog: pytest.LogCaptureFixture
 ) -> None:
     sync_id = logs.start()
-    with logs.writing(sync_id), open_socket(brisk.web, sync_id) as rude:
+    with logs.writing(sync_id), open_socket(patient.web, sync_id) as rude:
         rude.recv(timeout=5)
         rude.socket.sendall(b"\x81\x82" + bytes(4) + b"\xff\xfe")
         assert closed(rude) == 4400

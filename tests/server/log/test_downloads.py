@@ -94,7 +94,7 @@ def test_a_terminal_that_shows_the_log_is_not_commanded_by_it(web: httpx2.Client
     assert "\ttab" in text
 
 
-def test_one_who_stops_following_costs_nothing(
+def test_a_reader_that_stops_following_costs_nothing(
     web: httpx2.Client, log: tuple[str, LogWriter], client: redis.Redis
 ) -> None:
     sync_id, writer = log
@@ -117,7 +117,7 @@ def test_a_reader_ahead_of_an_ended_log_is_told_and_taken_back(
     assert msgspec.json.decode(notice) == {"type": "rewind", "last": 9}
     assert msgspec.json.decode(line)["n"] == 10
     notice, line = web.get(f"/api/syncs/{sync_id}/log.txt?{query}").text.splitlines()
-    assert notice.startswith("… what you have after line 9 is not in this log")
+    assert notice.startswith("… the lines you have after line 9 are not in this log")
     assert line.endswith("over")
 
 

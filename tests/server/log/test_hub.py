@@ -1,4 +1,4 @@
-"""The hub in the test's own process: what happens while Redis is away, and what a tail keeps."""
+"""The hub in the test's own process: what happens while Redis is away."""
 
 from __future__ import annotations
 
@@ -9,53 +9,54 @@ import pytest
 import redis
 from redis.exceptions import ConnectionError as RedisConnectionError
 
-from server.log import hub, wire
-from server.log.hub import Pace, Rider, Tail
-from server.log.store import Store
+from server.log import keeper
+from server.log.summaries import Summaries
+from server.log.tail import SUMMARY_EVERY_S
+from server.log.viewers import Viewer
 from server.web import errors
 from synctail.log.appender import Appender
 from synctail.model.sync import Summary
 from synctail.settings import Settings
 from tests.kit.following import Logs
-from tests.server.log.test_live import first_frames, running_hub
+from tests.kit.hubs import first_frames, running_hub
 
 
-def test_a_viewer_who_takes_nothing_keeps_nobody_from_a_redis_that_is_back(
+def test_a_viewer_that_takes_nothing_keeps_no_other_from_a_redis_that_is_back(
     config: Settings, logs: Logs, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """What was told to all while Redis was away is nothing for those who come after."""
-    assert hub.AWAY_S == 10
-    monkeypatch.setattr(hub, "AWAY_S", 0.1)
+    assert keeper.AWAY_S == 10
+    monkeypatch.setattr(keeper, "AWAY_S", 0.1)
     sync_id = logs.start()
     away = True
 
-    class Away(Store):
-        async def summary(self, sync_id: str) -> Summary:
+    class Away(Summaries):
+        async def get(self, sync_id: str) -> Summary:
             if away:
                 raise RedisConnectionError("away")
-            return await super().summary(sync_id)
+            return await super().get(sync_id)
 
     async def come_back() -> None:
         nonlocal away
         async with running_hub(config, Away) as one, asyncio.timeout(10):
             told = asyncio.Event()
-            stays = Rider(0, told.set)
-            with one.ride(sync_id, stays) as tail:
-                assert tail.rest(stays)
+            stays = Viewer(0, told.set)
+            with one.attach(sync_id, stays) as broadcast:
+                assert broadcast.park(stays)
                 await told.wait()
-                assert tail.error
+                assert broadcast.error
                 away = False
-                with one.ride(sync_id, Rider(0, told.set)):
+                with one.attach(sync_id, Viewer(0, told.set)):
                     [frame] = await first_frames(one, sync_id, 1)
                 [again] = await first_frames(one, sync_id, 1)
             assert frame["type"] == again["type"] == "summary"
-            assert not one._tails
             assert not one._keepers
+            assert not one._tasks
 
     asyncio.run(come_back())
 
 
-def test_who_comes_while_the_process_stops_is_sent_away_at_once(config: Settings, logs: Logs) -> None:
+def test_a_viewer_that_comes_while_the_process_stops_is_sent_away_at_once(config: Settings, logs: Logs) -> None:
     sync_id = logs.start()
 
     async def come() -> None:
@@ -67,22 +68,22 @@ def test_who_comes_while_the_process_stops_is_sent_away_at_once(config: Settings
     asyncio.run(come())
 
 
-def test_what_is_published_while_the_subscription_is_down_is_read_when_it_stands_again(
+def test_what_is_published_while_the_subscription_is_down_is_read_when_it_is_back(
     client: redis.Redis, config: Settings, appender: Appender, logs: Logs, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Neither the next line nor the next look is needed."""
-    monkeypatch.setattr(hub, "CHECK_EVERY_S", 60.0)
+    monkeypatch.setattr(keeper, "CHECK_EVERY_S", 60.0)
     sync_id = logs.start()
     claim = appender.claim(sync_id)
 
     async def listen() -> None:
         async with running_hub(config) as one, asyncio.timeout(10):
             woken = asyncio.Event()
-            following = one.follow(sync_id, Rider(0, woken.set), woken)
+            following = one.follow(sync_id, Viewer(0, woken.set), woken)
             async with aclosing(following):
                 await anext(following)
                 # Past the last look, which would find the line by itself.
-                await asyncio.sleep(3 * hub.SUMMARY_EVERY_S)
+                await asyncio.sleep(3 * SUMMARY_EVERY_S)
                 client.client_kill_filter(_type="pubsub")
                 line = b'{"n":1,"time":"","level":"info","text":"said meanwhile"}'
                 appender.append(sync_id, attempt=claim.attempt, first=1, count=1, body=line)
@@ -91,23 +92,3 @@ def test_what_is_published_while_the_subscription_is_down_is_read_when_it_stands
                         return
 
     asyncio.run(listen())
-
-
-def test_a_tail_keeps_no_more_frames_than_it_may() -> None:
-    """And at least the newest, however large it is."""
-
-    async def fill() -> None:
-        tail = Tail("a", Pace())
-        frames, size = 100, hub.TAIL_BYTES // 10
-        for n in range(1, frames + 1):
-            tail.take(wire.Chunk(n, n, b"x" * size))
-            tail.publish()
-        kept = [n for n in range(frames) if tail.frame_after(n)]
-        assert kept == list(range(frames - len(kept), frames))
-        assert len(kept) == 9
-        tail.take(wire.Chunk(frames + 1, frames + 1, b"x" * 2 * hub.TAIL_BYTES))
-        tail.publish()
-        assert [n for n in range(frames + 1) if tail.frame_after(n)] == [frames]
-        tail.close()
-
-    asyncio.run(fill())

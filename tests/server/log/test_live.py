@@ -11,8 +11,8 @@ import statistics
 import struct
 import threading
 import time
-from collections.abc import AsyncIterator, Iterator
-from contextlib import ExitStack, aclosing, asynccontextmanager, contextmanager, suppress
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 from typing import Any, cast
 
@@ -21,26 +21,36 @@ import pytest
 import redis
 import uvicorn
 from websockets.asyncio.client import connect as connect_async
-from websockets.exceptions import ConnectionClosed
-from websockets.sync.client import ClientConnection
 
 from demo import valkey
 from jobs.queue.requests import Requests
-from server import app
 from server import settings as server_settings
 from server.__main__ import configure
 from server.access.auth import token_hash
-from server.log import hub, subscriber, wire
-from server.log.hub import Hub, Rider
-from server.log.store import Store
+from server.log import broadcast, keeper, subscriber, wire
+from server.log.keeper import Keeper
+from server.log.summaries import Summaries
 from server.web import errors
+from server.web.tasks import within
 from synctail import settings
 from synctail.connect import connect as connect_redis
 from synctail.log.appender import Appender
 from synctail.log.writer import LogWriter
 from synctail.model import keys
 from synctail.model.sync import Reason, Status, Summary
-from tests.kit.following import BEARER, Logs, Reader, Story, live_url, open_socket
+from tests.kit.following import (
+    BEARER,
+    Logs,
+    Reader,
+    Story,
+    closed,
+    live_url,
+    noise,
+    open_socket,
+    shake_hands,
+    subscriptions,
+)
+from tests.kit.hubs import first_frames, running_hub
 from tests.kit.serving import serving
 from tests.kit.support import ADMIN_TOKEN, PATIENCE_S, Process, free_port, until
 
@@ -56,11 +66,6 @@ def _the_server_complains_of_nothing(web_process: Process) -> Iterator[None]:
     yield
     assert "Traceback" not in web_process.output[before:]
     assert "ERROR" not in web_process.output[before:]
-
-
-def subscriptions(client: redis.Redis, sync_id: str) -> int:
-    [(_, number)] = cast("Any", client.pubsub_numsub(keys.live(sync_id)))
-    return int(number)
 
 
 def write_slowly(story: LogWriter, lines: int, *, seconds: float) -> None:
@@ -256,7 +261,7 @@ def test_a_chunk_too_large_to_publish_arrives_as_fast(client: redis.Redis, web: 
         appender.append(sync_id, attempt=claim.attempt, first=1, count=100, body=body, fields={"status": "running"})
         while reader.cursor < 100:
             reader.hear(socket.recv(timeout=PATIENCE_S))
-        assert time.monotonic() - time_s < hub.CHECK_EVERY_S - 1, "it was not found by looking every now and then"
+        assert time.monotonic() - time_s < keeper.CHECK_EVERY_S - 1, "it was not found by looking every now and then"
 
 
 def test_lines_that_the_stream_has_lost_are_told_as_a_gap(client: redis.Redis, web: httpx2.Client, logs: Logs) -> None:
@@ -282,9 +287,7 @@ def test_lines_that_the_stream_has_lost_are_told_as_a_gap(client: redis.Redis, w
     assert lost.gaps == [(251, 301)]
 
 
-def test_lines_that_vanish_before_anybody_read_them_do_not_keep_the_end_away(
-    client: redis.Redis, web: httpx2.Client, logs: Logs
-) -> None:
+def test_lines_that_vanish_unread_do_not_keep_the_end_away(client: redis.Redis, web: httpx2.Client, logs: Logs) -> None:
     sync_id = logs.start()
     reader = Reader(sync_id)
     with open_socket(web, sync_id) as socket:
@@ -309,7 +312,7 @@ def test_the_end_of_a_sync_that_is_watched_comes_once_and_last(web: httpx2.Clien
         began = time.monotonic()
         logs.end(story, status, reason)
         assert reader.listen(socket) == 1000
-        assert time.monotonic() - began < hub.CHECK_EVERY_S - 1, "nobody had to look for it"
+        assert time.monotonic() - began < keeper.CHECK_EVERY_S - 1, "nobody had to look for it"
     assert reader.end
     assert (reader.end["last"], reader.end["summary"]["status"]) == (2, status)
     assert reader.summaries[-1] == reader.end["summary"]
@@ -381,6 +384,7 @@ def test_a_line_of_a_quiet_log_arrives_at_once(web: httpx2.Client, logs: Logs) -
 # --- Redis breaks ---------------------------------------------------------------------------------------------------
 
 
+@pytest.mark.slow
 def test_a_websocket_outlives_a_restart_of_redis(environ: dict[str, str], tmp_path: Path) -> None:
     server = valkey.start(tmp_path)
     own = {**environ, "REDIS_URL": server.url, "PORT": str(free_port())}
@@ -398,7 +402,7 @@ def test_a_websocket_outlives_a_restart_of_redis(environ: dict[str, str], tmp_pa
             with logs.writing(sync_id) as story, open_socket(web, sync_id) as socket:
                 reader.hear(socket.recv(timeout=PATIENCE_S))
                 with in_background(write_slowly, story, 3000, seconds=1.5):
-                    time.sleep(0.3)  # so that it is in the middle
+                    until(lambda: int(client.hget(keys.summary(sync_id), "last") or 0) > 300, "it is in the middle")
                     server.stop()
                     server = valkey.start(tmp_path)
                 logs.end(story)
@@ -489,13 +493,6 @@ def test_a_made_up_cursor_beyond_an_ended_log_is_taken_back(web: httpx2.Client, 
 # --- who may, and how it is said ------------------------------------------------------------------------------------
 
 
-def closed(socket: ClientConnection) -> int | None:
-    with suppress(ConnectionClosed):
-        while True:
-            socket.recv(timeout=PATIENCE_S)
-    return socket.close_code
-
-
 def refused(web: httpx2.Client, sync_id: str, *, after: Any = 0, **options: Any) -> int | None:
     with open_socket(web, sync_id, after, **options) as socket:
         return closed(socket)
@@ -541,7 +538,7 @@ def test_a_bad_cursor_closes_with_4400(web: httpx2.Client, logs: Logs, after: st
 
 
 @pytest.mark.parametrize("message", ["{}", b"\x00", ""])
-def test_a_client_that_talks_is_told_that_nobody_listens(
+def test_a_client_that_sends_a_message_is_told_that_this_websocket_only_sends(
     client: redis.Redis, web: httpx2.Client, logs: Logs, message: str | bytes
 ) -> None:
     sync_id = logs.start()
@@ -615,27 +612,6 @@ def test_viewers_that_break_off_in_any_moment_leave_nothing_behind(
     until(lambda: not subscriptions(client, sync_id), "the subscription is released")
 
 
-def shake_hands(web: httpx2.Client, sync_id: str) -> sockets.socket:
-    """A websocket whose owner reads nothing after the handshake."""
-    stalled = sockets.socket()
-    stalled.setsockopt(sockets.SOL_SOCKET, sockets.SO_RCVBUF, 4096)
-    stalled.connect((web.base_url.host, web.base_url.port))
-    request = (
-        f"GET /api/syncs/{sync_id}/live HTTP/1.1\r\nHost: x\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
-        f"Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n"
-        f"Authorization: {BEARER['Authorization']}\r\n\r\n"
-    )
-    stalled.sendall(request.encode())
-    assert stalled.recv(12) == b"HTTP/1.1 101"
-    return stalled
-
-
-def noise(story: LogWriter, lines: int) -> None:
-    dice = random.Random(3)
-    for _ in range(lines):
-        story.info(dice.randbytes(1000).hex())
-
-
 def test_a_viewer_that_stalls_does_not_disturb_another_one(client: redis.Redis, web: httpx2.Client, logs: Logs) -> None:
     sync_id = logs.start()
     reader = Reader(sync_id)
@@ -648,7 +624,7 @@ def test_a_viewer_that_stalls_does_not_disturb_another_one(client: redis.Redis, 
     until(lambda: not subscriptions(client, sync_id), "the subscription is released")
 
 
-def test_a_viewer_that_stalls_for_good_is_let_go(
+def test_a_viewer_that_stalls_for_good_is_disconnected(
     client: redis.Redis, environ: dict[str, str], web: httpx2.Client, logs: Logs
 ) -> None:
     config = configure(server_settings.load({**environ, "PORT": str(free_port())}))
@@ -662,12 +638,13 @@ def test_a_viewer_that_stalls_for_good_is_let_go(
             with logs.writing(sync_id) as story, shake_hands(web, sync_id):
                 noise(story, 3000)
                 story.flush()
-                until(lambda: not server.server_state.connections, "the stalled viewer is let go")
+                until(lambda: not server.server_state.connections, "the stalled viewer is disconnected")
                 until(lambda: not subscriptions(client, sync_id), "the subscription is released")
         finally:
             server.should_exit = True
 
 
+@pytest.mark.slow
 def test_a_web_process_that_is_stopped_sends_its_viewers_away_with_1012(environ: dict[str, str], logs: Logs) -> None:
     own = {**environ, "PORT": str(free_port())}
     sync_id = logs.start()
@@ -690,12 +667,8 @@ def test_a_web_process_that_is_stopped_sends_its_viewers_away_with_1012(environ:
 
 
 def test_an_origin_that_the_settings_allow_may_open_a_websocket(environ: dict[str, str], logs: Logs) -> None:
-    own = {**environ, "PORT": str(free_port()), "SYNCTAIL_ALLOWED_ORIGINS": "https://ops.example.com"}
     sync_id = logs.written(1)
-    with (
-        Process("server", own, ready="Synctail listens"),
-        httpx2.Client(base_url=f"http://127.0.0.1:{own['PORT']}", headers=BEARER, timeout=PATIENCE_S) as web,
-    ):
+    with serving({**environ, "SYNCTAIL_ALLOWED_ORIGINS": "https://ops.example.com"}) as (web, _):
         assert refused(web, sync_id, origin="https://ops.example.com") == 1000
         assert refused(web, sync_id, origin="https://ops.example.com.evil.example") == 4403
         assert refused(web, sync_id, origin="http://ops.example.com") == 4403
@@ -704,12 +677,12 @@ def test_an_origin_that_the_settings_allow_may_open_a_websocket(environ: dict[st
 # --- those who wait -------------------------------------------------------------------------------------------------
 
 
-def test_a_viewer_who_waits_costs_no_task_but_the_one_that_listens(
+def test_a_waiting_viewer_costs_no_task_but_the_one_that_receives(
     environ: dict[str, str], web: httpx2.Client, logs: Logs, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """And no timer: one beat for all is written by the tail. What its handshake said is forgotten."""
     del web
-    monkeypatch.setattr(hub, "BEAT_EVERY_S", 0.3)
+    monkeypatch.setattr(broadcast, "BEAT_EVERY_S", 0.3)
     sync_id = logs.start()
     with logs.writing(sync_id) as story, serving(environ) as one, ExitStack() as stack:
         story.info("x" * 1000)
@@ -733,7 +706,7 @@ def test_without_a_lane_beats_come_as_well(
     environ: dict[str, str], web: httpx2.Client, logs: Logs, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     del web
-    monkeypatch.setattr(hub, "BEAT_EVERY_S", 0.2)
+    monkeypatch.setattr(broadcast, "BEAT_EVERY_S", 0.2)
     sync_id = logs.start()
     with serving(environ, "websockets-sansio") as one, open_socket(one.web, sync_id) as viewer:
         while json.loads(viewer.recv(timeout=PATIENCE_S))["type"] != "summary":
@@ -744,39 +717,10 @@ def test_without_a_lane_beats_come_as_well(
 # --- the hub, in this process ---------------------------------------------------------------------------------------
 
 
-@asynccontextmanager
-async def running_hub(config: settings.Settings, store: type[Store] = Store) -> AsyncIterator[Hub]:
-    redis_client = app._redis(config.redis_url)
-    one = Hub(store(redis_client, config.retention))
-    task = asyncio.create_task(one.run())
-    await asyncio.sleep(0)
-    try:
-        yield one
-    finally:
-        task.cancel()
-        await asyncio.wait({task}, timeout=PATIENCE_S)
-        await redis_client.aclose()
-        assert task.cancelled()
-
-
-async def first_frames(one: Hub, sync_id: str, count: int) -> list[dict[str, Any]]:
-    frames: list[dict[str, Any]] = []
-    woken = asyncio.Event()
-    following = one.follow(sync_id, Rider(0, woken.set), woken)
-    async with asyncio.timeout(PATIENCE_S), aclosing(following):
-        async for text in following:
-            frame = json.loads(text)
-            if frames or frame["type"] != "beat":  # where the first look takes long, beats come before it
-                frames.append(frame)
-            if len(frames) == count:
-                break
-    return frames
-
-
 def test_a_reader_that_comes_back_at_once_need_not_wait(
     config: settings.Settings, logs: Logs, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(hub, "CONFIRM_S", 8.0)
+    monkeypatch.setattr(keeper, "CONFIRM_S", 8.0)
     sync_id = logs.start()
 
     async def come_back() -> float:
@@ -787,7 +731,7 @@ def test_a_reader_that_comes_back_at_once_need_not_wait(
                 await first_frames(one, sync_id, 1)
             return time.monotonic() - began
 
-    assert asyncio.run(come_back()) < hub.CONFIRM_S / 2
+    assert asyncio.run(come_back()) < keeper.CONFIRM_S / 2
 
 
 def test_an_ending_in_the_moment_of_the_first_look_is_told_at_once(
@@ -795,21 +739,21 @@ def test_an_ending_in_the_moment_of_the_first_look_is_told_at_once(
 ) -> None:
     """It comes by pub/sub while the answer that does not know of it is still on its way."""
     heard = asyncio.Event()
-    received = Hub.received
+    received = Keeper.received
 
-    def hear(one: Hub, channel: str, message: bytes) -> None:
-        received(one, channel, message)
+    def hear(one: Keeper, message: bytes) -> None:
+        received(one, message)
         heard.set()
 
-    monkeypatch.setattr(Hub, "received", hear)
-    monkeypatch.setattr(hub, "CONFIRM_S", 4 * PATIENCE_S)
-    monkeypatch.setattr(hub, "CHECK_EVERY_S", 4 * PATIENCE_S)
+    monkeypatch.setattr(Keeper, "received", hear)
+    monkeypatch.setattr(keeper, "CONFIRM_S", 4 * PATIENCE_S)
+    monkeypatch.setattr(keeper, "CHECK_EVERY_S", 4 * PATIENCE_S)
     sync_id = logs.start()
     with logs.writing(sync_id) as story:
 
-        class EndsMeanwhile(Store):
-            async def summary(self, sync_id: str) -> Summary:
-                found = await super().summary(sync_id)
+        class EndsMeanwhile(Summaries):
+            async def get(self, sync_id: str) -> Summary:
+                found = await super().get(sync_id)
                 if not heard.is_set():
                     await asyncio.to_thread(logs.end, story)
                     await heard.wait()
@@ -823,8 +767,8 @@ def test_an_ending_in_the_moment_of_the_first_look_is_told_at_once(
 
 
 def test_silence_is_broken_by_a_beat(config: settings.Settings, logs: Logs, monkeypatch: pytest.MonkeyPatch) -> None:
-    assert hub.BEAT_EVERY_S == 10
-    monkeypatch.setattr(hub, "BEAT_EVERY_S", 0.1)
+    assert broadcast.BEAT_EVERY_S == 10
+    monkeypatch.setattr(broadcast, "BEAT_EVERY_S", 0.1)
     sync_id = logs.start()
 
     async def listen() -> list[dict[str, Any]]:
@@ -835,11 +779,11 @@ def test_silence_is_broken_by_a_beat(config: settings.Settings, logs: Logs, monk
 
 
 def test_waiting_for_an_event_can_always_be_cancelled() -> None:
-    """A cancellation that is swallowed in the moment of the event would leave a tail kept for ever."""
+    """A cancellation that is swallowed at the moment of the event would leave a keeper running for ever."""
 
     async def cancel_in_that_moment(passes: int) -> bool:
         event = asyncio.Event()
-        task = asyncio.create_task(hub._within(event, 5))
+        task = asyncio.create_task(within(event, 5))
         await asyncio.sleep(0)
         await asyncio.sleep(0)
         event.set()
@@ -863,8 +807,8 @@ def test_readers_that_come_and_go_leave_no_task_behind(config: settings.Settings
             while not writing.done():
                 await first_frames(one, sync_id, 2)
             await writing
-            await asyncio.to_thread(until, lambda: not one._tails, "no tail is left")
-            return [name for task in asyncio.all_tasks() if (name := task.get_name()).startswith("tail-")]
+            await asyncio.to_thread(until, lambda: not one._keepers, "no keeper is left")
+            return [name for task in asyncio.all_tasks() if (name := task.get_name()).startswith("keeper-")]
 
     with logs.writing(sync_id) as story:
         assert asyncio.run(come_and_go(story)) == []
@@ -893,26 +837,22 @@ class Deaf:
         await asyncio.Event().wait()
 
 
-def test_a_dead_subscription_is_noticed_although_viewers_come_and_go(
-    config: settings.Settings, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_dead_subscription_is_noticed_although_viewers_come_and_go(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(subscriber, "SILENT_S", 0.3)
     monkeypatch.setattr(subscriber, "PING_EVERY_S", 0.2)
     deaf = Deaf()
 
     async def come_and_go() -> None:
-        client = app._redis(config.redis_url)
-        one = subscriber.Subscriber(cast("Any", deaf), Hub(Store(client, config.retention)))
+        one = subscriber.Subscriber(cast("Any", deaf))
         task = asyncio.create_task(one.run())
         async with asyncio.timeout(PATIENCE_S):
             while deaf.made < 2:
-                one.want("a")
+                one.want("a", cast("Any", None))
                 await asyncio.sleep(0.05)
                 one.drop("a")
         task.cancel()
         await asyncio.wait({task}, timeout=PATIENCE_S)
         assert task.cancelled()
-        await client.aclose()
 
     asyncio.run(come_and_go())
     assert "PING" in deaf.sent

@@ -23,11 +23,10 @@ import pytest
 import redis
 
 from jobs.queue.requests import Requests
-from jobs.services.model import Run
+from jobs.services.model import RunOptions
 from jobs.transform.model import MappedField, ScriptText
 from server.log import wire
 from server.log.payload_files import NOTHING, WHOLE, Span, media_type, wanted
-from server.web import protocols
 from synctail.connect import connect
 from synctail.log import payload_files
 from synctail.log.appender import Appender
@@ -81,7 +80,7 @@ def begin(client: redis.Redis, logs: Logs, config: Settings) -> Iterator[Callabl
         kept = Payloads(
             options.pop("client", client),
             sync_id,
-            log._attempt,
+            log._flusher._attempt,
             log,
             wanted,
             limit=limit,
@@ -224,7 +223,7 @@ def test_a_part_is_only_sent_of_the_file_it_belongs_to(web: httpx2.Client, story
         assert web.get(story.url(1), headers={**asked, "If-Range": other}).content == ORDERS
 
 
-def test_who_has_it_already_is_told_so(web: httpx2.Client, story: Story) -> None:
+def test_a_client_that_has_the_file_is_told_that_it_is_unchanged(web: httpx2.Client, story: Story) -> None:
     story.payloads.keep("pull", "page 1", JSON, ORDERS)
     tag = web.get(story.url(1)).headers["etag"]
     for known in (tag, f"W/{tag}", f'"x", {tag}', "*"):
@@ -336,7 +335,7 @@ def test_payloads_live_as_long_as_the_sync_runs_and_end_with_its_log(
     story.payloads.keep("pull", "page 1", JSON, ORDERS)
     for key in (keys.payloads, keys.pieces):
         client.pexpire(key(story.id), 5_000)  # as if it had been kept almost a day ago
-    until(lambda: len(set(ends_at(client, story.id))) == 1, "a sign of life refreshes them")
+    until(lambda: len(set(ends_at(client, story.id))) == 1, "a heartbeat refreshes them")
     end_together(client, story.id, config)
     assert logs.end(story.log)
     end_together(client, story.id, config)
@@ -403,8 +402,8 @@ def test_what_is_too_large_is_said_with_its_size_and_leaves_nothing(
     assert client.hlen(keys.pieces(story.id)) == 0
     for page in range(2, 7):
         story.payloads.keep("pull", f"page {page}", JSON, noise(keys.PIECE_BYTES))
-    one = "larger than the 524,288 bytes that are kept of one (SYNCTAIL_PAYLOAD_BYTES)"
-    all_of_them = "with it they would have more than 786,432 bytes in this sync (SYNCTAIL_PAYLOAD_TOTAL)"
+    one = "the limit is 524,288 bytes (SYNCTAIL_PAYLOAD_BYTES)"
+    all_of_them = "the limit is 786,432 bytes for all payloads of a sync (SYNCTAIL_PAYLOAD_TOTAL)"
     assert [(line["level"], line["text"]) for line in story.lines()] == [
         ("warning", f"Payload not kept: pull, page 1, 786,432 bytes: {one}"),
         ("info", "Payload 1: pull, page 2, 262,144 bytes"),
@@ -506,15 +505,11 @@ def stalled(web: httpx2.Client, path: str) -> Iterator[sockets.socket]:
         yield reader
 
 
-def test_one_who_stops_reading_a_file_is_let_go(
-    environ: dict[str, str], story: Story, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(protocols, "STALLED_S", 0.3)
-    monkeypatch.setattr(protocols, "LOOK_EVERY_S", 0.1)
+def test_a_reader_that_stops_reading_a_file_is_disconnected(environ: dict[str, str], story: Story) -> None:
     size = 8 << 20
     story.payloads.keep("pull", "page 1", JSON, noise(size))
-    with serving(environ) as one, stalled(one.web, story.url(1)) as reader:
-        until(lambda: not one.connections(), "it is let go")
+    with serving(environ, stalled_s=0.3, look_every_s=0.1) as one, stalled(one.web, story.url(1)) as reader:
+        until(lambda: not one.connections(), "it is disconnected")
         rest = b"".join(iter(lambda: reader.recv(1 << 20), b""))
         assert len(rest) < size, "what was cut off must not look whole"
 
@@ -618,12 +613,13 @@ def test_a_run_may_keep_what_its_service_does_not(
     orders = service(url=orders_shop)
     store(client, orders)
     for stored, kinds in [(Stored(push=True), ["push", "push"]), (None, [])]:
-        sync_id = requests.start(orders, Trigger.MANUAL, Run(store=stored)).id
+        sync_id = requests.start(orders, Trigger.MANUAL, RunOptions(store=stored)).id
         until(lambda: client.hget(keys.summary(sync_id), "status") == b"completed", "it completes")  # noqa: B023
         assert [one["kind"] for one in web.get(f"/api/syncs/{sync_id}/payloads").json()] == kinds
         assert bool(client.exists(keys.payloads(sync_id))) == bool(kinds)
 
 
+@pytest.mark.slow
 def test_a_sync_whose_process_is_killed_leaves_its_payloads_with_an_end(
     client: redis.Redis, requests: Requests, own_worker: Process, orders_shop: str, config: Settings
 ) -> None:

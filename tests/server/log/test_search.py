@@ -305,7 +305,7 @@ def test_marks_are_where_a_pattern_matches(web: httpx2.Client) -> None:
     assert web.post("/api/marks", content=b"{").status_code == 400
 
 
-def test_only_who_may_read_may_search(web: httpx2.Client, logs: Logs) -> None:
+def test_only_users_who_may_read_may_search(web: httpx2.Client, logs: Logs) -> None:
     long = logs.written(3)
     for method, path in (
         ("GET", f"/api/syncs/{long}/log?q=x"),
@@ -316,15 +316,15 @@ def test_only_who_may_read_may_search(web: httpx2.Client, logs: Logs) -> None:
 
 
 class _Endless:
-    """A store whose log never ends."""
+    """Reads a log that never ends."""
 
     async def read(self, _sync: str, after: int, until: int) -> list[wire.Chunk]:
         return [wire.Chunk(after + 1, min(after + 100, until), body(*["x"] * min(100, until - after)))]
 
 
-def test_a_search_that_nobody_waits_for_ends_and_too_many_are_refused() -> None:
+def test_an_abandoned_search_ends_and_too_many_are_refused() -> None:
     async def run() -> None:
-        search = Search(cast("Any", _Endless()))
+        search = Search(cast("Any", None), cast("Any", _Endless()))
         way = Way(0, 2**40)
         walks = [search.walk("sync", Query("y"), way) for _ in range(SEARCHES_AT_ONCE)]
         for walk in walks:
@@ -344,7 +344,7 @@ def test_a_search_that_nobody_waits_for_ends_and_too_many_are_refused() -> None:
 def test_a_search_that_takes_long_says_from_where_to_go_on(monkeypatch: pytest.MonkeyPatch) -> None:
     async def run() -> None:
         monkeypatch.setattr("server.log.search.SEARCH_S", 0.01)
-        search = Search(cast("Any", _Endless()))
+        search = Search(cast("Any", None), cast("Any", _Endless()))
         summary = Summary(id="x", service="s", status=Status.RUNNING, queued_at="", lines=2**40)
         for way in (Way(0, 2**40), Way(0, 2**40, newest_first=True)):
             told = [msgspec.json.decode(one) async for one in search._frames(summary, Query("y"), way, 2**53)]
@@ -401,7 +401,7 @@ def of_phases(lines: list[tuple[int, str, str]]) -> list[wire.Chunk | wire.Gap]:
 
 @pytest.mark.parametrize("case", SECTIONS, ids=lambda case: case["says"])
 def test_sections_are_the_same_here_and_on_the_page(case: dict[str, Any]) -> None:
-    """static/outline.js is tried with the same, in tests/js/finder.test.js."""
+    """static/find/outline.js is tried with the same, in tests/js/find/finder.test.js."""
 
     def short(one: Section | None) -> list[Any] | None:
         return [one.first, one.last, one.phase, one.errors, one.warnings] if one else None

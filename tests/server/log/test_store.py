@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Awaitable, Callable, Iterator
 from datetime import timedelta
-from typing import Any, TypeVar
+from typing import Any, NamedTuple, TypeVar
 
 import fakeredis
 import msgspec
@@ -15,7 +15,9 @@ from ulid import ULID
 
 from server import app
 from server.log import wire
-from server.log.store import FIRST_ENTRIES, READ_BYTES, Store
+from server.log.log_reader import FIRST_ENTRIES, READ_BYTES, LogReader
+from server.log.summaries import Summaries
+from server.services.reader import ServiceReader
 from server.web import errors
 from synctail.log import lines
 from synctail.log.appender import Appender
@@ -32,18 +34,28 @@ UNKNOWN = "7ZZZZZZZZZZZZZZZZZZZZZZZZZ"
 EXPIRED = "01ARZ3NDEKTSV4RRFFQ69G5FAV"
 
 
+class Readers(NamedTuple):
+    services: ServiceReader
+    summaries: Summaries
+    log: LogReader
+
+
 class Backend:
-    """One Redis, written to by a plain client and read by the store."""
+    """One Redis, written to by a plain client and read as the server reads it."""
 
     def __init__(self, client: redis.Redis, connect: Callable[[], Any]) -> None:
         self.client = client
         self._connect = connect
 
-    def ask(self, question: Callable[[Store], Awaitable[T]]) -> T:
+    def ask(self, question: Callable[[Readers], Awaitable[T]]) -> T:
         async def answer() -> T:
             client = self._connect()
             try:
-                return await question(Store(client, RETENTION))
+                return await question(
+                    Readers(
+                        ServiceReader(client), Summaries(client, RETENTION), LogReader(client, asyncio.Semaphore(16))
+                    )
+                )
             finally:
                 await client.aclose()
 
@@ -79,9 +91,8 @@ def write(backend: Backend, sync_id: str, *chunks: int, size: int = 1) -> None:
     appender = Appender(backend.client, live_ttl_ms=60_000)
     attempt, first = appender.claim(sync_id).attempt, 1
     for count in chunks:
-        numbers = range(first, first + count)
-        encoded = [lines.encode_line(n, 0, "info", f"{n} " + "x" * size, None, lambda v: v) for n in numbers]
-        encoding, body = lines.pack(encoded)
+        entries = [lines.Entry(0, "info", f"{n} " + "x" * size) for n in range(first, first + count)]
+        encoding, body = lines.pack(lines.encode_lines(first, entries))
         appender.append(sync_id, attempt=attempt, first=first, count=count, encoding=encoding, body=body)
         first += count
 
@@ -99,24 +110,24 @@ def told(parts: list[wire.Chunk | wire.Gap]) -> list[tuple[str, int, int]]:
 
 
 def test_services_come_by_name_and_one_that_cannot_be_read_hides_no_other(backend: Backend) -> None:
-    assert backend.ask(lambda one: one.services()) == []
+    assert backend.ask(lambda one: one.services.all()) == []
     store(backend.client, service("b", name="zebra"), service("a", name="Yak"), service("c", name="ant"))
     backend.client.hset(keys.SERVICES, "bad", "{")
-    assert [one.id for one in backend.ask(lambda one: one.services())] == ["c", "a", "b"]
-    assert backend.ask(lambda one: one.service("a")).name == "Yak"
+    assert [one.id for one in backend.ask(lambda one: one.services.all())] == ["c", "a", "b"]
+    assert backend.ask(lambda one: one.services.get("a")).name == "Yak"
     with pytest.raises(errors.ServiceUnknown):
-        backend.ask(lambda one: one.service("nobody"))
+        backend.ask(lambda one: one.services.get("nobody"))
     with pytest.raises(errors.ServiceUnreadable):
-        backend.ask(lambda one: one.service("bad"))
+        backend.ask(lambda one: one.services.get("bad"))
 
 
 def test_the_last_sync_of_a_service_is_its_newest(backend: Backend) -> None:
     sync(backend, timedelta(hours=2))
     newest, other = sync(backend, timedelta(hours=1)), sync(backend, of="other")
-    found = backend.ask(lambda one: one.last_syncs([service(), service("other"), service("idle")]))
+    found = backend.ask(lambda one: one.summaries.last_of([service(), service("other"), service("idle")]))
     assert {name: summary.id for name, summary in found.items()} == {"orders": newest, "other": other}
     backend.client.delete(keys.summary(newest))
-    assert backend.ask(lambda one: one.last_syncs([service()])) == {}
+    assert backend.ask(lambda one: one.summaries.last_of([service()])) == {}
 
 
 # --- summaries and lists --------------------------------------------------------------------------------------------
@@ -124,12 +135,12 @@ def test_the_last_sync_of_a_service_is_its_newest(backend: Backend) -> None:
 
 def test_an_id_that_never_was_and_one_that_is_over_are_told_apart(backend: Backend) -> None:
     sync_id = sync(backend)
-    assert backend.ask(lambda one: one.summary(sync_id)).id == sync_id
+    assert backend.ask(lambda one: one.summaries.get(sync_id)).id == sync_id
     for never in (UNKNOWN, "no-id", ""):
         with pytest.raises(errors.SyncNotFound):
-            backend.ask(lambda one, never=never: one.summary(never))  # type: ignore[misc]
+            backend.ask(lambda one, never=never: one.summaries.get(never))  # type: ignore[misc]
     with pytest.raises(errors.SyncExpired):
-        backend.ask(lambda one: one.summary(EXPIRED))
+        backend.ask(lambda one: one.summaries.get(EXPIRED))
 
 
 def test_lists_are_newest_first_and_old_ones_stay_only_while_they_run(backend: Backend) -> None:
@@ -139,7 +150,7 @@ def test_lists_are_newest_first_and_old_ones_stay_only_while_they_run(backend: B
     other = sync(backend, of="other", status=Status.QUEUED)
 
     def listed(service_id: str | None = None, **how: Any) -> list[str]:
-        return [one.id for one in backend.ask(lambda one: one.syncs(service_id, **how))]
+        return [one.id for one in backend.ask(lambda one: one.summaries.newest(service_id, **how))]
 
     assert listed() == [other, recent, running]
     assert listed("orders") == [recent, running]
@@ -165,26 +176,26 @@ def test_a_log_is_read_from_any_line_to_any_line(backend: Backend) -> None:
         (519, 520, [(520, 520)]),
         (520, 520, []),
     ]:
-        found = backend.ask(lambda one, after=after, until=until: one.read(sync_id, after, until))  # type: ignore[misc]
+        found = backend.ask(lambda one, after=after, until=until: one.log.read(sync_id, after, until))  # type: ignore[misc]
         assert told(found) == [("lines", *part) for part in parts]
-    assert told(backend.ask(lambda one: one.read(sync_id, 511))) == [("lines", 512, 520)]
+    assert told(backend.ask(lambda one: one.log.read(sync_id, 511))) == [("lines", 512, 520)]
 
 
 @pytest.mark.parametrize("limit", [1, 10, 11, 12, 510, 5000])
 def test_a_limit_is_a_number_of_lines(backend: Backend, limit: int) -> None:
     sync_id = sync(backend)
     write(backend, sync_id, 10, 1, 500, 9)
-    found = backend.ask(lambda one: one.read(sync_id, 3, 520, lines=limit))
+    found = backend.ask(lambda one: one.log.read(sync_id, 3, 520, lines=limit))
     assert found[-1].last == min(520, 3 + limit)
 
 
 def test_a_log_without_lines_and_one_that_has_no_more_are_empty(backend: Backend) -> None:
     sync_id = sync(backend)
-    assert backend.ask(lambda one: one.read(sync_id, 0)) == []
+    assert backend.ask(lambda one: one.log.read(sync_id, 0)) == []
     write(backend, sync_id, 3)
-    assert backend.ask(lambda one: one.read(sync_id, 3)) == []
-    assert backend.ask(lambda one: one.read(sync_id, 7)) == []
-    assert backend.ask(lambda one: one.read(new_sync_id(), 0)) == []
+    assert backend.ask(lambda one: one.log.read(sync_id, 3)) == []
+    assert backend.ask(lambda one: one.log.read(sync_id, 7)) == []
+    assert backend.ask(lambda one: one.log.read(new_sync_id(), 0)) == []
 
 
 def test_what_is_missing_is_a_gap_wherever_it_is(backend: Backend) -> None:
@@ -192,11 +203,11 @@ def test_what_is_missing_is_a_gap_wherever_it_is(backend: Backend) -> None:
     write(backend, sync_id, *[10] * 6)
     backend.client.xdel(keys.log(sync_id), "10-10", "30-10", "60-10")
     whole = [("gap", 1, 10), ("lines", 11, 20), ("gap", 21, 30), ("lines", 31, 40), ("lines", 41, 50), ("gap", 51, 60)]
-    assert told(backend.ask(lambda one: one.read(sync_id, 0, 60))) == whole
-    assert told(backend.ask(lambda one: one.read(sync_id, 0))) == whole
-    assert told(backend.ask(lambda one: one.read(sync_id, 0, 60, lines=5))) == [("gap", 1, 10), ("lines", 11, 15)]
-    assert told(backend.ask(lambda one: one.read(sync_id, 22, 28))) == [("gap", 23, 28)]
-    assert told(backend.ask(lambda one: one.read(sync_id, 55, 60))) == [("gap", 56, 60)]
+    assert told(backend.ask(lambda one: one.log.read(sync_id, 0, 60))) == whole
+    assert told(backend.ask(lambda one: one.log.read(sync_id, 0))) == whole
+    assert told(backend.ask(lambda one: one.log.read(sync_id, 0, 60, lines=5))) == [("gap", 1, 10), ("lines", 11, 15)]
+    assert told(backend.ask(lambda one: one.log.read(sync_id, 22, 28))) == [("gap", 23, 28)]
+    assert told(backend.ask(lambda one: one.log.read(sync_id, 55, 60))) == [("gap", 56, 60)]
 
 
 def test_what_redis_does_not_count_any_more_is_not_called_lost(backend: Backend) -> None:
@@ -205,8 +216,8 @@ def test_what_redis_does_not_count_any_more_is_not_called_lost(backend: Backend)
     write(backend, sync_id, 10, 10)
     backend.client.xdel(keys.log(sync_id), "20-10")
     backend.client.hset(keys.summary(sync_id), "last", 10)
-    assert told(backend.ask(lambda one: one.read(sync_id, 0, 20))) == [("lines", 1, 10)]
-    assert backend.ask(lambda one: one.read(sync_id, 10, 20)) == []
+    assert told(backend.ask(lambda one: one.log.read(sync_id, 0, 20))) == [("lines", 1, 10)]
+    assert backend.ask(lambda one: one.log.read(sync_id, 10, 20)) == []
 
 
 @pytest.mark.parametrize(("chunks", "size"), [([50] * 80, 1000), ([1] * 300, 1), ([1] * 40 + [60] * 40, 1000)])
@@ -216,18 +227,18 @@ def test_a_read_is_bounded_and_fetches_little_more_than_it_uses(
     sync_id = sync(backend)
     write(backend, sync_id, *chunks, size=size)
     fetched: list[int] = []
-    entries = Store._entries
+    entries = LogReader._entries
 
-    async def counted(self: Store, *asked: Any) -> Any:
+    async def counted(self: LogReader, *asked: Any) -> Any:
         stored, last = await entries(self, *asked)
         fetched.append(len(stored))
         return stored, last
 
-    monkeypatch.setattr(Store, "_entries", counted)
+    monkeypatch.setattr(LogReader, "_entries", counted)
     total, cursor = sum(chunks), 0
     while cursor < total:
         fetched.clear()
-        parts = backend.ask(lambda one, cursor=cursor: one.read(sync_id, cursor, total))  # type: ignore[misc]
+        parts = backend.ask(lambda one, cursor=cursor: one.log.read(sync_id, cursor, total))  # type: ignore[misc]
         assert parts[0].first == cursor + 1
         cursor = parts[-1].last
         assert sum(len(part.body) for part in parts if isinstance(part, wire.Chunk)) < READ_BYTES + 100_000

@@ -20,9 +20,9 @@ texts = st.text(max_size=40) | st.sampled_from([",\n", '","\n', "\\", "</script>
 @st.composite
 def logs(draw: st.DrawFn) -> list[bytes]:
     """The lines of a log, as the job encodes them."""
-    extra: dict[str, Any] | None = draw(st.none() | st.just({"record": ",\n", "fields": {",\n": [",\n"]}}))
+    extra: dict[str, Any] = draw(st.sampled_from([{}, {"record": ",\n", "fields": {",\n": [",\n"]}}]))
     written = draw(st.lists(texts, min_size=1, max_size=12))
-    return [lines.encode_line(n, 1.5, "info", text, extra, lambda value: value) for n, text in enumerate(written, 1)]
+    return [lines.encode_line(n, lines.Entry(1.5, "info", text, **extra)) for n, text in enumerate(written, 1)]
 
 
 @st.composite
@@ -111,24 +111,22 @@ def test_chunks_that_come_twice_or_overlap_are_told_once(
 
 @given(logs(), st.integers(0, 10**9))
 def test_what_the_writer_stored_and_published_reads_as_it_was(log: list[bytes], before: int) -> None:
-    encoding, body = lines.pack(log)
+    encoding, body = lines.pack(keys.SEPARATOR.join(log))
     first, last = before + 1, before + len(log)
     chunk = wire.Chunk(first, last, keys.SEPARATOR.join(log))
     assert wire.chunk_from_entry(b"%d-%d" % (last, len(log)), {encoding.encode(): body}) == chunk
     message = b"%d-%d %s\n" % (first, last, encoding.encode()) + body
-    assert wire.chunk_from_message(message) == chunk
-    assert wire.last_of_message(message) == last
+    assert wire.read_message(message) == (last, chunk, False)
+    assert wire.read_message(message.replace(b"\n", b" +\n", 1)) == (last, chunk, True)
 
 
 def test_a_message_may_say_only_that_something_is_new() -> None:
-    assert wire.chunk_from_message(b"5-9 wake") is None
-    assert wire.last_of_message(b"5-9 wake") == 9
-    assert wire.last_of_message(b"5-4 wake") == 4
+    assert wire.read_message(b"5-9 wake") == (9, None, True)
+    assert wire.read_message(b"5-4 wake") == (4, None, True)
 
 
 def test_large_bodies_are_compressed_and_read_again() -> None:
-    log = [lines.encode_line(n, 1.5, "info", "x" * 200, None, lambda value: value) for n in range(1, 501)]
-    encoding, body = lines.pack(log)
+    encoding, body = lines.pack(lines.encode_lines(1, [lines.Entry(1.5, "info", "x" * 200)] * 500))
     assert encoding == "zstd"
     assert len(body) < 10_000
     assert numbers(wire.chunk_from_entry(b"500-500", {b"zstd": body})) == list(range(1, 501))

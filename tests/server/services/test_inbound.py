@@ -14,19 +14,21 @@ import redis
 
 from jobs.clock import SILENT, Clock
 from jobs.queue.batches import unpacked
-from jobs.queue.requests import QUEUE, WAITING_CAP, Requests, ServiceInactive, TooManyWait, stored_summary
+from jobs.queue.job_queue import QUEUE
+from jobs.queue.requests import WAITING_CAP, Requests, ServiceInactive, TooManyWait
 from jobs.services.model import FileDestination, InboundSource, Options, Service
 from server.access.auth import token_hash
 from server.services.inbound import found
 from server.web import errors
 from synctail.log.appender import Appender
 from synctail.log.endings import end_sync
+from synctail.log.registry import stored_summary
 from synctail.model import keys
 from synctail.model.ids import utc_now
 from synctail.model.sync import Reason, Status, Summary, Trigger
 from synctail.settings import Settings
-from tests.jobs.run.test_attempt import ended, lines_of
 from tests.kit.support import PATIENCE_S, Process, service, store, until
+from tests.kit.syncs import ended, lines_of
 
 VIEWER = {"Authorization": "Bearer st_only-a-viewer"}
 
@@ -147,7 +149,7 @@ def test_posted_records_are_there_before_the_sync_is_queued_and_live_as_long_as_
     assert queued(client) == [sync_id]
 
 
-def test_who_may_not_post_or_cannot_is_told_why(client: redis.Redis, web: httpx2.Client) -> None:
+def test_a_post_that_is_refused_says_why(client: redis.Redis, web: httpx2.Client) -> None:
     client.hset(keys.token(token_hash("st_only-a-viewer")), mapping={"name": "looks", "role": "viewer"})
     store(client, takes(), service())
     assert web.post("/api/inbound/events", json=[], headers=VIEWER).status_code == 403

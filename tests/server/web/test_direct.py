@@ -1,4 +1,4 @@
-"""The lane beside ASGI, and the way without it, deliver the same; and the frame the lane is given is a frame."""
+"""Written directly, or through ASGI: viewers get the same; and what is written directly is a frame."""
 
 from __future__ import annotations
 
@@ -25,19 +25,19 @@ def test_a_prepared_frame_is_what_a_websocket_library_would_have_sent(text: str)
     assert websocket_frame(text) == Frame(Opcode.TEXT, text.encode()).serialize(mask=False)
 
 
-def test_with_the_lane_and_without_it_readers_get_the_same(
+def test_readers_get_the_same_directly_and_through_asgi(
     environ: dict[str, str],
     requests: Requests,
     appender: Appender,
     config: Settings,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    by_lane: list[bytes] = []
+    directly: list[bytes] = []
     write = Socket.write
 
     def counted(self: Socket, frame: bytes) -> bool:
         taken = write(self, frame)
-        by_lane.extend([frame] if taken else [])
+        directly.extend([frame] if taken else [])
         return taken
 
     monkeypatch.setattr(Socket, "write", counted)
@@ -63,4 +63,4 @@ def test_with_the_lane_and_without_it_readers_get_the_same(
         assert reader.end
         assert reader.summaries[-1] == reader.end["summary"]
     assert readers[0][1].texts == readers[1][1].texts
-    assert sum(b'"type":"lines"' in frame for frame in by_lane) > 10, "the lane was hardly used"
+    assert sum(b'"type":"lines"' in frame for frame in directly) > 10, "hardly any was written directly"

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 import redis
 
-from server.log.store import Store
+from server.services.reader import ServiceReader
 from server.web.headers import SECURITY
 from tests.kit.serving import Serving, serving
 
@@ -21,17 +21,17 @@ def broken(environ: dict[str, str], client: redis.Redis, monkeypatch: pytest.Mon
     """A server in which nobody expects what happens."""
     del client
 
-    async def fail(_store: Store) -> Any:
+    async def fail(_services: ServiceReader) -> Any:
         raise ValueError("the words of the fault")
 
-    monkeypatch.setattr(Store, "services", fail)
+    monkeypatch.setattr(ServiceReader, "all", fail)
     with serving(environ) as one:
         yield one
 
 
 @pytest.mark.parametrize(
     ("path", "status"),
-    [("/healthz", 200), ("/services", 500), ("/api/services", 500), ("/nothing", 404), ("/static/app.css", 200)],
+    [("/healthz", 200), ("/services", 500), ("/api/services", 500), ("/nothing", 404), ("/static/css/app.css", 200)],
 )
 def test_every_answer_carries_the_security_headers(broken: Serving, path: str, status: int) -> None:
     answer = broken.web.get(path)

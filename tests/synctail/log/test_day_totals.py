@@ -81,7 +81,7 @@ def test_what_runs_or_is_gone_is_not_added(logs: Logs, days: Days) -> None:
     assert days.count_missed([running, "01ARZ3NDEKTSV4RRFFQ69G5FAV"]) == 0
 
 
-def test_whoever_ends_a_sync_from_outside_adds_it(logs: Logs, appender: Appender, client: redis.Redis) -> None:
+def test_a_sync_ended_from_outside_is_added_as_well(logs: Logs, appender: Appender, client: redis.Redis) -> None:
     sync_id = logs.start()
     for _ in range(2):
         end_sync(

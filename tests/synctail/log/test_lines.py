@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 
 from server.log import wire
 from synctail.log import lines
-from synctail.log.masks import MASK, masker
+from synctail.log.masks import MASK, NO_MASK, Masker, masker
 from synctail.model import keys
 from synctail.model.ids import parse_rfc3339
 from tests.kit.support import PATIENCE_S
@@ -56,13 +56,9 @@ class Strange(str):
         return "\ud800"
 
 
-def unchanged(value: Any) -> Any:
-    return value
-
-
-def encode(text: object, extra: dict[str, Any] | None = None, mask: Any = unchanged) -> dict[str, Any]:
+def encode(text: Any, extra: dict[str, Any] | None = None, mask: Masker = NO_MASK) -> dict[str, Any]:
     """The line, checked to be what every line must be."""
-    raw = lines.encode_line(7, 1_767_225_600.5, "info", text, extra, mask)
+    raw = lines.encode_line(7, lines.Entry(1_767_225_600.5, "info", text, **(extra or {})), mask)
     assert b"\n" not in raw
     assert b"\r" not in raw
     assert len(raw) < LARGEST_BYTES
@@ -117,12 +113,8 @@ def test_lines_encoded_together_are_what_they_are_one_by_one(
 ) -> None:
     mask = masker(["s3cret-value"] if has_secrets else [])
 
-    def alone(n: int, entry: lines.Entry) -> bytes:
-        about = {name: getattr(entry, name) for name in ("phase", "record", "fields")}
-        return lines.encode_line(n, entry.at, entry.level, entry.text, about, mask)
-
     body = lines.encode_lines(first, given, mask)
-    assert body.split(keys.SEPARATOR) == [alone(n, entry) for n, entry in enumerate(given, first)]
+    assert body.split(keys.SEPARATOR) == [lines.encode_line(n, entry, mask) for n, entry in enumerate(given, first)]
 
 
 @pytest.mark.parametrize(
@@ -229,8 +221,8 @@ def test_times_are_right_from_many_threads() -> None:
 @given(st.lists(st.text(st.characters(), max_size=3000), min_size=1, max_size=20))
 @settings(deadline=None)
 def test_what_is_packed_is_unpacked(texts: list[str]) -> None:
-    encoded = [lines.encode_line(n, 0, "info", text, None, unchanged) for n, text in enumerate(texts, 1)]
-    encoding, body = lines.pack(encoded)
+    encoded = [lines.encode_line(n, lines.Entry(0, "info", text)) for n, text in enumerate(texts, 1)]
+    encoding, body = lines.pack(keys.SEPARATOR.join(encoded))
     raw = wire.unpack(encoding.encode(), body)
     assert raw.split(keys.SEPARATOR) == encoded
     assert (encoding == "zstd") == (len(raw) >= lines.COMPRESS_FROM_BYTES)

@@ -1,0 +1,118 @@
+// Owns what a filter does to the view: which rows there are, the message when it hides everything, and the way from a
+// line back to its neighbours ("In context"). It does not filter: it asks the finder.
+
+import { button, element } from "../shared/elements.js";
+import { plural, thousands } from "../shared/format.js";
+import { filters } from "./query.js";
+
+/**
+ * @typedef {import("./finder.js").Finder} Finder
+ * @typedef {import("../log/log-view.js").LogView} LogView
+ */
+
+const MISSED_MS = 8000; // for so long "c" means the line that was reported as hidden
+
+export class Context {
+  #finder;
+  #view;
+  #place;
+  #tell;
+  #announce;
+  #waiting = 0; // a hidden line that the search may still find
+  #missed = { n: 0, at: -Infinity }; // the line last reported as hidden, and when
+  #offered = false; // rows may have an "In context" button
+
+  /**
+   * @param {object} options
+   * @param {Finder} options.finder
+   * @param {LogView} options.view
+   * @param {import("../log/rows.js").Rows} options.all the rows without a filter
+   * @param {import("./place.js").Place} options.place
+   * @param {HTMLElement} options.log
+   * @param {(text: string) => void} options.tell shown for a moment
+   * @param {(text: string) => void} options.announce for screen readers
+   */
+  constructor({ finder, view, all, place, log, tell, announce }) {
+    this.#finder = finder;
+    this.#view = view;
+    this.#place = place;
+    this.#tell = tell;
+    this.#announce = announce;
+    const showEmpty = emptyMessage(finder, log);
+    finder.addEventListener("rows", () => view.setRows(finder.rows ?? all));
+    finder.addEventListener("query", () => (this.#waiting = 0));
+    finder.addEventListener("change", () => {
+      showEmpty();
+      this.#look();
+    });
+    view.addEventListener("painted", () => this.#offer());
+    view.addEventListener("hidden", (event) => {
+      place.at = this.#waiting = /** @type {CustomEvent} */ (event).detail.n;
+      this.#look();
+    });
+  }
+
+  /** Show all lines again, at this one; by default at the one just reported as hidden, or where the reader is. @param {number} [n] */
+  show(n = this.#wanted) {
+    if (!filters(this.#finder.query)) return;
+    this.#finder.clearFilter();
+    this.#tell("");
+    this.#place.go(n);
+    this.#announce(`Line ${n} in context; all lines are shown`);
+  }
+
+  get #wanted() {
+    const { n, at } = this.#missed;
+    return n && n === this.#place.at && performance.now() - at < MISSED_MS ? n : this.#place.here();
+  }
+
+  /** The hidden line may have been found by now. */
+  #look() {
+    const n = this.#waiting;
+    const { shows } = this.#finder;
+    if (!n) return;
+    if (n !== this.#place.at) {
+      this.#waiting = 0; // the reader went elsewhere
+    } else if (shows?.rows.has(n)) {
+      this.#waiting = 0;
+      this.#place.go(n);
+    } else if (shows?.complete) {
+      this.#waiting = 0;
+      this.#missed = { n, at: performance.now() };
+      this.#tell(`Line ${thousands(n)} is hidden by the filters; press "c" to show it in context.`);
+    }
+  }
+
+  /** A button in each row of a filtered log. */
+  #offer() {
+    const filtered = filters(this.#finder.query);
+    if (!filtered && !this.#offered) return;
+    this.#offered = filtered;
+    for (const { row, element: own } of this.#view.mounted) {
+      const there = own.querySelector(":scope > .in-context");
+      if (filtered === (there !== null) || row.kind !== "line") continue;
+      if (there) {
+        there.remove();
+        continue;
+      }
+      const made = button("in-context", "In context", () => this.show(row.n));
+      made.setAttribute("aria-label", `Show line ${row.n} in context`);
+      own.append(made);
+    }
+  }
+}
+
+/** A message in place of the rows when the filters hide all of them. @param {Finder} finder @param {HTMLElement} log */
+function emptyMessage(finder, log) {
+  const message = element("div", "all-hidden");
+  message.id = "all-hidden";
+  message.hidden = true;
+  const words = element("p");
+  message.append(words, button("button", "Show all lines", () => finder.clearFilter()));
+  log.querySelector(".log-frame")?.append(message);
+  return () => {
+    message.hidden = !finder.empty;
+    log.classList.toggle("is-hidden", finder.empty);
+    if (finder.empty) words.textContent = `No line matches. The filters hide all ${plural(finder.shows?.last ?? 0, "line")}.`;
+  };
+}

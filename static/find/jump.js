@@ -1,0 +1,110 @@
+// Owns the dialog that takes a line number or a time, and what such a time means in the zone that is shown.
+// It does not move the view: it reports the line.
+
+import { get } from "../shared/elements.js";
+import { thousands } from "../shared/format.js";
+
+const DAY_MS = 86_400_000;
+
+/** @typedef {{zone: "local" | "utc", time: (moment: string) => string, words: string}} Clock */
+
+export class Jump {
+  #parts;
+  #finder;
+  #clock;
+  #started;
+  #last;
+  #go;
+
+  /**
+   * @param {object} options
+   * @param {import("./finder.js").Finder} options.finder
+   * @param {() => Clock} options.clock
+   * @param {() => string} options.started
+   * @param {() => number} options.last the number of the last line
+   * @param {(n: number) => void} options.go
+   */
+  constructor({ finder, clock, started, last, go }) {
+    this.#parts = {
+      dialog: /** @type {HTMLDialogElement} */ (get("jump")),
+      to: /** @type {HTMLInputElement} */ (get("jump-to")),
+      hint: get("jump-hint"),
+      fault: get("jump-fault"),
+    };
+    this.#finder = finder;
+    this.#clock = clock;
+    this.#started = started;
+    this.#last = last;
+    this.#go = go;
+    const { dialog, to } = this.#parts;
+    to.addEventListener("keydown", (event) => {
+      if (event.key !== "Enter" || event.isComposing) return;
+      event.preventDefault();
+      void this.#submit();
+    });
+    get("jump-go").addEventListener("click", () => void this.#submit());
+    get("jump-cancel").addEventListener("click", () => dialog.close());
+  }
+
+  open() {
+    const { dialog, to, hint, fault } = this.#parts;
+    hint.textContent = `A line number, or a time as shown in the log. ${this.#clock().words}.`;
+    fault.textContent = "";
+    if (!dialog.open) dialog.showModal();
+    to.select();
+  }
+
+  async #submit() {
+    const { dialog, to, fault } = this.#parts;
+    const n = wholeNumber(to.value);
+    if (n !== null && (n < 1 || n > this.#last())) {
+      return void (fault.textContent = `There is no line ${thousands(n)}; there are ${thousands(this.#last())}.`);
+    }
+    const at = n === null ? moment(to.value, { zone: this.#clock().zone, started: this.#started() }) : null;
+    if (n === null && at === null) {
+      return void (fault.textContent = "Enter a line such as 1234, or a time such as 10:04, 10:04:30 or 2026-01-31 10:04.");
+    }
+    try {
+      const line = n ?? (await this.#finder.lineAt(/** @type {Date} */ (at)));
+      dialog.close();
+      if (line) this.#go(line);
+    } catch (error) {
+      fault.textContent = /** @type {Error} */ (error).message;
+    }
+  }
+}
+
+/** @param {string} text @returns {number | null} */
+function wholeNumber(text) {
+  const digits = /^\s*#?L?(\d[\d,]{0,14})\s*$/i.exec(text)?.[1];
+  return digits ? Number(digits.replaceAll(",", "")) : null;
+}
+
+/**
+ * The moment that a text names; without a day, the first such time after the start.
+ * @param {string} text "10:04", "10:04:30.5", "2026-01-31 10:04"
+ * @param {{zone: "local" | "utc", started: string}} options
+ * @returns {Date | null}
+ */
+export function moment(text, { zone, started }) {
+  const found = /^\s*(?:(\d{4})-(\d\d)-(\d\d)[T ]+)?(\d{1,2}):(\d\d)(?::(\d\d)(?:[.,](\d{1,3}))?)?\s*(Z|UTC)?\s*$/i.exec(text);
+  if (!found) return null;
+  const [, year, month, day, ...rest] = found;
+  const [hours, minutes, seconds] = [rest[0], rest[1], rest[2] ?? "0"].map(Number);
+  const ms = Number((rest[3] ?? "0").padEnd(3, "0"));
+  if (hours > 23 || minutes > 59 || seconds > 59) return null;
+  const utc = zone === "utc" || Boolean(rest[4]);
+  const from = new Date(started || Date.now());
+  if (Number.isNaN(from.getTime())) return null;
+  const date = year
+    ? [Number(year), Number(month) - 1, Number(day)]
+    : utc
+      ? [from.getUTCFullYear(), from.getUTCMonth(), from.getUTCDate()]
+      : [from.getFullYear(), from.getMonth(), from.getDate()];
+  const at = utc
+    ? Date.UTC(date[0], date[1], date[2], hours, minutes, seconds, ms)
+    : new Date(date[0], date[1], date[2], hours, minutes, seconds, ms).getTime();
+  if (Number.isNaN(at)) return null;
+  // A minute of slack: shown times are cut to the second or minute, and the start itself can be asked for.
+  return new Date(!year && at < from.getTime() - 60_000 ? at + DAY_MS : at);
+}

@@ -1,0 +1,325 @@
+// Owns the elements of one row of a log, and the row as text. `templates/_line.html` is the same row as the server
+// makes it; the two must agree. It refuses markup: what was logged reaches the page as `textContent`. A row keeps no
+// state: what was unfolded is kept by line number, so that rows can come and go.
+
+import { parse, shown } from "./ansi.js";
+import { drawn } from "./colours.js";
+import { button, element } from "../shared/elements.js";
+import { bytes, plural } from "../shared/format.js";
+import { FIRST_ROWS, jsonStart, jsonView } from "./json-view.js";
+import { newDay, timeText } from "./time.js";
+import { LONGEST as LONGEST_LINK, links } from "./links.js";
+import { isPayload, payloadCard } from "./payload.js";
+
+/**
+ * @typedef {{n: number, time: string, level: string, text: string, phase?: string, record?: string,
+ *   fields?: Record<string, unknown>, payload?: import("./payload.js").Payload}} Line
+ * @typedef {{find: (text: string) => [number, number][]}} Matcher the places to mark in a text as shown, in order
+ * @typedef {{chars?: number, json?: number, payload?: boolean, preview?: string}} Unfolded
+ * @typedef {object} RowOptions
+ * @property {import("./time.js").TimeOptions} [time]
+ * @property {Matcher | null} [matcher]
+ * @property {Map<number, Unfolded>} [expanded] what was unfolded, by line number; written here
+ * @property {() => number} [now] the server's time, in milliseconds since 1970
+ * @property {import("./payload.js").PayloadOptions["summary"]} [summary] of the sync, for its payload files
+ * @property {string} [retention] how long those live: "24 hours"
+ * @property {import("./payload.js").PayloadOptions["preview"]} [preview] brings the beginning of one
+ */
+
+/** Characters of a text that are shown at first. */
+const FIRST_CHARS = 2048;
+const STEP_CHARS = 65_536; // what the first press adds; each further one doubles what is shown
+const PARSED_WHOLE = 65_536; // a longer text is read only as far as it is shown
+const MOST_LINKS = 200;
+const MOST_MARKS = 1000;
+const MOST_SPANS = 5000; // styled parts; a text that has more is not meant for people
+const JSON_UP_TO = 1 << 18;
+
+/** @type {WeakMap<Element, Line>} */
+const lines = new WeakMap();
+/** @type {WeakMap<Line, {most: number, whole: boolean, rest: number, segments: import("./ansi.js").Segment[]}>} */
+const parsed = new WeakMap();
+/** @type {WeakMap<Line, number>} where the JSON in a line begins */
+const jsonStarts = new WeakMap();
+
+/**
+ * One row. It dispatches `fields` {line} when all of the line is asked for, and `unfold` when its height changes; both
+ * bubble.
+ * @param {Line} line @param {RowOptions} [options] @returns {HTMLElement}
+ */
+export function lineRow(line, options = {}) {
+  const row = element("div", "line");
+  row.dataset.n = String(line.n);
+  row.dataset.level = line.level;
+  row.id = `L${line.n}`;
+  lines.set(row, line);
+  const day = newDay(line.time, options.time);
+  if (day) row.append(element("div", "day", day));
+  const number = element("a", "n", String(line.n));
+  number.setAttribute("href", `#L${line.n}`);
+  const time = element("time", "", shown(timeText(line.time, options.time)));
+  time.setAttribute("datetime", line.time);
+  time.title = shown(String(line.time));
+  row.append(number, time, element("span", "level", shown(line.level)), element("span", "phase", shown(line.phase ?? "")));
+  row.append(body(line, options));
+  return row;
+}
+
+/** The line of a row, or of anything in it. @param {EventTarget | null} target @returns {Line | null} */
+export function lineOf(target) {
+  const row = target instanceof Element ? target.closest(".line") : null;
+  return (row && lines.get(row)) ?? null;
+}
+
+/**
+ * The row as plain text, as it is shown and never cut: for copying.
+ * @param {Line} line @param {RowOptions} [options] @returns {string}
+ */
+export function lineText(line, options = {}) {
+  const record = line.record ? `[${shown(line.record)}]` : "";
+  const parts = [shown(timeText(line.time, options.time)), shown(line.level), shown(line.phase ?? ""), record];
+  return [...parts.filter(Boolean), shown(line.text)].join(" ");
+}
+
+// --- what a line says -------------------------------------------------------------------------------------------
+
+/** @param {Line} line @param {RowOptions} options */
+function body(line, options) {
+  const own = element("div", "body");
+  const state = stateOf(line.n, options.expanded);
+  if (line.record) own.append(record(line.record), " ");
+  const text = element("span", "text");
+  const tools = element("span", "extras");
+  own.append(text);
+  const [toggle, box] = jsonParts(line, state);
+  for (const one of [fieldsButton(line), toggle]) if (one) tools.append(one);
+  showText(text, tools, line, { matcher: options.matcher, state });
+  if (tools.childElementCount) own.append(tools);
+  if (box) own.append(box);
+  if (isPayload(line.payload)) own.append(payloadCard(line.payload, { ...options, state }));
+  return own;
+}
+
+/** @param {string} name */
+function record(name) {
+  const chip = element("span", "record", shown(name));
+  chip.title = `Record ${chip.textContent}`;
+  return chip;
+}
+
+/**
+ * What was unfolded of a line. It is kept once something is written to it: most lines have nothing.
+ * @param {number} n @param {Map<number, Unfolded>} [expanded] @returns {Unfolded}
+ */
+function stateOf(n, expanded) {
+  const state = expanded?.get(n) ?? {};
+  if (!expanded) return state;
+  return new Proxy(state, {
+    set(target, name, value) {
+      expanded.set(n, target);
+      return Reflect.set(target, name, value);
+    },
+  });
+}
+
+/** @param {HTMLElement} text @param {HTMLElement} tools @param {Line} line @param {{matcher?: Matcher | null, state: Unfolded}} options */
+function showText(text, tools, line, options) {
+  const { matcher = null, state } = options;
+  const most = Math.max(FIRST_CHARS, state.chars ?? 0);
+  const { segments, rest } = read(line, most);
+  text.replaceChildren();
+  const { hidden, marked } = paint(text, segments, most, matcher);
+  tools.querySelector(".unfold")?.remove();
+  if (hidden + rest === 0) return;
+  const step = most === FIRST_CHARS ? STEP_CHARS : most;
+  const hits = marked ? `, with ${plural(marked, "hit")}` : "";
+  const steps = hidden + rest > step ? `, ${bytes(step)} at a time` : "";
+  const more = button("unfold", `Show ${bytes(hidden + rest)} more${hits}${steps}`, () => {
+    state.chars = most + step;
+    const focused = document.activeElement === more;
+    showText(text, tools, line, options);
+    const next = tools.querySelector(".unfold") ?? tools.closest(".line")?.querySelector(".n");
+    if (focused && next instanceof HTMLElement) next.focus({ preventScroll: true });
+    resized(tools);
+  });
+  tools.prepend(more);
+}
+
+/** The text as segments, whole or as far as it is shown; `rest`: about how many characters were not read. @param {Line} line @param {number} most */
+function read(line, most) {
+  const text = String(line.text);
+  if (text.length <= FIRST_CHARS) return { segments: parse(text).segments, rest: 0 };
+  const known = parsed.get(line);
+  if (known && (known.whole || known.most >= most)) return known;
+  const until = text.length <= PARSED_WHOLE ? Infinity : most + LONGEST_LINK;
+  const { segments, read: end } = parse(text, until);
+  const found = { most, whole: end === text.length, rest: text.length - end, segments };
+  parsed.set(line, found);
+  return found;
+}
+
+/** @param {Line} line */
+function fieldsButton(line) {
+  const count = line.fields ? Object.keys(line.fields).length : 0;
+  if (!count) return null;
+  const made = button("tool fields", plural(count, "field"), () => {
+    made.dispatchEvent(new CustomEvent("fields", { bubbles: true, detail: { line } }));
+  });
+  made.setAttribute("aria-label", `${made.textContent} of line ${line.n}`);
+  return made;
+}
+
+// --- JSON -------------------------------------------------------------------------------------------------------
+
+/** A button, and what it unfolds. @param {Line} line @param {Unfolded} state @returns {HTMLElement[]} */
+function jsonParts(line, state) {
+  const source = jsonOf(line);
+  if (!source) return [];
+  const toggle = button("tool", "JSON", () => {
+    state.json = state.json ? 0 : FIRST_ROWS;
+    show();
+    resized(box);
+  });
+  toggle.setAttribute("aria-label", `JSON of line ${line.n}`);
+  const box = element("div", "json-box");
+  const show = () => {
+    const open = Boolean(state.json);
+    toggle.setAttribute("aria-expanded", String(open));
+    box.replaceChildren(...(open ? [jsonView(source, { rows: state.json, more: (rows) => (state.json = rows) })] : []));
+  };
+  show();
+  return [toggle, box];
+}
+
+/** The JSON that a line ends with, or "". @param {Line} line */
+function jsonOf(line) {
+  const text = String(line.text);
+  const last = text.at(-1);
+  // This decides for most lines; a style or a space may follow the last bracket.
+  if (text.length > JSON_UP_TO || (last !== "}" && last !== "]" && !/[}\]][\s\x1b[\dm]{0,16}$/.test(text.slice(-20)))) return "";
+  const whole = shown(text);
+  let start = jsonStarts.get(line);
+  if (start === undefined) jsonStarts.set(line, (start = jsonStart(whole)));
+  return start < 0 ? "" : whole.slice(start);
+}
+
+// --- drawing ----------------------------------------------------------------------------------------------------
+
+/**
+ * Segments, with links and marks over them, as nested elements: link > style > mark. Returns how many characters were not
+ * drawn, and how many marks are among them.
+ * @param {HTMLElement} into @param {import("./ansi.js").Segment[]} segments @param {number} most @param {Matcher | null} matcher
+ */
+function paint(into, segments, most, matcher) {
+  const whole = segments.length === 1 ? segments[0].text : segments.map((segment) => segment.text).join("");
+  let end = Math.min(most, whole.length);
+  if (end < whole.length && isHighSurrogate(whole.charCodeAt(end - 1))) end -= 1;
+  // A link that goes on after the cut must keep its whole address.
+  const near = whole.slice(0, end + LONGEST_LINK);
+  const found = /:\/\//.test(near) ? links(near, MOST_LINKS) : [];
+  const all = matcher ? matcher.find(whole.length <= PARSED_WHOLE ? whole : near).slice(0, MOST_MARKS) : [];
+  const marks = all.filter(([from, to]) => from < end && to > from);
+  if (segments.length <= 1 && !found.length && !marks.length && !segments[0]?.style && !segments[0]?.href) {
+    into.textContent = whole.slice(0, end);
+  } else {
+    new Painter(into, whole, end, found, marks).draw(segments);
+  }
+  return { hidden: whole.length - end, marked: all.length - marks.length };
+}
+
+class Painter {
+  #into;
+  #text;
+  #end;
+  #links;
+  #marks;
+  #link = 0; // the first link that may still come
+  #mark = 0;
+  #spans = 0;
+  /** @type {{href: string, element: HTMLElement, until: number} | null} the link that is open */
+  #open = null;
+
+  /**
+   * @param {HTMLElement} into @param {string} text @param {number} end
+   * @param {{start: number, end: number, href: string}[]} links @param {[number, number][]} marks
+   */
+  constructor(into, text, end, links, marks) {
+    this.#into = into;
+    this.#text = text;
+    this.#end = end;
+    this.#links = links;
+    this.#marks = marks;
+  }
+
+  /** @param {import("./ansi.js").Segment[]} segments */
+  draw(segments) {
+    let at = 0;
+    for (const segment of segments) {
+      if (at >= this.#end) return;
+      const end = Math.min(at + segment.text.length, this.#end);
+      if (segment.href) this.#put(at, end, segment, this.#linked(segment.href, Infinity));
+      else this.#segment(at, end, segment);
+      at += segment.text.length;
+    }
+  }
+
+  /** A segment without a link of its own: the addresses in it become some. @param {number} at @param {number} end @param {import("./ansi.js").Segment} segment */
+  #segment(at, end, segment) {
+    while (at < end) {
+      while (this.#link < this.#links.length && this.#links[this.#link].end <= at) this.#link += 1;
+      const link = this.#links[this.#link];
+      const inside = link !== undefined && link.start <= at;
+      const until = Math.min(end, inside ? link.end : (link?.start ?? end));
+      this.#put(at, until, segment, inside ? this.#linked(link.href, link.end) : null);
+      at = until;
+    }
+  }
+
+  /** The link to write into: one address in several colours is one link. @param {string} href @param {number} until */
+  #linked(href, until) {
+    if (this.#open?.href === href && this.#open.until === until) return this.#open.element;
+    const link = element("a", "");
+    link.setAttribute("href", href);
+    link.setAttribute("rel", "noopener noreferrer nofollow");
+    link.setAttribute("target", "_blank");
+    link.title = href;
+    this.#into.append(link);
+    this.#open = { href, element: link, until };
+    return link;
+  }
+
+  /** @param {number} at @param {number} end @param {import("./ansi.js").Segment} segment @param {HTMLElement | null} link */
+  #put(at, end, segment, link) {
+    if (!link) this.#open = null;
+    let host = link ?? this.#into;
+    if (segment.style && this.#spans < MOST_SPANS) {
+      this.#spans += 1;
+      const span = styled(segment.style);
+      host.append(span);
+      host = span;
+    }
+    while (at < end) {
+      while (this.#mark < this.#marks.length && this.#marks[this.#mark][1] <= at) this.#mark += 1;
+      const mark = this.#marks[this.#mark];
+      const inside = mark !== undefined && mark[0] <= at;
+      const until = Math.min(end, inside ? mark[1] : (mark?.[0] ?? end));
+      const text = this.#text.slice(at, until);
+      host.append(inside ? element("mark", "", text) : text);
+      at = until;
+    }
+  }
+}
+
+/** @param {import("./ansi.js").Style} style */
+function styled(style) {
+  const { classes, properties } = drawn(style);
+  const span = element("span", classes.map((name) => `ansi-${name}`).join(" "));
+  for (const [name, value] of Object.entries(properties)) span.style.setProperty(name, value);
+  return span;
+}
+
+/** @param {number} code */
+const isHighSurrogate = (code) => code >= 0xd800 && code <= 0xdbff;
+
+/** Tells the view that this row has another height now. @param {HTMLElement} inside */
+const resized = (inside) => inside.dispatchEvent(new CustomEvent("unfold", { bubbles: true }));
