@@ -7,5 +7,5 @@ Rooms, each above the next, so that imports go one way:
 - `services`: definitions: what one is, stored, checked, written down.
 - `transform`: what happens to a record between pull and push.
 
-`worker` > `tasks` > `run`, `clock` > `connectors`, `queue` > `services` > `transform` > `synctail`.
+`worker` > `tasks` > `run`, `clock` > `connectors`, `queue` > `services` > `transform` > the library, `synctail`.
 """

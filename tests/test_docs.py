@@ -43,7 +43,8 @@ def test_each_setting_is_in_the_reference_as_it_is(setting: jobs_settings.Settin
 def test_each_route_stands_in_the_reference() -> None:
     for route in app().routes:
         assert isinstance(route, HttpRoute | SocketRoute)
-        assert f"{route.path}`" in REFERENCE or f"{route.path}?" in REFERENCE, route.path
+        path = route.path.replace(":path}", "}")
+        assert f"{path}`" in REFERENCE or f"{path}?" in REFERENCE, path
 
 
 def test_each_route_of_the_api_stands_in_the_reference_with_its_role() -> None:

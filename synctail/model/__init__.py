@@ -4,4 +4,6 @@
 - `keys`: every Redis key and channel, and how long it lives.
 - `ids`: ids that sort by time, and times as text.
 - `json_text`: records as JSON. `filter_text`: values and filters as people type them.
+- `unsafe_text`: which characters take effect on a terminal or a page.
+- `about`: labels of members, for the form, the reference and the API's schema.
 """

@@ -58,7 +58,7 @@ def installed(wheel: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     environment = folder / "env"
     subprocess.run([UV, "venv", "--quiet", "--python", sys.executable, environment], check=True)
     python = environment / "bin/python"
-    asked = ["--constraint", folder / "constraints", f"synctail[cli] @ {wheel.as_uri()}"]
+    asked: list[str | Path] = ["--constraint", folder / "constraints", f"synctail[cli] @ {wheel.as_uri()}"]
     subprocess.run([UV, "pip", "install", "--quiet", "--python", python, *asked], check=True)
     return environment / "bin"
 
@@ -78,7 +78,7 @@ def test_the_installed_command_tails_a_log(installed: Path, web: httpx2.Client, 
         logs.end(story)
     environ = {"SYNCTAIL_URL": str(web.base_url), "SYNCTAIL_TOKEN": ADMIN_TOKEN, "PATH": ""}
     assert "tail" in subprocess.check_output([installed / "synctail", "--help"], cwd=tmp_path, env=environ, text=True)
-    tailed = [installed / "synctail", "tail", sync_id, "--ndjson"]
+    tailed: list[str | Path] = [installed / "synctail", "tail", sync_id, "--ndjson"]
     lines = subprocess.check_output(tailed, cwd=tmp_path, env=environ, text=True).splitlines()
     assert json.loads(lines[0])["text"] == "from the first line"
 
@@ -87,7 +87,7 @@ def test_the_installed_command_tails_a_log(installed: Path, web: httpx2.Client, 
 def test_an_installed_library_writes_a_log(
     installed: Path, client: redis.Redis, web: httpx2.Client, environ: dict[str, str], tmp_path: Path, fails_with: str
 ) -> None:
-    writes = [installed / "python", "-c", WRITES, environ["REDIS_URL"], *filter(None, [fails_with])]
+    writes: list[str | Path] = [installed / "python", "-c", WRITES, environ["REDIS_URL"], *filter(None, [fails_with])]
     sync_id = subprocess.check_output(writes, cwd=tmp_path, text=True).strip()
     summary = stored_summary(client, sync_id)
     assert summary is not None
