@@ -108,7 +108,7 @@ def checked_run(given: object) -> RunOptions:
 
 @contextmanager
 def refused_as(error: type[errors.DefinitionRefused]) -> Iterator[None]:
-    """Every fault of a definition, as an answer."""
+    """Turns the errors of a definition into an error response."""
     try:
         yield
     except DefinitionFaulty as faulty:

@@ -568,4 +568,4 @@ def test_a_page_may_start_and_stop_a_sync_with_its_session(client: redis.Redis, 
 @pytest.mark.parametrize("body", [b"{", b"[" * 60_000, b'"\xff"'], ids=["cut", "nested without end", "no UTF-8"])
 def test_a_body_that_is_no_json_is_told_what_to_send(web: httpx2.Client, path: str, body: bytes) -> None:
     detail = problem(web.post(path, content=body), 400)["detail"]
-    assert re.fullmatch(r"The body is (not JSON|wrong): .+\. Send .+\.", detail)
+    assert re.fullmatch(r"(The body is not JSON|Invalid body): .+\. Send .+\.", detail)
