@@ -1,12 +1,13 @@
-"""Measures what a user feels, next to the peers, in one run. Never part of the tests: a shared machine is too noisy.
+"""Measures what users feel, next to the peers, in one run. Never part of the tests: a shared machine is too noisy.
 
-`python -m bench` runs all of them, one after the other; each also runs alone, and says with `--help` what it takes:
+`python -m bench` runs everything in turn. Each measurement also runs alone; `--help` lists its options:
 
-- `headroom`: that the load generator is not the limit. `fanout`: server CPU per delivered line, and latency.
-- `quiet`: latency of a quiet log. `idle`: what viewers cost who see nothing. `stalls`: what they cost who stop reading.
-- `storm`: everybody comes back at once. `replay`: opening a long log. `writer`: what logging costs a job, and Redis.
+- `headroom`: shows that the load generator is not the limit. `fanout`: server CPU per delivered line, and latency.
+- `quiet`: latency of a quiet log. `idle`: the cost of idle viewers. `stalls`: the cost of viewers that stop reading.
+- `storm`: all viewers reconnect at once. `replay`: opening a long log. `writer`: what logging costs a job and Redis.
+- `page`: the log page in a browser. `engine`: a whole sync.
 
-Below them: `peers` (the servers that are compared), `load` and `viewer` (the viewers' process), `followers` (viewers
-that come back), `pace` (the publisher), `realistic` (lines), `processes`, `redis`, `report`. Servers run on the first
-core; publisher, viewers and Redis on the second.
+Below them: `peers` (the compared servers), `load` and `viewer` (the viewers' process), `followers` (viewers that
+reconnect), `pace` (the publisher), `realistic` (lines), `processes`, `redis`, `report`. Servers run on the first core;
+publisher, viewers and Redis on the second.
 """

@@ -1,4 +1,4 @@
-"""All measurements, one after the other: some 40 minutes. `python -m bench --quick` only shows that they work."""
+"""Runs all measurements in turn, in about 40 minutes. `python -m bench --quick` only shows that they work."""
 
 from __future__ import annotations
 

@@ -1,10 +1,10 @@
-"""How fast a whole sync is, and what memory it takes: HTTP to SQLite by the real worker, with its log on.
+"""The speed and memory of a whole sync: HTTP to SQLite, run by the real worker, with its log.
 
     .venv/bin/python -m bench.engine --records 10000 1000000
 
-The source is the bench's own: a process that writes pages of records, each of some 200 bytes, as fast as it is asked.
-Every record is fingerprinted, pushed, and named in the log. Time is the sync's own, from its start to its ending; the
-memory is the largest that its process ever had resident, what it shares with its worker included.
+The bench's own source serves pages of records of about 200 bytes, as fast as they are requested. The sync fingerprints
+every record, pushes it and names it in the log. Time is from the sync's start to its ending; memory is the peak
+resident size of its process, including what it shares with its worker.
 """
 
 from __future__ import annotations
@@ -49,7 +49,7 @@ class Case(NamedTuple):
 
 
 class Source(asyncio.Protocol):
-    """Answers `GET /?total=N&limit=M&start=S` on a connection that is kept; nothing else is ever asked."""
+    """Answers `GET /?total=N&limit=M&start=S` on a keep-alive connection. There are no other requests."""
 
     _asked = re.compile(rb"GET /\?total=(\d+)(?:&start=(\d+))?&limit=(\d+)(?:&start=(\d+))? ")
 
@@ -103,7 +103,7 @@ def serve(port: int) -> None:
 
 
 class Engine:
-    """A worker, what it needs, and one service at a time."""
+    """A worker with everything it needs, and one service at a time."""
 
     def __init__(self, folder: Path, valkey: Server, port: int) -> None:
         self._folder = folder
@@ -121,7 +121,7 @@ class Engine:
         self._log.close()
 
     def run(self, case: Case) -> Reading:
-        """Raises `OSError` when a record is missing, or the sync has not completed."""
+        """Raises `OSError` if a record is missing or the sync did not complete."""
         for key in (*self.client.scan_iter("service:*"), *self.client.scan_iter("sync:*")):
             self.client.delete(key)
         database = self._folder / "warehouse.db"
@@ -155,7 +155,7 @@ class Engine:
             summary = stored_summary(self.client, sync_id)
             if summary is not None and summary.status.ended:
                 break
-            with suppress(OSError):  # it has ended in this moment
+            with suppress(OSError):  # the process has just ended
                 horse = next(iter(processes.children(self.worker.pid)), horse)
                 if horse:
                     peak_kib, cpu_s = _peak_kib(horse), processes.cpu_s([horse])

@@ -1,12 +1,12 @@
-"""One log and many viewers, or many logs and a few viewers of each, next to the peers: in turn, medians.
+"""One log with many viewers, or many logs with few viewers each, next to the peers: in turn, medians.
 
     .venv/bin/python -m bench.fanout --viewers 100 --rate 1000
     .venv/bin/python -m bench.fanout --logs 200 --viewers 5 --rate 20 --peers synctail,centrifuge
 
-Columns: CPU of the processes that serve viewers (user and system) for each line delivered to each viewer, and how many
-times Synctail's that is; latency from a line's making to its arrival; what publisher, viewers and Redis used of their
-core, as near 100% they are the limit, and the row does not count. Faults are lines missing, double or out of order.
-`by line`: a message for each line, as most users of the peers send; `10 ms`: the lines of 10 ms in one message.
+Columns: CPU (user and system) of the processes that serve viewers, per line and viewer, also as a multiple of
+Synctail's; latency from the creation of a line to its arrival; CPU of publisher, viewers and Redis on their core. Near
+100% that core is the limit, and the row does not count. Faults are missing, duplicate and out-of-order lines.
+`by line`: one message per line, as most users of the peers send; `10 ms`: the lines of 10 ms in one message.
 """
 
 from __future__ import annotations
@@ -23,11 +23,11 @@ from bench.pace import Mode
 from bench.report import Reading
 
 LATE_S = 10.0
-"""How long a server that falls behind may take after the last line was published."""
+"""Time for a slow server to catch up after the last line was published."""
 
 
 def measure(name: str, mode: Mode, *, logs: int = 1, viewers: int, rate: float, seconds: float) -> Reading:
-    """One run of one server, started and stopped for it."""
+    """One run of one server, which is started and stopped for it."""
     with tempfile.TemporaryDirectory() as folder:
         peer = peers.start(name, Path(folder), logs)
         try:

@@ -1,9 +1,9 @@
-"""Viewers who come back, by the rules of `static/log/follower.js`: backoff with jitter, polling after two failures.
+"""Viewers that reconnect by the rules of `static/log/follower.js`: backoff with jitter, polling after two failures.
 
-A process of its own, asked over its standard input, a line each; it answers each with a line of JSON:
-`mark` forgets when viewers were last seen live; `live` and `lines` wait until each has a new websocket that speaks, or
-has got a line one way or the other, since then, and say when (ns, monotonic: median and last); `end N` waits until each
-has line N, and counts faults.
+Runs as its own process. It reads commands from standard input, one per line, and answers each with a line of JSON:
+`mark` resets the times. `live` waits until every viewer has a new websocket that has sent something, `lines` until
+every viewer has a new line by websocket or poll; both return the times (ns, monotonic: median and last). `end N` waits
+until each viewer has line N, and counts faults.
 """
 
 from __future__ import annotations
@@ -57,7 +57,7 @@ class Connection(WSListener):
 
     def on_ws_frame(self, transport: WSTransport, frame: WSFrame) -> None:
         if self.follower.connection is not self:
-            transport.disconnect()  # given up before it came about
+            transport.disconnect()  # we gave up on it before it connected
         elif frame.msg_type == WSMsgType.CLOSE:
             self.code = frame.get_close_code()
             transport.send_close(self.code)
@@ -90,7 +90,7 @@ class Follower:
         self.connection: Connection | None = None
 
     def take(self, data: bytes) -> None:
-        """Frames: each line is to be the next one, and to be the text that was logged as such."""
+        """Takes frames; each line must be the next one, with the text logged under its number."""
         for number, counted in LINE.findall(data):
             n = int(number)
             self.faults += n != self.cursor + 1 or n != int(counted)
@@ -110,11 +110,11 @@ class Follower:
                 connection = await self._open(self._left_s())
 
     def _left_s(self) -> float:
-        """Until polling takes over: that long after the last websocket was lost, whatever the backoff took of it."""
+        """Seconds until polling takes over, counted from the loss of the last websocket, including backoff."""
         return self.without + CONNECT_WITHIN_S - time.monotonic()
 
     async def _open(self, seconds: float) -> Connection | None:
-        """One that has spoken; None: it could not be had, or not in time."""
+        """A websocket that has sent something; None if there was none in time."""
         connection = self.connection = Connection(self)
         try:
             async with asyncio.timeout(seconds):
@@ -131,7 +131,7 @@ class Follower:
         return connection
 
     async def _watch(self, connection: Connection) -> WSCloseCode:
-        """Until it closes; says with which code."""
+        """Waits until it closes, and returns the close code."""
         await connection.closed.wait()
         self.connection = None
         self.without = time.monotonic()
@@ -147,7 +147,7 @@ class Follower:
         return BACKOFF_FIRST_S + (ceiling - BACKOFF_FIRST_S) * random.random()  # noqa: S311
 
     async def _poll_until_probe(self) -> None:
-        """Polls; a server that answers again after an outage is tried by websocket at once, as is one that does not."""
+        """Polls. If a poll fails, or succeeds again after an outage, it returns at once to try a websocket."""
         outage = False
         probe_at = time.monotonic() + PROBE_EVERY_S
         while time.monotonic() < probe_at:
@@ -189,7 +189,7 @@ async def main(url: str, token: str, viewers: int) -> None:
         print(json.dumps(await _obey(command, followers)), flush=True)
         for task in tasks:
             if task.done():
-                await task  # it may not end: say why it did
+                await task  # followers run forever: raise the reason
     for task in tasks:
         task.cancel()
     with suppress(asyncio.CancelledError):
@@ -224,7 +224,7 @@ async def _when(moments: Callable[[], list[int]]) -> dict[str, float]:
 
 async def _until(condition: Callable[[], bool]) -> None:
     deadline = time.monotonic() + PATIENCE_S
-    while not condition() and time.monotonic() < deadline:  # noqa: ASYNC110 - asked now and then, by one
+    while not condition() and time.monotonic() < deadline:  # noqa: ASYNC110 - polled by a single caller
         await asyncio.sleep(0.02)
 
 

@@ -1,9 +1,9 @@
-"""Whether the load generator is the limit: the viewers against a raw broadcaster, far beyond what else is measured.
+"""Checks that the load generator is not the limit: viewers of a raw broadcaster, far above the measured rates.
 
     .venv/bin/python -m bench.headroom
 
-Viewers keep up when all lines arrive, in time, and their core has room left. `by line` is bounded by the core itself,
-at some 100,000 messages a second for viewers and broadcaster alike: there the row says how far it goes.
+Viewers keep up if all lines arrive in time and their core has room left. `by line` is limited by the core itself, at
+about 100,000 messages a second for viewers and broadcaster alike; its row shows that limit.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ CASES: list[tuple[Mode, int, float]] = [
     ("10 ms", 30_000, 3),
     ("by line", 1000, 1),
 ]
-"""Messages, lines per second, and how many times the highest rate that is measured that is."""
+"""Messages, lines per second, and the multiple of the highest measured rate."""
 
 
 def main() -> None:

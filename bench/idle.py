@@ -1,10 +1,10 @@
-"""What viewers cost who see nothing: memory of each in the server, and the CPU of all of them.
+"""The cost of idle viewers: server memory per viewer, and CPU for all.
 
     .venv/bin/python -m bench.idle --viewers 1000 --seconds 30
 
-A running log in which nothing is written (a job's writer still sends its heartbeat each second). Memory is what the
-server's processes hold of their own (PSS) after the viewers came, less what they held before, after a first few came
-and went. The servers idle at the same time: each one's own CPU is counted. Then a few lines show that all are live.
+A running log without new lines; the job's writer still sends a heartbeat each second. Memory is the growth of the
+servers' PSS when the viewers connect, measured after a few had connected and left. All servers idle at the same time,
+each with its own CPU counted. At the end, a few lines show that all viewers are live.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ DEFAULT = "synctail,centrifuge,broadcast,nchan,nats,socketio"
 LINES = 20
 SETTLED_S = 2.0
 FIRST_FEW = 50
-"""Viewers before the memory is first read: what a server loads or makes once is no viewer's."""
+"""Viewers before the first memory reading, so that one-time allocations are not counted."""
 
 
 def one_round(names: list[str], options: argparse.Namespace) -> dict[str, Reading]:
@@ -56,7 +56,7 @@ def one_round(names: list[str], options: argparse.Namespace) -> dict[str, Readin
 
 
 def _start(name: str, stack: ExitStack) -> list[Peer]:
-    """Empty when it is not installed."""
+    """Empty if the server is not installed."""
     try:
         peer = peers.start(name, Path(stack.enter_context(tempfile.TemporaryDirectory())), 2)
     except FileNotFoundError as missing:

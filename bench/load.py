@@ -1,7 +1,7 @@
-"""The viewers as a process of their own, on picows (C) and uvloop, so that they are not the limit.
+"""The viewers in their own process, on picows (C) and uvloop, so that they are not the limit.
 
-Reads a plan, one line of JSON, from its standard input. Prints `ready` when all viewers are subscribed; one JSON object
-when all of them have their last line, or time is up; and leaves when its input ends. `Load` is the bench's end of it.
+Reads a plan, one line of JSON, from standard input. Prints `ready` when all viewers are subscribed, then a JSON object
+when all have their last line or time is up. Exits when its input ends. `Load` is the bench's side.
 """
 
 from __future__ import annotations
@@ -27,9 +27,9 @@ SMALL_BUFFER_BYTES = 8 * 1024
 
 
 class Load:
-    """`viewers` of each watch, until each has line `total`. Every `stall_every`th stops reading at once.
+    """`viewers` per watch, until each has line `total`. Every `stall_every`th stops reading at once.
 
-    Of every `exact_every`th viewer each line is looked at, and its latency taken, from line `count_from` on.
+    For every `exact_every`th viewer, each line is checked, and its latency measured from line `count_from` on.
     """
 
     def __init__(
@@ -63,9 +63,9 @@ class Load:
             raise ConnectionError("the viewers could not subscribe")
 
     def result(self) -> dict[str, float]:
-        """Waits for it. `lines` of all viewers, `faults`, `p50_ms`, `p99_ms`, `worst_ms`.
+        """Waits for the result: `lines` of all viewers, `faults`, `p50_ms`, `p99_ms`, `worst_ms`.
 
-        `late`: how many viewers did not have the last line when time was up.
+        `late`: viewers without the last line when time was up.
         """
         found: dict[str, float] = json.loads(self._hear())
         return found
@@ -106,7 +106,7 @@ async def main() -> None:
 
 
 async def connect_all(plan: dict[str, Any], crowd: Crowd) -> tuple[list[Viewer], list[Viewer]]:
-    """Those that read, and those that will not."""
+    """The viewers that read, and those that stall."""
     readers: list[Viewer] = []
     stalled: list[Viewer] = []
     door = asyncio.Semaphore(CONNECTING_AT_ONCE)
@@ -132,7 +132,7 @@ async def connect(watch: dict[str, str], crowd: Crowd, *, exact: bool, small: bo
         return viewer
 
     transport, _ = await ws_connect(listener, watch["url"], extra_headers=headers, websocket_handshake_timeout=30)
-    if small:  # else the kernel takes some megabytes before the server notices anything
+    if small:  # otherwise the kernel buffers megabytes before the server notices
         raw = transport.underlying_transport.get_extra_info("socket")
         raw.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, SMALL_BUFFER_BYTES)
     return viewer

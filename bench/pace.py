@@ -1,4 +1,4 @@
-"""Lines at an even pace into a peer's logs; what each line looks like. The publisher's side of every measurement."""
+"""Publishes lines at an even pace into a peer's logs, and defines their content. The publisher of every measurement."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import Literal
 from bench.peers import Peer
 
 Mode = Literal["by line", "10 ms", "as it is"]
-"""A message for each line, as most users of the peers send; the lines of 10 ms in one; Synctail's own way."""
+"""One message per line, as most users of the peers send; the lines of 10 ms in one message; Synctail's own way."""
 
 TICK_S = 0.01
 PADDING = "x" * 60
@@ -27,9 +27,9 @@ def modes(name: str, wanted: str) -> list[Mode]:
 
 
 def publish(peer: Peer, mode: Mode, *, rate: float, total: int, logs: int = 1) -> None:
-    """`total` lines into each log, `rate` per second. Each tick the ones that are due, so a late tick is made up for.
+    """Publishes `total` lines per log, `rate` per second. Each tick sends all due lines, so a late tick catches up.
 
-    Each log has a phase of its own, so that many slow logs are not written all in the same tick.
+    Each log has its own phase, so that many slow logs do not publish in the same tick.
     """
     began = time.monotonic()
     done = [0] * logs
@@ -45,7 +45,7 @@ def publish(peer: Peer, mode: Mode, *, rate: float, total: int, logs: int = 1) -
 
 
 def _publish(peer: Peer, mode: Mode, numbers: range, log: int) -> None:
-    # A publisher that puts in the moment itself does so once a message.
+    # A publisher that adds the time itself adds it once per message.
     if mode == "by line":
         for n in numbers:
             peer.publish([line(peer, n)], log)

@@ -1,10 +1,10 @@
-"""The log page in a real browser: a million lines, any of them, thousands arriving, and texts that no page likes.
+"""The log page in a real browser: a million lines, jumps to any line, thousands of new lines, and hard texts.
 
     .venv/bin/python -m bench.page --lines 1000000
 
-Headless Chromium looks at a real server. A long task is one that keeps the page from answering for more than 50 ms, as
-the browser itself tells (`PerformanceObserver`); heap is what is left after a garbage collection. The opening is timed
-from the click on a link to the frame in which the last line is in the page, with an empty cache.
+Headless Chromium opens pages of a real server. A long task blocks the page for more than 50 ms, as reported by the
+browser (`PerformanceObserver`); heap is measured after a garbage collection. Opening is timed from the click on a link
+to the frame that has the last line, with an empty cache.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ TICK_S = 0.01
 PATIENCE_MS = 120_000
 MIB = 1024 * 1024
 
-# In every document: what tasks were long, how many frames there were, and when a line first was in the page.
+# In every document: records long tasks, counts frames, and notes when a line first appears.
 WATCH = """
 window.tasks = [];
 new PerformanceObserver((list) => {
@@ -68,11 +68,11 @@ SEEK = """
 
 
 class Visit:
-    """One page, in a browser that has never seen the site."""
+    """One page, in a browser with an empty cache."""
 
     def __init__(self, browser: Browser, synctail: Synctail) -> None:
         self._site = f"http://127.0.0.1:{synctail.port}"
-        # Without a graphics card, shapes that turn and breathe are drawn by the processor, sixty times a second.
+        # Without a graphics card, the CPU would draw animations sixty times a second.
         context = browser.new_context(
             base_url=self._site, viewport={"width": 1400, "height": 900}, reduced_motion="reduce"
         )
@@ -103,7 +103,7 @@ class Visit:
         return float(session.send("Runtime.getHeapUsage")["usedSize"]) / MIB
 
     def take_tasks(self) -> list[float]:
-        """The long tasks since this was last asked for."""
+        """The long tasks since the last call."""
         return cast("list[float]", self.page.evaluate("() => window.tasks.splice(0)"))
 
     def most_rows(self) -> int:
@@ -127,7 +127,7 @@ def million(browser: Browser, synctail: Synctail, lines: int) -> list[list[str]]
     opened = visit.open(synctail.ids[0], lines)
     opening = visit.take_tasks()
     after_opening = visit.heap_mib()
-    # The same places each time; spread over the whole log.
+    # The same lines each time, spread over the whole log.
     wanted = [(i * 7919 * 104_729) % lines + 1 for i in range(1, SEEKS + 1)]
     visit.take_tasks()
     took = [float(visit.page.evaluate(SEEK, n)) for n in wanted]
@@ -186,7 +186,7 @@ def arriving(browser: Browser, synctail: Synctail, rate: int, seconds: float) ->
 
 
 def one_large_line(browser: Browser, synctail: Synctail) -> list[str]:
-    """Larger than our writer writes one: as a job of somebody else's might append it."""
+    """A line larger than our writer allows, as another program might append it."""
     sync_id = synctail.requests.start(bench_service(), Trigger.MANUAL).id
     attempt = synctail.appender.claim(sync_id).attempt
     line = {"n": 1, "time": rfc3339(utc_now()), "level": "info", "text": "word " * (8 * MIB // 5)}

@@ -1,4 +1,4 @@
-"""Processes and what they use: cores, CPU time, memory, ports. It knows no peer and measures nothing by itself."""
+"""Processes and their resources: cores, CPU time, memory, ports. Knows no peer."""
 
 from __future__ import annotations
 
@@ -12,19 +12,19 @@ from pathlib import Path
 
 ROOT = Path(__file__).parent.parent
 INSTALLED = ROOT / ".bench"
-"""Where `install-peers.sh` puts what is no part of our own environment."""
+"""Where `install-peers.sh` installs what our environment lacks."""
 
 SERVER_CORE = 0
 CLIENT_CORE = 1
 
 
 def on_the_clients_core() -> None:
-    """For this process and all it starts from here on: publishers, viewers, Redis. Servers are started `pinned`."""
+    """Pins this process and its later children (publishers, viewers, Redis) to the clients' core."""
     os.sched_setaffinity(0, {CLIENT_CORE})
 
 
 def pinned(*command: str, **kwargs: object) -> subprocess.Popen[bytes]:
-    """A server, on the servers' core."""
+    """Starts a server on the servers' core."""
     return subprocess.Popen(["taskset", "-c", str(SERVER_CORE), *command], **kwargs)  # type: ignore[call-overload,no-any-return]
 
 
@@ -38,13 +38,13 @@ def stop(process: subprocess.Popen[bytes], *, seconds: float = 5) -> None:
 
 
 def cpu_s(pids: Iterable[int]) -> float:
-    """User and system time of these processes so far, all threads, those that have ended too."""
-    # The process's CPU clock (clock_getcpuclockid(3)), and not /proc's `stat`, which rounds both down to 10 ms.
+    """User and system time of these processes so far, including threads that have ended."""
+    # The process's CPU clock (clock_getcpuclockid(3)), not `stat` in /proc, which rounds down to 10 ms.
     return sum(time.clock_gettime((~pid << 3) | 2) for pid in pids)
 
 
 def memory_kib(pids: Iterable[int], kind: str = "Pss") -> int:
-    """`Pss`: resident, shared pages by halves. `Rss`: resident, as `ps` tells it, and cheaper to ask for."""
+    """`Pss`: resident, with shared pages split among processes. `Rss`: resident, as in `ps`, and cheaper to read."""
     total = 0
     for pid in pids:
         rollup = Path(f"/proc/{pid}/smaps_rollup").read_text()
@@ -63,7 +63,7 @@ def free_port() -> int:
 
 
 def wait_for_port(port: int, process: subprocess.Popen[bytes] | None = None, *, seconds: float = 30) -> None:
-    """Raises `TimeoutError`, or `ChildProcessError` when the process that should listen has ended."""
+    """Raises `TimeoutError`, or `ChildProcessError` if the process has ended."""
     deadline = time.monotonic() + seconds
     while True:
         with suppress(OSError), socket.create_connection(("127.0.0.1", port), 1):
@@ -71,5 +71,5 @@ def wait_for_port(port: int, process: subprocess.Popen[bytes] | None = None, *, 
         if process and process.poll() is not None:
             raise ChildProcessError(f"{process.args!r} ended with exit code {process.returncode}")
         if time.monotonic() > deadline:
-            raise TimeoutError(f"nobody listens on port {port}")
+            raise TimeoutError(f"nothing listens on port {port}")
         time.sleep(0.05)

@@ -1,9 +1,9 @@
-"""Latency of a quiet log: from the job's `log.info`, or a peer's publish, to the socket of its viewers.
+"""Latency of a quiet log: from the job's `log.info`, or a peer's publish, to the viewers' sockets.
 
     .venv/bin/python -m bench.quiet --rate 10 --seconds 8
 
-All servers are up at once and idle but for the one that is measured, in turn. Each line is a message of its own, as a
-quiet log's lines come one by one; of every viewer each line is looked at.
+All servers are up at once; all but the measured one are idle. Each line is its own message, because the lines of a
+quiet log arrive one by one. Every line of every viewer is checked.
 """
 
 from __future__ import annotations
@@ -21,13 +21,13 @@ from bench.peers import Peer
 from bench.report import Reading
 
 BASE = "centrifuge"
-"""What the others are compared with."""
+"""The server that the others are compared with."""
 DEFAULT = "synctail,centrifuge,nchan,nats,socketio,channels,picows"
 LATE_S = 5.0
 
 
 class Quiet:
-    """One server, up during all rounds; in each it gets a new log, or the lines after those of the last."""
+    """One server, up during all rounds. Each round uses a new log, or continues the previous one."""
 
     def __init__(self, name: str, stack: ExitStack, rounds: int) -> None:
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory()))
@@ -42,7 +42,7 @@ class Quiet:
         limit = options.seconds * 2 + LATE_S
         with Load([self.peer.watches[log]], viewers=options.viewers, total=total, seconds=limit, exact_every=1) as load:
             for n in range(1, total + 1):
-                # Never in step with a timer of anybody's: half to one and a half of the pause between two lines.
+                # 0.5 to 1.5 times the pause between two lines, so as not to run in step with any timer.
                 time.sleep((0.5 + random.random()) / options.rate)  # noqa: S311
                 self.peer.publish([pace.line(self.peer, n)], log)
                 self.peer.flush()

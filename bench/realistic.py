@@ -1,5 +1,5 @@
-"""Lines as a sync of a shop's orders logs them: varied, repeatable, and of our own. What is repeated is what really is:
-phases, phrases, the shape of a reference. Numbers, names, amounts and durations differ from line to line.
+"""Lines like those of a sync of shop orders: varied, and the same in each run. Phases, phrases and the form of
+references repeat, as in real logs. Numbers, names, amounts and durations differ from line to line.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ REFUSALS = (
 )
 WAITS = ("429 Too Many Requests", "503 Service Unavailable", "connection reset by peer", "timed out after 10 s")
 PAGE = 50
-"""Records of a page, after which a few lines speak of the page itself."""
+"""Records per page, after which a few lines are about the page itself."""
 
 
 class Line(NamedTuple):
@@ -42,8 +42,8 @@ class Line(NamedTuple):
 
 
 def lines(count: int, seed: int = 1) -> Iterator[Line]:
-    """The same ones for the same seed."""
-    pick = random.Random(seed)  # noqa: S311 - chance as in dice
+    """The same lines for the same seed."""
+    pick = random.Random(seed)  # noqa: S311 - not for security
     made = 0
     page = 0
     while True:

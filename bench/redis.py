@@ -1,4 +1,4 @@
-"""A Valkey of the bench's own, as `make run` has one; it writes what it has to say into its folder."""
+"""The bench's own Valkey, as in `make run`; its output goes to its folder."""
 
 from __future__ import annotations
 
@@ -9,12 +9,12 @@ from demo import valkey
 
 
 def start(folder: Path) -> valkey.Server:
-    """On a unix socket only."""
+    """Starts it on a unix socket only."""
     return valkey.start(folder, extra=["--logfile", str(folder / "valkey.log")])
 
 
 def start_on_port(folder: Path) -> tuple[valkey.Server, int]:
-    """For peers that know no unix sockets."""
+    """Starts it on a port too, for peers without unix sockets."""
     port = processes.free_port()
     extra = ["--logfile", str(folder / "valkey.log"), "--port", str(port), "--bind", "127.0.0.1"]
     return valkey.start(folder, extra=extra), port

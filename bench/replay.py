@@ -1,10 +1,10 @@
-"""Opening a long log: the last screen, the whole log as a file, and the replay over a websocket from its first line on.
+"""Opening a long log: the last screen, the whole log as a file, and a replay by websocket from the first line.
 
     .venv/bin/python -m bench.replay --lines 1000000
 
-One log, written once, of varied lines (see `realistic.py`), all of which stay in Valkey. Each round reads it in each of
-the ways, from a cold connection, in turn. Time is from the request (for a websocket: from its handshake) to the last
-byte. Every line's number is looked at. The server's memory is sampled meanwhile.
+One log of varied lines (see `realistic.py`) is written once and stays in Valkey. Each round reads it in every way, in
+turn, from a new connection. Time is from the request (for a websocket, the handshake) to the last byte. Every line
+number is checked. The server's memory is sampled during the run.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ from bench.report import Reading
 from synctail.log.writer import LogWriter
 
 SCREEN = 500
-"""Lines of the page's first view."""
+"""Lines in the page's first view."""
 READ_BYTES = 1 << 20
 SAMPLE_S = 0.05
 HEADERS = {"Authorization": f"Bearer {TOKEN}"}
@@ -40,7 +40,7 @@ class Replay:
         self.sync_id = synctail.ids[0]
 
     def measure(self, way: str) -> Reading:
-        """MB/s, seconds, faults, and how far the server's memory grew meanwhile."""
+        """MB/s, seconds, faults, and the growth of the server's memory."""
         ways: dict[str, Callable[[], tuple[int, int]]] = {
             "log.ndjson": lambda: self._download("log.ndjson", _faults_in_ndjson),
             "log.txt": lambda: self._download("log.txt", self._faults_in_text),
@@ -138,7 +138,7 @@ class _MemorySampler:
 
 
 def write(log: LogWriter, lines: int) -> None:
-    """As fast as the writer takes them, without filling its queue."""
+    """Writes lines as fast as the writer takes them, without filling its queue."""
     for n, line in enumerate(realistic.lines(lines), 1):
         realistic.log(log, line)
         if n % 20_000 == 0 and not log.flush(60):

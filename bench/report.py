@@ -1,4 +1,4 @@
-"""What a measurement prints: the exact command, and a table as `docs/performance.md` has them; and rounds, in turn."""
+"""Prints a measurement: the exact command, and a table as in `docs/performance.md`. Runs the rounds in turn."""
 
 from __future__ import annotations
 
@@ -14,14 +14,14 @@ from pathlib import Path
 from typing import TypeVar
 
 FULL = 0.9
-"""A viewers' core that is busier is the limit, and its row does not count."""
+"""If the viewers' core is busier than this, it is the limit, and the row does not count."""
 
 BEHIND_S = 0.5
-"""Lines that are there so much later than they were due have piled up, and went out in larger messages than it says."""
+"""Lines this late have piled up and went out in larger messages than the row says."""
 BUSY = 0.1
-"""How much of a core others may use: the machine itself is among them."""
+"""How much of a core other processes, including the system's, may use."""
 
-TIMES, NONE = "×", "–"  # noqa: RUF001 - as the documentation has them
+TIMES, NONE = "×", "–"  # noqa: RUF001 - as in the docs
 
 Reading = dict[str, float]
 Case = TypeVar("Case")
@@ -34,7 +34,7 @@ def parser(text: str | None, *, rounds: int = 5) -> argparse.ArgumentParser:
 
 
 def in_turn(rounds: int, cases: Sequence[Case], measure: Callable[[Case], Reading]) -> dict[Case, Reading]:
-    """A B A B …: for each case the medians of its readings, and all their faults. What is not installed is left out."""
+    """Runs A B A B …. Returns the medians and all faults of each case; skips what is not installed."""
     readings: dict[Case, list[Reading]] = {}
     broken: Counter[Case] = Counter()
     absent: set[Case] = set()
@@ -67,7 +67,7 @@ def say(text: str) -> None:
 
 
 def headline(text: str) -> None:
-    """A title, with the exact command that it came from; and a warning when the machine was not ours alone."""
+    """Prints a title and the exact command, and a warning if other processes used the machine."""
     command = shlex.join(["python", "-m", f"bench.{Path(sys.argv[0]).stem}", *sys.argv[1:]])
     print(f"{text} (`{command}`):\n")
     others = _others_share()
@@ -76,14 +76,14 @@ def headline(text: str) -> None:
 
 
 def _machine_s() -> float:
-    """What all cores have worked so far."""
+    """CPU time of all cores so far."""
     fields = Path("/proc/stat").read_text().split(maxsplit=9)[1:9]
     user, nice, system, _idle, _iowait, irq, softirq, steal = map(int, fields)
     return (user + nice + system + irq + softirq + steal) / os.sysconf("SC_CLK_TCK")
 
 
 def _others_share() -> float:
-    """Of one core, since this process began; all that it started has ended by now."""
+    """CPU use of other processes since this one started, in cores. All its children have ended by now."""
     times = os.times()
     own = times.user + times.system + times.children_user + times.children_system
     return (_machine_s() - _BEGAN[1] - own) / (time.monotonic() - _BEGAN[0])
@@ -100,7 +100,7 @@ def table(head: Sequence[str], rows: Iterable[Sequence[str]]) -> None:
 
 
 def verdict(reading: Reading) -> str:
-    """Whether a row counts, and if not, why."""
+    """Whether a row counts, and if not, why not."""
     if reading["faults"]:
         return f"**no: {reading['faults']:,.0f} faults**"
     if reading["broken"]:

@@ -1,10 +1,11 @@
-"""What viewers who stop reading cost the others, and the server.
+"""The cost of viewers that stop reading, for the others and for the server.
 
     .venv/bin/python -m bench.stalls --viewers 200 --rate 5000
 
-In turn: all viewers read; a tenth of them stops reading at once (with small receive buffers, so that the server soon
-notices). Latency is that of those who read, from `--warm-up` seconds on, when the stalled ones' buffers are full. In
-the first round the run goes on until the server has let the stalled go (30 s without a byte taken): what it holds then.
+In turn: all viewers read, or a tenth of them stops reading at once, with small receive buffers, so that the server
+notices soon. Latency is measured on the readers, from `--warm-up` seconds on, when the stalled buffers are full. The
+first round continues until the server has disconnected the stalled viewers (30 s without a byte taken), to measure its
+memory then.
 """
 
 from __future__ import annotations
@@ -22,7 +23,7 @@ from bench.report import Reading
 
 LATE_S = 20.0
 ABORTED_WITHIN_S = 60.0
-"""30 s without a byte taken, some time until the buffers are full, and the server looks every 5 s."""
+"""30 s without a byte taken, plus the time to fill the buffers; the server checks every 5 s."""
 SAMPLE_S = 1.0
 
 
@@ -66,7 +67,7 @@ class Stalls:
         return result
 
     def _wait_until_let_go(self, synctail: Synctail) -> None:
-        """They are gone when the server has closed their sockets: those it has then are the others'."""
+        """Waits until the server has closed the stalled viewers' sockets, so that only the others are left."""
         stalled = self.options.viewers // 10
         sockets = _sockets(synctail.pids[0])
         began = time.monotonic()

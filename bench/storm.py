@@ -1,11 +1,10 @@
-"""Everybody comes back at once: the web process restarted or killed, and Redis killed and back.
+"""All viewers reconnect at once: after the web process restarts or is killed, and after Redis is killed and back.
 
     .venv/bin/python -m bench.storm --viewers 1000
 
-A job logs on all the while. The web process is restarted (SIGTERM, and another one at once), and killed (SIGKILL, and
-another one). Viewers come back by the rules of the page's own follower (see `followers.py`). Redis is killed, and comes
-back on the same data some seconds later. Each line carries its own count besides its number, so that one lost or
-doubled by the writer would show as well.
+A job keeps logging. The web process is restarted (SIGTERM) or killed (SIGKILL), and a new one starts at once. Viewers
+reconnect by the rules of the page (see `followers.py`). Redis is killed, and comes back with the same data some seconds
+later. Each line carries its own count as well as its number, so that a line lost or repeated by the writer shows, too.
 """
 
 from __future__ import annotations
@@ -26,14 +25,14 @@ from bench.report import Reading
 
 RESTARTED, KILLED = "web process restarted", "web process killed"
 REDIS_AWAY_S = {"Redis killed, for 3 s": 3.0, "Redis killed, for 8 s": 8.0}
-"""Long enough for backoffs to have grown; below the ten seconds after which viewers are told."""
+"""Long enough for backoffs to grow; less than the ten seconds after which viewers are disconnected."""
 CASES = (RESTARTED, KILLED, *REDIS_AWAY_S)
 SETTLED_S = 6.0
-"""A websocket that lived so long is proven: the next failure is its first."""
+"""A websocket that lived this long is proven, so the next failure counts as the first."""
 
 
 class Followers:
-    """The bench's end of the viewers' process."""
+    """The bench's side of the viewers' process."""
 
     def __init__(self, url: str, viewers: int) -> None:
         command = ["taskset", "-c", str(processes.CLIENT_CORE), sys.executable, "-m", "bench.followers"]
@@ -60,7 +59,7 @@ class Followers:
 
 
 class Job:
-    """Logs at an even pace until told to stop; says what the last line's number is."""
+    """Logs at an even pace until told to stop; returns the number of the last line."""
 
     def __init__(self, synctail: Synctail, rate: float) -> None:
         self._log = synctail.logs[0]
@@ -120,7 +119,7 @@ def _break_web(case: str, synctail: Synctail, followers: Followers) -> Reading:
 
 def _break_redis(away_s: float, synctail: Synctail, followers: Followers) -> Reading:
     synctail.valkey.kill()
-    time.sleep(0.2)  # what was on its way has come
+    time.sleep(0.2)  # let lines in flight arrive
     followers.ask("mark")
     time.sleep(away_s)
     synctail.valkey = redis.start(synctail.folder)

@@ -1,7 +1,7 @@
-"""One viewer, of any peer: says what the peer wants to hear, counts lines, and what is missing, double or out of order.
+"""One viewer of any peer: subscribes, and counts lines, missing, duplicate and out of order.
 
-A line carries its number and the moment it was made: `{"n":7,… "text":"… @<ns>@"}`. Of some viewers each line is
-looked at; of the others only the numbers at both ends of each message, which costs next to nothing.
+A line carries its number and the time it was made: `{"n":7,… "text":"… @<ns>@"}`. Some viewers check every line; the
+others check only the numbers at both ends of each message, which costs next to nothing.
 """
 
 from __future__ import annotations
@@ -19,16 +19,16 @@ HEAD = b'{"n":'
 
 @dataclass
 class Crowd:
-    """What the viewers of one process share."""
+    """State shared by the viewers of a process."""
 
     total: int
-    """The number of the last line of each log."""
+    """Number of the last line of each log."""
     count_from: int = 1
-    """Latency is taken from this line on."""
+    """Latency is measured from this line on."""
     welcomed: int = 0
     done: int = 0
     lost: int = 0
-    """Connections that ended before all lines were there."""
+    """Connections that ended before all lines had arrived."""
     latencies: list[int] = field(default_factory=list)
 
 
@@ -56,7 +56,7 @@ class Viewer(WSListener):
             self.crowd.lost += 1
 
     def on_ws_frame(self, transport: WSTransport, frame: WSFrame) -> None:
-        # The hot path of the whole load: 100,000 times a second. Pings are picows's business, and hold no line.
+        # The hot path: 100,000 times a second. picows answers pings, and they contain no line.
         data = frame.get_payload_as_bytes()
         if not self.welcomed and self.welcome in data:
             self._welcomed()
@@ -82,7 +82,7 @@ class Viewer(WSListener):
         self.crowd.welcomed += 1
 
     def _answer(self, transport: WSTransport, data: bytes) -> None:
-        """The pings that are messages: Engine.IO's, and those of NATS."""
+        """Answers pings that are messages: Engine.IO's and those of NATS."""
         if data == b"2":
             transport.send(WSMsgType.TEXT, b"3")
         elif data.startswith(b"PING\r\n"):

@@ -1,11 +1,10 @@
-"""How fast a job can log, what `log.info` costs it, and what a kept log costs Redis.
+"""How fast a job can log, what `log.info` costs it, and what a log costs Redis.
 
     .venv/bin/python -m bench.writer --lines 200000
 
 Each round measures, in turn: `logging.FileHandler` (the call alone), `log.info` (the call alone), the same lines until
-Redis has acknowledged the last one, and one XADD per line from a plain client. Then logs of realistic lines (see
-`realistic.py`) at several rates, as more arrive at once the more is compressed together: once each, as memory is no
-matter of chance.
+Redis has acknowledged the last one, and one XADD per line from a plain client. Then it writes logs of realistic lines
+(see `realistic.py`) at several rates, because faster logs compress better; once each, because their size does not vary.
 """
 
 from __future__ import annotations
@@ -37,12 +36,12 @@ from synctail.settings import load
 TEXT = "Pushed SO-%d, one of the records of a sync that is worth watching"
 BURST = 1000
 RATES = (10_000, 1000, 100, 10)
-"""Lines per second: a sync that pushes in bulk, two usual ones, and one that waits for its systems."""
+"""Lines per second: a sync that pushes in bulk, two typical ones, and one that waits for its systems."""
 TICK_S = 0.01
 
 
 class Logs:
-    """New logs on one server."""
+    """Creates logs on one server."""
 
     def __init__(self, server: Server) -> None:
         settings = load({"REDIS_URL": server.url})
@@ -60,7 +59,7 @@ class Logs:
 
 def file_handler(folder: Path, lines: int) -> float:
     """µs per call."""
-    logger = logging.Logger("bench")  # noqa: LOG001 - one that has no parent
+    logger = logging.Logger("bench")  # noqa: LOG001 - one without a parent
     handler = logging.FileHandler(folder / "log.txt")
     handler.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(message)s"))
     logger.addHandler(handler)
@@ -73,12 +72,12 @@ def file_handler(folder: Path, lines: int) -> float:
 
 
 def log_writer(logs: Logs, lines: int) -> tuple[float, float]:
-    """µs per call, and lines per second until the last was acknowledged. Raises `ConnectionError` if it was not."""
+    """µs per call, and lines per second until the last is acknowledged. Raises `ConnectionError` if it is not."""
     logs.client.flushall()
     _, log = logs.new()
     calls = 0.0
     began = time.perf_counter()
-    # In bursts, as a sync logs: between them the job waits for its systems, and the flusher works.
+    # In bursts, like a sync: in between, the job waits for its systems while the flusher works.
     for start in range(0, lines, BURST):
         burst = time.perf_counter()
         for n in range(start, start + BURST):
@@ -109,7 +108,7 @@ def one_round(folder: Path, logs: Logs, lines: int) -> Reading:
 
 
 def kept(logs: Logs, rate: int, seconds: float, found: dict[int, tuple[int, int, int]]) -> None:
-    """Lines, bytes in Redis and bytes as NDJSON of a log that came at that rate."""
+    """Lines, bytes in Redis and bytes as NDJSON of a log written at that rate."""
     sync_id, log = logs.new()
     count = max(1, int(rate * seconds))
     source = realistic.lines(count, seed=rate)
@@ -133,7 +132,7 @@ def _ndjson_bytes(n: int, line: realistic.Line) -> int:
 
 
 def kept_at_all_rates(logs: Logs, seconds: float) -> dict[int, tuple[int, int, int]]:
-    """At the same time, as each mostly waits for its next line."""
+    """Runs them all at once, because each mostly waits for its next line."""
     found: dict[int, tuple[int, int, int]] = {}
     threads = [threading.Thread(target=kept, args=(logs, rate, seconds, found)) for rate in RATES]
     for thread in threads:
@@ -154,7 +153,7 @@ def main() -> None:
     options = arguments()
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
-        # The writer on one core, Valkey on the other: in production they are two machines.
+        # The writer on one core, Valkey on the other, as they are on two machines in production.
         server = redis.start(folder)
         os.sched_setaffinity(server.process.pid, {processes.SERVER_CORE})
         processes.on_the_clients_core()

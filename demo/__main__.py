@@ -1,7 +1,7 @@
-"""What `make run` calls once the environment stands: checks, starts all, prints the sign-in link, ends all.
+"""`make run`, once the environment is installed: checks, starts everything, prints the sign-in link, stops everything.
 
-Every failure is one line that says what to do. It configures what it starts through the environment
-alone, and changes no setting that was given to it.
+Every failure is one line that says what to do. The launcher configures its processes only through the environment, and
+never overrides a setting it was given.
 """
 
 from __future__ import annotations
@@ -38,7 +38,7 @@ ANY_HOST = {"0.0.0.0": "127.0.0.1", "::": "::1", "": "127.0.0.1"}  # noqa: S104 
 
 
 class StartFailed(Exception):
-    """One line for the person who started this."""
+    """One line for the person who ran `make run`."""
 
 
 class Left(Exception):
@@ -46,7 +46,7 @@ class Left(Exception):
 
 
 class Signals:
-    """Counts the requests to leave. A flag and no exception: those would arrive in the middle of a start."""
+    """Counts stop signals. A counter, not an exception, which could arrive in the middle of a start."""
 
     def __init__(self) -> None:
         self.requests = 0
@@ -59,7 +59,7 @@ class Signals:
 
 @dataclass(frozen=True)
 class Plan:
-    """What is started, with which environment."""
+    """The processes to start, and their environment."""
 
     data: Path
     host: str
@@ -95,7 +95,7 @@ def main(environ: Mapping[str, str]) -> int:
 
 
 def make_plan(environ: Mapping[str, str]) -> Plan:
-    """Reads every setting before anything is made, then the data folder and the tokens in it."""
+    """Reads every setting first; then creates the data folder and the tokens in it."""
     settings = load(environ)
     host, port, shop_port = HOST.read(environ), PORT.read(environ), SHOP_PORT.read(environ)
     for other in (SHOP_LATENCY_MS, *SERVER_SETTINGS):
@@ -131,7 +131,7 @@ def make_plan(environ: Mapping[str, str]) -> Plan:
 
 
 def check(plan: Plan) -> None:
-    """Everything that can be known before something is started."""
+    """Checks everything that can be checked before the start."""
     if plan.port == plan.shop_port:
         raise StartFailed(
             f"PORT and SHOP_PORT are both {plan.port}. Choose another: PORT={plan.port % HIGHEST_PORT + 1} make run"
@@ -146,7 +146,7 @@ def check(plan: Plan) -> None:
 
 
 def run(plan: Plan, signals: Signals) -> None:
-    """Raises `Left` after Ctrl-C, and `StartFailed` when a process ended by itself."""
+    """Raises `Left` after Ctrl-C, and `StartFailed` if a process exits by itself."""
     database = warehouse.prepare(plan.data)
     if signals.requests:
         raise Left
@@ -154,7 +154,7 @@ def run(plan: Plan, signals: Signals) -> None:
     try:
         go_on = Watch(processes, signals)
         wait_for("Redis", lambda: redis_answers(plan.redis_url), REDIS_READY_SECONDS, go_on)
-        with connect(plan.redis_url) as client:  # closed again: the embedded server waits for its last client
+        with connect(plan.redis_url) as client:  # closed again: Valkey waits for its last client
             shop_url = f"http://127.0.0.1:{plan.shop_port}"
             services = demo_services(shop_url=shop_url, warehouse=database)
             if not store_if_none(client, services):
@@ -168,7 +168,7 @@ def run(plan: Plan, signals: Signals) -> None:
 
 
 class Watch:
-    """One short pause after another, for as long as there is reason to go on."""
+    """Pauses briefly, again and again, until Ctrl-C or until a process exits."""
 
     def __init__(self, processes: Processes, signals: Signals) -> None:
         self._processes = processes
@@ -179,8 +179,8 @@ class Watch:
             print("\nStopping …", flush=True)
             raise Left
         if not self._processes.running:
-            ended = self._processes.first_ended or "The runner of the processes ended"
-            raise StartFailed(f"{ended}, so everything was stopped. Its last lines above say why.")
+            ended = self._processes.first_ended or "The process runner ended"
+            raise StartFailed(f"{ended}, so everything was stopped. Its last lines above give the reason.")
         time.sleep(0.1)
 
 
@@ -189,7 +189,7 @@ def wait_for(what: str, condition: Callable[[], bool], seconds: float, go_on: Wa
     deadline = time.monotonic() + seconds
     while not condition():
         if time.monotonic() > deadline:
-            raise StartFailed(f"Waited {seconds:.0f} seconds for {what} in vain. The lines above may say why.")
+            raise StartFailed(f"Gave up waiting for {what} after {seconds:.0f} seconds. The lines above may say why.")
         go_on.pause()
 
 
@@ -224,24 +224,24 @@ def check_port(host: str, port: int, variable: str) -> None:
             probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
             probe.bind(address)
     except (socket.gaierror, UnicodeError):
-        raise StartFailed(f"{HOST.name}: got {host!r}, which is no address of this machine.") from None
+        raise StartFailed(f"{HOST.name}: got {host!r}, which is not an address of this machine.") from None
     except OSError as error:
         if error.errno == errno.EADDRNOTAVAIL:
-            raise StartFailed(f"{HOST.name}: got {host!r}, which is no address of this machine.") from None
+            raise StartFailed(f"{HOST.name}: got {host!r}, which is not an address of this machine.") from None
         other = f"choose another: {variable}={port % HIGHEST_PORT + 1} make run"
         if error.errno == errno.EADDRINUSE:
-            raise StartFailed(f"Port {port} is in use. Stop what runs there, or {other}") from None
+            raise StartFailed(f"Port {port} is in use. Stop what uses it, or {other}") from None
         raise StartFailed(f"Port {port} cannot be used: {error.strerror}. You can {other}") from None
 
 
 def prepare_data(data: Path) -> Path:
-    """The data folder as an absolute path, readable by its owner alone."""
+    """The data folder as an absolute path, accessible to its owner only."""
     data = data.resolve()
     try:
         data.mkdir(mode=0o700, parents=True, exist_ok=True)
         if data.stat().st_mode & 0o022:
-            # Not made by us, and perhaps a shared one such as /tmp: tightening it would hurt others.
-            raise StartFailed(f"{DATA.name}: others may write to {data}. Choose another folder, or: chmod 700 {data}")
+            # It may be a shared folder such as /tmp, so we do not change its mode.
+            raise StartFailed(f"{DATA.name}: others can write to {data}. Choose another folder, or: chmod 700 {data}")
         data.chmod(0o700)
     except OSError as error:
         raise StartFailed(f"{DATA.name}: {data} cannot be used as a folder: {error.strerror}") from None
@@ -249,7 +249,7 @@ def prepare_data(data: Path) -> Path:
 
 
 def kept(path: Path, make: Callable[[], str]) -> str:
-    """The text in the file, made and written for its owner's eyes at the first start."""
+    """The text in the file; the first start creates it, readable by its owner only."""
     with suppress(FileNotFoundError):
         if text := path.read_text(encoding="utf-8").strip():
             return text

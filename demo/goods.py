@@ -1,7 +1,7 @@
-"""The demo shop's records: every one is made from its number alone, so none is stored.
+"""The demo shop's records. Each is generated from its number, so none is stored.
 
-Orders arrive by the clock: how many there are follows from how long ago the shop was born. A few records
-are wrong on purpose, so that a destination refuses them. Knows nothing of HTTP.
+The number of orders follows from the time since the shop was created. A few records are wrong on purpose, so that the
+destination refuses them. Knows nothing about HTTP.
 """
 
 from __future__ import annotations
@@ -68,7 +68,7 @@ _THINGS = (
 
 @dataclass(frozen=True)
 class Goods:
-    """One list of the shop: records number `first(now)` to `last(now)`, oldest first."""
+    """One list of the shop: records `first(now)` to `last(now)`, oldest first."""
 
     name: str
     first: Callable[[datetime], int]
@@ -77,11 +77,11 @@ class Goods:
 
 
 def all_goods(born_at: datetime) -> tuple[Goods, ...]:
-    """The shop's lists, for a shop born at that moment."""
+    """The lists of a shop created at `born_at`."""
     return (
         Goods(
             "orders",
-            # Older ones leave the list: a demo left running for days would page through 100,000s.
+            # Older orders leave the list; otherwise a demo would page through 100,000s after some days.
             first=lambda now: max(1, orders_so_far(born_at, now) - ORDERS_LISTED + 1),
             last=lambda now: orders_so_far(born_at, now),
             make=lambda number: order(number, born_at),
@@ -115,7 +115,7 @@ def order(number: int, born_at: datetime) -> Record:
     if rng.randrange(WRONG_ORDER_ONE_IN) == 0:
         fault = rng.choice(("total", "email", "status"))
         if fault == "total":
-            record["total"] = -total_cents / 100  # a refund that somebody booked as an order
+            record["total"] = -total_cents / 100  # a refund booked as an order
         elif fault == "email":
             del buyer["email"]
         else:

@@ -1,6 +1,6 @@
-"""What Linux offers so that no process outlives its parent; elsewhere these functions do nothing.
+"""On Linux, makes sure that no process outlives its parent. On other systems, these functions do nothing.
 
-They back up the orderly ways out and replace none: signals are still sent, children still waited for.
+A safety net only: callers still send signals and wait for their children.
 """
 
 from __future__ import annotations
@@ -23,17 +23,17 @@ _prctl = getattr(ctypes.CDLL(None), "prctl", None) if sys.platform == "linux" el
 
 
 def adopt_orphans() -> None:
-    """From now on a descendant whose parent dies becomes a child of this process: `end_children` finds it."""
+    """Makes this process the new parent of orphaned descendants, so that `end_children` finds them."""
     if _prctl is not None:
         _prctl(PR_SET_CHILD_SUBREAPER, 1)
 
 
 def children() -> list[int]:
-    """Process ids of this process's children; empty where there is no /proc."""
+    """Process ids of this process's children; empty without /proc."""
     found = []
     for stat in Path("/proc").glob("[0-9]*/stat"):
-        with suppress(OSError):  # it ended meanwhile
-            # The command stands in brackets and may hold anything; state and parent follow the last bracket.
+        with suppress(OSError):  # it has ended
+            # The command is in brackets and may contain anything; state and parent follow the last bracket.
             state, parent = stat.read_text(errors="replace").rpartition(")")[2].split()[:2]
             if int(parent) == os.getpid() and state != "Z":
                 found.append(int(stat.parent.name))

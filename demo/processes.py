@@ -1,8 +1,7 @@
-"""honcho as a child: passes its output on, without the noise, knows who started and who ended first, and leaves
-nobody behind.
+"""Runs honcho as a child: forwards its output without the noise, tracks which processes started and which ended first,
+and kills what is left at the end.
 
-honcho restarts nothing and ends everything when one process ends; which processes there are, and why, is the
-launcher's business.
+honcho restarts nothing, and stops everything when one process ends. The launcher decides which processes to run.
 """
 
 from __future__ import annotations
@@ -23,16 +22,16 @@ from demo.runner import COLOUR_VARIABLE
 
 STARTED_SECONDS = 3.0
 HONCHO_ENDS_SECONDS = 6.5
-"""honcho itself kills five seconds after it asked."""
+"""honcho itself sends SIGKILL five seconds after SIGTERM."""
 
 _EVENT = re.compile(r"[0-9:]{8} system +\| (?P<name>[\w-]+) (?P<what>started|stopped) \(\w+=(?P<number>-?\d+)\)")
 _OVERCOMMIT = "WARNING Memory overcommit must be enabled!"
-"""Valkey's advice to who runs a server in earnest: nothing that a demo could or should do."""
+"""Valkey's advice for production servers; a demo should not follow it."""
 _KILLING = re.compile(r"[0-9:]{8} system +\| (sending SIGKILL to .+)")
 
 
 class Noise:
-    """What nobody needs to read: advice that is not for a demo, and what honcho says again every tenth of a second."""
+    """Tells whether a line is noise: Valkey's advice for production, or what honcho repeats ten times a second."""
 
     def __init__(self) -> None:
         self._said: set[str] = set()
@@ -52,7 +51,7 @@ class Ended(NamedTuple):
     exit_code: int
 
     def __str__(self) -> str:
-        # honcho starts a shell, which reports a signal as 128 and its number.
+        # honcho starts a shell, which reports a signal as 128 plus its number.
         by_signal = -self.exit_code if self.exit_code < 0 else self.exit_code - 128
         with suppress(ValueError):
             return f"{self.name} ended ({signal.Signals(by_signal).name})"
@@ -60,7 +59,7 @@ class Ended(NamedTuple):
 
 
 class Processes:
-    """The processes of the Procfile that `names` lists. Whoever makes this calls `stop`."""
+    """The processes of the Procfile listed in `names`. The creator calls `stop`."""
 
     def __init__(self, procfile: Path, names: Sequence[str], environ: Mapping[str, str]) -> None:
         self._wanted = len(names)
@@ -74,7 +73,7 @@ class Processes:
             env={**environ, **({COLOUR_VARIABLE: "1"} if sys.stdout.isatty() else {})},
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
-            # Ctrl-C reaches the launcher alone: honcho takes no signal well before its processes run.
+            # Ctrl-C reaches only the launcher: honcho cannot handle signals before its processes run.
             start_new_session=True,
             preexec_fn=die_with_parent,  # noqa: PLW1509 - one system call; no thread has been started yet
         )
@@ -87,7 +86,7 @@ class Processes:
         return self.first_ended is None and self._honcho.poll() is None
 
     def stop(self) -> None:
-        """Ends whatever still runs, in order where there is time for it, and returns when all is gone."""
+        """Stops everything, in order if time allows, and returns when all processes have ended."""
         if self._honcho.poll() is None and self.first_ended is None:
             self._all_started.wait(STARTED_SECONDS)
             self._honcho.terminate()
@@ -99,7 +98,7 @@ class Processes:
         self._reader.join(1)
 
     def kill(self) -> None:
-        """At once, and out of order: honcho did not manage."""
+        """Kills everything at once, in no order, because honcho did not stop in time."""
         for pid in self._pids:
             with suppress(ProcessLookupError):
                 os.killpg(pid, signal.SIGKILL)
@@ -112,7 +111,7 @@ class Processes:
             line = raw.decode(errors="replace")
             if is_noise(line):
                 continue
-            with suppress(OSError):  # whoever read our output has left: the processes are not to notice
+            with suppress(OSError):  # the reader of our output is gone; the processes must not notice
                 sys.stdout.write(line)
                 sys.stdout.flush()
             if event := _EVENT.match(line):

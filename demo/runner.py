@@ -1,10 +1,10 @@
-"""honcho with two things its command line lacks (`python -m demo.runner PROCFILE NAME …`): it survives the loss of
-whoever reads its output, without which it could not end its processes, and it hands `PORT` on as it is.
+"""honcho with two things its command line lacks (`python -m demo.runner PROCFILE NAME …`): it keeps running when the
+reader of its output is gone, so that it can still stop its processes, and it passes `PORT` on unchanged.
 
-Which processes run, and with which environment, is said by `demo.processes`, which starts this.
+`demo.processes` starts this, and chooses the processes and their environment.
 """
 
-# honcho's functions carry no types.
+# honcho has no type annotations.
 # mypy: allow-untyped-calls
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from honcho.manager import Manager
 from honcho.printer import Message, Printer
 
 COLOUR_VARIABLE = "SYNCTAIL_DEMO_COLOUR"
-"""Set by the launcher when it writes to a terminal: the output here is always a pipe."""
+"""Set by the launcher if it writes to a terminal. The output of this process is always a pipe."""
 
 
 class LastingPrinter(Printer):

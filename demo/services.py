@@ -1,5 +1,5 @@
-"""The five services that a first start finds. What people change or remove stays as they left it; only the shop's
-address follows the shop's port."""
+"""The five services that the first start creates. Later starts keep changes and removals, and only update the shop's
+address if its port has changed."""
 
 from __future__ import annotations
 
@@ -40,8 +40,8 @@ _ANY_PORT = re.compile(r"^http://127\.0\.0\.1:[0-9]+/")
 
 
 def demo_services(*, shop_url: str, warehouse: Path) -> tuple[Service, ...]:
-    """`shop_url` without a slash at its end; `warehouse` is the SQLite file."""
-    # Absolute: the worker may run anywhere.
+    """`shop_url` without a trailing slash; `warehouse` is the SQLite file."""
+    # Absolute, because the worker may run in any folder.
     database = f"sqlite:///{warehouse.resolve()}"
 
     def shop(what: str) -> HttpSource:
@@ -51,7 +51,7 @@ def demo_services(*, shop_url: str, warehouse: Path) -> tuple[Service, ...]:
         Service(
             id="orders-to-warehouse",
             name="Orders to warehouse",
-            notes="Every minute, the orders that are new. The warehouse refuses the wrong ones.",
+            notes="Pushes new orders every minute. The warehouse refuses faulty ones.",
             source=shop("orders"),
             destination=SqlDestination(url=database, table="orders"),
             trigger=Schedule("* * * * *"),
@@ -59,17 +59,17 @@ def demo_services(*, shop_url: str, warehouse: Path) -> tuple[Service, ...]:
         Service(
             id="customers-to-file",
             name="Customers to a file",
-            notes="Every hour, all customers as one file.",
+            notes="Writes all customers to one file, every hour.",
             source=shop("customers"),
             destination=FileDestination("customers.ndjson"),
             trigger=Schedule("7 * * * *"),
-            # The file is replaced by each sync: what was pushed before belongs in it again.
+            # Each sync replaces the file, so it needs the records pushed before, too.
             options=Options(unseen_only=False),
         ),
         Service(
             id="products-to-warehouse",
             name="Products to warehouse",
-            notes="By hand, all 20,000: the one to watch.",
+            notes="Pushes all 20,000 products, by hand. A good one to watch.",
             source=shop("products"),
             destination=SqlDestination(url=database, table="products"),
             options=Options(unseen_only=False),
@@ -77,7 +77,7 @@ def demo_services(*, shop_url: str, warehouse: Path) -> tuple[Service, ...]:
         Service(
             id="invoices-to-file",
             name="Invoices to a file",
-            notes="By hand: filters, a script and a mapping. An order without an email address gets no invoice.",
+            notes="By hand, with filters, a script and a mapping. Orders without an email address get no invoice.",
             source=shop("orders"),
             filters=[Filter("status", "in", ["paid", "packed", "shipped"]), Filter("created_at", ">=", "-7d")],
             script=ScriptText(INVOICES),
@@ -96,7 +96,7 @@ def demo_services(*, shop_url: str, warehouse: Path) -> tuple[Service, ...]:
         Service(
             id="events-to-file",
             name="Posted events to a file",
-            notes="What is posted to /api/inbound/events-to-file.",
+            notes="Takes the records posted to /api/inbound/events-to-file.",
             source=InboundSource(),
             destination=FileDestination("events.ndjson", mode="append"),
         ),
@@ -104,7 +104,7 @@ def demo_services(*, shop_url: str, warehouse: Path) -> tuple[Service, ...]:
 
 
 def store_if_none(client: redis.Redis, services: tuple[Service, ...]) -> bool:
-    """Stores the services where none has ever been stored; False where there are some."""
+    """Stores the services unless there are any; returns whether it did."""
     if client.exists(keys.SERVICES):
         return False
     client.hset(keys.SERVICES, mapping={each.id: msgspec.json.encode(each) for each in services})
@@ -112,12 +112,12 @@ def store_if_none(client: redis.Redis, services: tuple[Service, ...]) -> bool:
 
 
 def readdress(client: redis.Redis, services: tuple[Service, ...], *, shop_url: str) -> None:
-    """The shop's port may be another one than at the last start: sends those of the services that are stored there."""
+    """Points the stored services to the shop, whose port may have changed since the last start."""
     for each in services:
         stored = cast("bytes | None", client.hget(keys.SERVICES, each.id))
         if stored is None:
             continue
-        with suppress(msgspec.DecodeError):  # one that people broke is theirs to mend
+        with suppress(msgspec.DecodeError):  # a definition that a user broke is theirs to fix
             service = msgspec.json.decode(stored, type=Service)
             if not isinstance(service.source, HttpSource):
                 continue

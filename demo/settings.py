@@ -1,4 +1,4 @@
-"""The demo's own environment variables, as data like all settings. Reads nothing by itself."""
+"""The demo's own environment variables, as data like all other settings. Reads nothing itself."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ SHOP_PORT = Setting("SHOP_PORT", "8091", "The port of the demo shop.", "a port f
 SHOP_LATENCY_MS = Setting(
     "SHOP_LATENCY_MS",
     "120",
-    "How long the demo shop takes for a page, in milliseconds: a first sync should be worth watching.",
+    "How long the demo shop takes per page, in milliseconds, so that a first sync is worth watching.",
     "a whole number from 0 to 60000",
     parse_milliseconds,
 )

@@ -1,7 +1,7 @@
-"""The demo shop: a small real HTTP server to pull from (`python -m demo.shop`), with the habits of real ones.
+"""The demo shop (`python -m demo.shop`): a small HTTP server to pull from, with the quirks of real ones.
 
-It wants a token, pages by `Link` header only, is a little slow, and now and then answers 429. It owns HTTP
-and the moment of its birth (`DATA/shop.json`); the records come from `demo.goods`. It stores nothing else.
+It requires a token, pages by `Link` header only, is a little slow, and sometimes answers 429. It owns HTTP and the time
+of its creation (`DATA/shop.json`), and stores nothing else; `demo.goods` generates the records.
 """
 
 from __future__ import annotations
@@ -43,13 +43,13 @@ GET /customers   500
 GET /products    20,000
 
 Authorization: Bearer TOKEN, the value of SYNCTAIL_SECRET_SHOP_TOKEN. ?limit=1..1000 (100).
-The next page stands in the Link header (rel="next"), the number of all records in X-Total-Count.
-Every 23rd request is answered 429 with Retry-After. A few records are wrong on purpose.
+The Link header (rel="next") has the next page, X-Total-Count the number of records.
+Every 23rd request gets 429 with Retry-After. A few records are wrong on purpose.
 """
 
 
 class Refused(Exception):
-    """An answer that is not a page: status, text, headers."""
+    """An error response: status, text, headers."""
 
     def __init__(self, status: int, text: str, **headers: str) -> None:
         super().__init__(text)
@@ -60,7 +60,7 @@ class Refused(Exception):
 def create_app(
     *, token: str, born_at: datetime, latency: timedelta, now: Callable[[], datetime] = utc_now
 ) -> Starlette:
-    """The shop as an ASGI application. `now` is the clock by which orders arrive."""
+    """The shop as an ASGI application. `now` is the clock that decides how many orders there are."""
     authorization = f"Bearer {token}".encode()
     requests = 0
 
@@ -71,7 +71,7 @@ def create_app(
             raise Refused(401, "a bearer token is needed: Authorization: Bearer TOKEN", WWW_Authenticate="Bearer")
         requests += 1
         if requests % TOO_MANY_EVERY == 0:
-            raise Refused(429, "too many requests; come back in a second", Retry_After="1")
+            raise Refused(429, "too many requests; retry in one second", Retry_After="1")
 
     def listing(goods: Goods) -> Callable[[Request], Awaitable[Response]]:
         async def page(request: Request) -> Response:
@@ -80,7 +80,7 @@ def create_app(
             moment = now()
             last = goods.last(moment)
             number = _number(request, goods, last)
-            # Pages are cut by record number: what arrives meanwhile is appended and moves no page.
+            # Pages are cut by record number, so new records are appended and move no page.
             start = goods.first(moment) if number is None else number
             end = min(start + limit - 1, last)
             await asyncio.sleep(latency.total_seconds())
@@ -96,7 +96,7 @@ def create_app(
         return PlainTextResponse(ABOUT)
 
     async def refused(_request: Request, error: Exception) -> Response:
-        assert isinstance(error, Refused)  # noqa: S101 - registered for this class alone
+        assert isinstance(error, Refused)  # noqa: S101 - registered for this class only
         return _json({"error": str(error)}, status=error.status, headers=error.headers)
 
     lists = [Route(f"/{goods.name}", listing(goods), methods=["GET"]) for goods in all_goods(born_at)]
@@ -104,7 +104,7 @@ def create_app(
 
 
 def birth(data: Path) -> datetime:
-    """When the shop that keeps its data there was born: now, if it was not yet."""
+    """When the shop in this folder was created: now, if it is new."""
     path = data / "shop.json"
     with suppress(FileNotFoundError):
         return parse_rfc3339(msgspec.json.decode(path.read_bytes())["born_at"])
@@ -137,12 +137,12 @@ def _token(settings: Settings) -> str:
         return settings.secrets[SHOP_TOKEN]
     except KeyError:
         raise SettingsError(
-            f"{SHOP_TOKEN_VARIABLE}: not set; takes the token that the shop's clients must show"
+            f"{SHOP_TOKEN_VARIABLE}: not set; takes the token that clients of the shop must send"
         ) from None
 
 
 def _listen(port: int) -> socket.socket:
-    """Bound here and not by uvicorn, which would log the failure its own way."""
+    """Binds the port here, because uvicorn would log a failure in its own way."""
     listener = socket.socket()
     listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
     try:
@@ -168,7 +168,7 @@ def _cursor(goods: Goods, number: int) -> str:
 
 
 def _number(request: Request, goods: Goods, last: int) -> int | None:
-    """The number that the request's cursor stands for; None without a cursor."""
+    """The record number in the request's cursor; None without a cursor."""
     cursor = request.query_params.get("cursor")
     if cursor is None:
         return None
@@ -177,7 +177,7 @@ def _number(request: Request, goods: Goods, last: int) -> int | None:
         match = re.fullmatch(rf"{goods.name}:([1-9][0-9]{{0,9}})", text, re.ASCII)
         if match and int(match[1]) <= last:
             return int(match[1])
-    raise Refused(400, f"cursor: got {cursor!r}; takes what a Link header of /{goods.name} announced")
+    raise Refused(400, f"cursor: got {cursor!r}; takes a cursor from a Link header of /{goods.name}")
 
 
 def _json(content: object, *, status: int = 200, headers: Mapping[str, str]) -> Response:

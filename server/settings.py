@@ -41,18 +41,18 @@ def _origins(text: str) -> tuple[str, ...]:
 
 def _proxies(text: str) -> tuple[str, ...]:
     proxies = tuple(part.strip() for part in text.split(",") if part.strip())
-    if proxies != ("*",):  # beside others it would be taken for a name
+    if proxies != ("*",):  # next to other entries it would count as a name
         for proxy in proxies:
             ip_network(proxy)
     return proxies
 
 
-HOST = Setting("HOST", "127.0.0.1", "Where the web process listens.", "an address or a host name", str)
+HOST = Setting("HOST", "127.0.0.1", "The address the web process listens on.", "an address or a host name", str)
 PORT = Setting("PORT", "8000", "The port it listens on.", "a number from 1 to 65535", parse_port)
 ADMIN_TOKEN = Setting(
     "SYNCTAIL_ADMIN_TOKEN",
     "",
-    "A known admin token, for automation. Without it one is made at the first start and shown once.",
+    "A fixed admin token, for automation. If unset, the first start creates one and shows it once.",
     "at least 16 ASCII characters without spaces",
     _token,
     secret=True,
@@ -60,7 +60,7 @@ ADMIN_TOKEN = Setting(
 SESSION_KEY = Setting(
     "SYNCTAIL_SESSION_KEY",
     "",
-    "Signs browser sessions. Without it one is made at the first start and kept in the data folder.",
+    "Signs browser sessions. If unset, the first start creates one and keeps it in the data folder.",
     "at least 16 ASCII characters without spaces",
     _token,
     secret=True,
@@ -68,7 +68,7 @@ SESSION_KEY = Setting(
 ALLOWED_ORIGINS = Setting(
     "SYNCTAIL_ALLOWED_ORIGINS",
     "",
-    "Browser origins whose pages may sign in, make changes and open websockets, besides the server's own.",
+    "Browser origins whose pages may sign in, make changes and open websockets, in addition to the server's own.",
     "origins such as https://ops.example.com, separated by commas",
     _origins,
 )
@@ -76,7 +76,7 @@ ALLOWED_ORIGINS = Setting(
 PROXIES = Setting(
     "FORWARDED_ALLOW_IPS",
     "127.0.0.1",
-    "Proxies whose `X-Forwarded-Proto` is believed: behind TLS it makes cookies that go over TLS only.",
+    "Proxies whose `X-Forwarded-Proto` is trusted. Behind TLS, it makes cookies `Secure`.",
     "addresses or networks separated by commas, or * alone",
     _proxies,
 )
@@ -89,7 +89,7 @@ def _switch(text: str) -> bool:
 RELOAD = Setting(
     "SYNCTAIL_RELOAD",
     "0",
-    "With `1` the files of `static/` are read again when they change, for work on the pages. `make run` sets it.",
+    "With `1` the server reloads files of `static/` when they change, for work on the pages. `make run` sets it.",
     "0 or 1",
     _switch,
 )
@@ -110,7 +110,7 @@ class ServerSettings:
 
 
 def load(environ: Mapping[str, str]) -> ServerSettings:
-    """Raises `SettingsError`. Makes the session key where there is none."""
+    """Raises `SettingsError`. Creates the session key if there is none."""
     common = jobs_settings.load(environ)
     return ServerSettings(
         jobs=common,
@@ -128,7 +128,7 @@ def _kept_key(data: Path) -> str:
     path = data / "session-key"
     try:
         data.mkdir(mode=0o700, parents=True, exist_ok=True)
-        # 'x' and not 'w': of two processes that start at once, one makes the key and both use it
+        # O_EXCL: of two processes that start at once, one creates the key and both use it
         with open(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as file:  # noqa: PTH123
             file.write(secrets.token_urlsafe(32))
     except FileExistsError:
@@ -140,5 +140,5 @@ def _kept_key(data: Path) -> str:
     except OSError as error:
         raise SettingsError(f"{jobs_settings.DATA.name}: {path} cannot be read: {error.strerror}") from None
     if not key:
-        raise SettingsError(f"{jobs_settings.DATA.name}: {path} is empty; remove it, and a new key is made")
+        raise SettingsError(f"{jobs_settings.DATA.name}: {path} is empty; remove it, and a new key is created")
     return key

@@ -1,4 +1,4 @@
-"""One Redis client, made one way, and one clear line when Redis cannot be reached."""
+"""The one way to create a Redis client, and one clear line when Redis cannot be reached."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from redis.retry import Retry
 from tenacity import Retrying, retry_if_exception_type, stop_after_delay, wait_exponential_jitter
 
 SAY_AFTER_S = 3.0
-"""A Redis that is started together with us is there by then, mostly."""
+"""A Redis that starts together with us is usually up by then."""
 
 _log = logging.getLogger("synctail.redis")
 
@@ -22,9 +22,9 @@ class RedisOutOfReach(Exception):
 
 
 def connect(url: str, *, patient: bool = False) -> redis.Redis:
-    """A client that never retries by itself: a retried write could be done twice, so whoever calls decides.
+    """A client that does not retry: a retried write could be applied twice, so the caller decides.
 
-    With `patient=True` each call is tried for about a minute: for RQ, which does not expect Redis to go away.
+    With `patient=True`, each call is retried for about a minute: for RQ, which does not expect Redis to go down.
     """
     retry = Retry(ExponentialWithJitterBackoff(base=0.1, cap=2), 40) if patient else Retry(NoBackoff(), 0)
     return redis.Redis.from_url(
@@ -37,7 +37,7 @@ def connect(url: str, *, patient: bool = False) -> redis.Redis:
 
 
 def wait_until_ready(client: redis.Redis, url: str, *, seconds: float = 10, say_after_s: float = SAY_AFTER_S) -> None:
-    """Raises `RedisOutOfReach` when Redis has not answered within `seconds`; it may still be starting or loading."""
+    """Raises `RedisOutOfReach` if Redis does not answer within `seconds`; it may still be starting or loading."""
     began = time.monotonic()
     said = False
     while True:
@@ -47,29 +47,29 @@ def wait_until_ready(client: redis.Redis, url: str, *, seconds: float = 10, say_
             waited = time.monotonic() - began
             if waited > seconds:
                 raise RedisOutOfReach(
-                    f"Redis is out of reach at {without_password(url)}: {str(error).rstrip('.')}. "
-                    "Start it, or set REDIS_URL to one that answers."
+                    f"Cannot reach Redis at {without_password(url)}: {str(error).rstrip('.')}. "
+                    "Start it, or set REDIS_URL to a running server."
                 ) from None
             if waited > say_after_s and not said:
                 said = True
-                _log.warning("Waiting for Redis at %s, %.0f s at most", without_password(url), seconds)
+                _log.warning("Waiting for Redis at %s, up to %.0f s", without_password(url), seconds)
             time.sleep(0.1)
         else:
             return
 
 
 def without_password(url: str) -> str:
-    """The address as it may be printed."""
+    """The address without its password, safe to print."""
     scheme, _, rest = url.partition("://")
     return f"{scheme}://{rest.rpartition('@')[2]}"
 
 
 PATIENCE_S = 120.0
-"""How long a sync waits for a Redis that is away."""
+"""How long a sync waits while Redis is down."""
 
 
 def patiently(within_s: float = PATIENCE_S) -> Retrying:
-    """Retries, with backoff, of calls that may be repeated, while Redis is away."""
+    """Retries repeatable calls, with backoff, while Redis is down."""
     return Retrying(
         retry=retry_if_exception_type(RedisError),
         stop=stop_after_delay(within_s),

@@ -1,7 +1,7 @@
-"""The environment: read once, checked, handed in. Nothing else looks at `os.environ`.
+"""The environment: read once, validated, passed in. Nothing else reads `os.environ`.
 
-A setting is data: name, default, help and a parser. A wrong value raises `SettingsError` with one line that names
-the variable, what it got and what it takes; the docs' table is made from the same data and checked by a test.
+A setting is data: name, default, help and a parser. A wrong value raises `SettingsError`, one line that names the
+variable, its value and what it takes. A test checks the table in the docs against the same data.
 """
 
 from __future__ import annotations
@@ -18,12 +18,12 @@ T = TypeVar("T")
 
 
 class SettingsError(Exception):
-    """One line for the person who starts the process: which variable, what it got, what it takes."""
+    """One line for the person who starts the process: the variable, its value and what it takes."""
 
 
 @dataclass(frozen=True)
 class Setting(Generic[T]):
-    """One environment variable: how its text becomes a value, and what to say when it does not."""
+    """One environment variable: how to parse it, and what to say when that fails."""
 
     name: str
     default: str
@@ -31,7 +31,7 @@ class Setting(Generic[T]):
     takes: str
     parse: Callable[[str], T]
     secret: bool = False
-    """A wrong value is not repeated: it may be a right one with a slip in it."""
+    """Errors do not repeat the value: it may be the real secret with a typo."""
 
     def read(self, environ: Mapping[str, str]) -> T:
         text = environ.get(self.name, "").strip() or self.default
@@ -39,7 +39,7 @@ class Setting(Generic[T]):
             return self.parse(text)
         except ValueError as error:
             detail = f" ({error})" if str(error) else ""
-            # a password is no help to anyone who reads the error
+            # a password does not help the reader of the error
             got = f"a value of {len(text)} characters" if self.secret else repr(re.sub(r"//.*@", "//…@", text))
             raise SettingsError(f"{self.name}: got {got}; takes {self.takes}{detail}") from None
 
@@ -80,14 +80,14 @@ def parse_redis_url(text: str) -> str:
         parts = urlsplit(text)
         _ = parts.port
     except ValueError:
-        raise ValueError from None  # its words may quote a part of the password
+        raise ValueError from None  # its text may quote part of the password
     if parts.scheme == "unix":
         if not parts.path:
             raise ValueError("no path")
     elif parts.scheme not in ("redis", "rediss") or not parts.hostname:
         raise ValueError
     elif not re.fullmatch(r"(/[0-9]*)?", parts.path):
-        raise ValueError("no database's number")  # redis-py would take 0
+        raise ValueError("no database number")  # redis-py would take 0
     return text
 
 
@@ -96,57 +96,57 @@ SECRET_PREFIX = "SYNCTAIL_SECRET_"  # noqa: S105 - the name's beginning, not a s
 REDIS_URL = Setting(
     "REDIS_URL",
     "redis://127.0.0.1:6379/0",
-    "The Redis or Valkey that holds jobs, logs and summaries. `make run` starts one of its own unless this is set.",
+    "The Redis or Valkey that holds jobs, logs and summaries. `make run` starts its own unless this is set.",
     "redis://host:port/db, rediss://host:port/db or unix:///path/to.sock",
     parse_redis_url,
 )
 RETENTION = Setting(
     "SYNCTAIL_RETENTION",
     "24h",
-    "How long a sync's summary, log and payload files outlive its end, and how far back the lists reach.",
+    "How long a sync's summary, log and payload files are kept after it ends, and how far back the lists go.",
     "a duration such as 90m, 24h or 7d",
     parse_duration,
 )
 LOG_LINES = Setting(
     "SYNCTAIL_LOG_LINES",
     "2000000",
-    "How many lines of one sync are kept. A log that is full says so; a tenth more is kept for errors.",
+    "Maximum lines kept per sync. A full log says so, and keeps a tenth more for errors.",
     "a whole number such as 2000000",
     parse_count,
 )
 LOG_BYTES = Setting(
     "SYNCTAIL_LOG_BYTES",
     "1GiB",
-    "The same in bytes, as readers receive them; in Redis they are compressed.",
+    "Maximum bytes kept per sync, as readers receive them; Redis stores them compressed.",
     "a size such as 64MiB or 1GiB",
     parse_size,
 )
 PAYLOAD_BYTES = Setting(
     "SYNCTAIL_PAYLOAD_BYTES",
     "50MiB",
-    "The largest payload file that is kept, as it is served; in Redis it is compressed. Of a larger one the log says "
-    "how large it was.",
+    "Maximum size of a payload file, as it is served; Redis stores it compressed. A larger file is not kept, and the "
+    "log gives its size.",
     "a size such as 50MiB or 1GiB",
     parse_size,
 )
 PAYLOAD_TOTAL = Setting(
     "SYNCTAIL_PAYLOAD_TOTAL",
     "500MiB",
-    "The same for all payload files of one sync together; each counts as 1 KiB at least.",
+    "Maximum size of all payload files of one sync; each counts as at least 1 KiB.",
     "a size such as 500MiB or 2GiB",
     parse_size,
 )
 DATA = Setting(
     "SYNCTAIL_DATA",
     ".data",
-    "The folder of what the processes keep for themselves: session key, embedded Valkey.",
+    "The folder for the processes' own data: session key, embedded Valkey.",
     "a folder's path",
     Path,
 )
 FILES = Setting(
     "SYNCTAIL_FILES",
     ".data/files",
-    "The only folder that `file` connectors may touch.",
+    "The only folder that `file` connectors can reach.",
     "a folder's path",
     Path,
 )
@@ -165,7 +165,7 @@ class Settings:
     data: Path
     files: Path
     secrets: Mapping[str, str]
-    """Values that services name, by their name without the prefix."""
+    """Secrets by name, without the prefix."""
 
     @property
     def retention_ms(self) -> int:
@@ -173,7 +173,7 @@ class Settings:
 
 
 def load(environ: Mapping[str, str]) -> Settings:
-    """Raises `SettingsError` for the first variable that is wrong."""
+    """Raises `SettingsError` for the first wrong variable."""
     return Settings(
         redis_url=REDIS_URL.read(environ),
         retention=RETENTION.read(environ),

@@ -166,7 +166,7 @@ def test_what_is_told_to_operators_is_there() -> None:
     targets = re.findall(r"^([a-z-]+):", (ROOT / "Makefile").read_text(), flags=re.MULTILINE)
     assert set(re.findall(r"\bmake ([a-z-]+)", page)) <= set(targets)
     for says in re.findall(
-        r"^\| (?:in a log: )?`([^`]+)` \| ", page.split("## When something is wrong")[1], flags=re.MULTILINE
+        r"^\| (?:in a log: )?`([^`]+)` \| ", page.split("## Troubleshooting")[1], flags=re.MULTILINE
     ):
         longest = max(re.split(r"…|`", says), key=len).strip(" .")
         assert any(longest in source for source in sources()), f"nothing says {longest!r}"

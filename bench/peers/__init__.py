@@ -1,7 +1,7 @@
-"""The servers that are compared: how each is started, what a publisher says to it, what a viewer asks it for.
+"""The compared servers: how to start each, publish to it and view it.
 
-One file each, with the peer's own program beside it where it needs one. All take one of several logs (`fed.py`'s only
-one), so that one log with many viewers and many logs with few are the same to whoever measures.
+One file each, next to the peer's own program if it needs one. All but `raw` support several logs, so that one log with
+many viewers and many logs with few are measured the same way.
 """
 
 from __future__ import annotations
@@ -16,32 +16,32 @@ class Watch(NamedTuple):
 
     url: str
     hello: str = ""
-    """Sent once connected, to servers that want to be asked."""
+    """Sent after connecting, to servers that expect a subscription."""
     welcome: str = ""
-    """What the first message that comes after the subscription holds; empty: the handshake is enough."""
+    """Text in the first message after the subscription; empty if the handshake is enough."""
     token: str = ""
 
 
 class Peer(Protocol):
     name: str
     pids: list[int]
-    """The processes whose CPU counts: those that serve viewers."""
+    """The processes that serve viewers, whose CPU counts."""
     helpers: list[int]
-    """Redis, and a publisher where that is a process of its own: they run with the clients."""
+    """Redis, and a separate publisher if there is one; they run on the clients' core."""
     stamps: bool
-    """It puts the moment where a line has `@now@`: for publishers that are a process of their own."""
+    """True for a separate publisher, which replaces `@now@` in lines by the time."""
     numbers: bool
-    """It takes texts and numbers them itself; else lines come as JSON objects with their numbers."""
+    """True if the server numbers plain texts itself; otherwise lines are JSON objects with numbers."""
 
     @property
     def watches(self) -> Sequence[Watch]:
-        """One for each log."""
+        """One per log."""
 
     def publish(self, lines: Sequence[bytes], log: int = 0) -> None:
-        """Lines in one message."""
+        """Publishes lines in one message."""
 
     def flush(self) -> None:
-        """Once a tick, after what was published in it."""
+        """Called once per tick, after its lines were published."""
 
     def stop(self) -> None: ...
 
@@ -60,8 +60,8 @@ TITLES = {
 
 
 def start(name: str, folder: Path, logs: int = 1) -> Peer:  # noqa: PLR0911 - a table
-    """Returns when it answers. Raises `FileNotFoundError` with the name of what is not installed."""
-    # Each imported when it is asked for: one that is broken must not keep the others from being measured.
+    """Starts a peer and returns when it answers. Raises `FileNotFoundError` with what is not installed."""
+    # Imported on demand, so that a broken peer does not stop the others.
     match name:
         case "synctail":
             from bench.peers.synctail import Synctail  # noqa: PLC0415

@@ -1,10 +1,10 @@
-// Centrifuge as its users run it over several nodes: history in Redis streams, JSON over websocket. In two roles, so
-// that the node whose CPU is measured serves viewers and nothing else:
+// Centrifuge as users run it on several nodes: history in Redis streams, JSON over websocket. It has two roles, so that
+// the measured node only serves viewers:
 //
 //	centrifuge serve   REDIS PORT   one websocket endpoint, anonymous viewers, recovery on
-//	centrifuge publish REDIS PORT   what comes on the feed is published; lines of different logs do not wait for each other
+//	centrifuge publish REDIS PORT   publishes what the feed sends; logs do not wait for each other
 //
-// A feed's message is four bytes of length and two of the log's number, then the bytes (see feed.py).
+// A feed message is four bytes of length and two of the log's number, then the bytes (see feed.py).
 package main
 
 import (
@@ -29,8 +29,8 @@ import (
 const (
 	historySize  = 100000
 	historyTTL   = 24 * time.Hour
-	waiting      = 4096 // messages of one log between feed and Redis
-	monotonic    = 1    // CLOCK_MONOTONIC, which is what the viewers compare with
+	waiting      = 4096 // queued messages per log between feed and Redis
+	monotonic    = 1    // CLOCK_MONOTONIC, which the viewers use too
 	readTimeout  = 30 * time.Second
 	backlogBytes = 64 << 20
 )
@@ -49,7 +49,7 @@ func main() {
 
 func startNode(address string) *centrifuge.Node {
 	config := centrifuge.DefaultConfig
-	config.ClientQueueMaxSize = backlogBytes // a row that falls behind is to be counted, not cut off
+	config.ClientQueueMaxSize = backlogBytes // count a server that falls behind, do not cut it off
 	config.LogLevel = centrifuge.LogLevelError
 	config.LogHandler = func(entry centrifuge.LogEntry) { log.Print(entry.Message, entry.Fields) }
 	node, err := centrifuge.New(config)

@@ -35,7 +35,7 @@ class Centrifuge:
         self.feed = feed.Feed(fed)
 
     def publish(self, lines: Sequence[bytes], log: int = 0) -> None:
-        # No raw newline: in its JSON protocol that ends a message.
+        # No raw newline: it ends a message in Centrifuge's JSON protocol.
         self.feed.send(lines[0] if len(lines) == 1 else b"[" + b",".join(lines) + b"]", log)
 
     def flush(self) -> None:

@@ -1,12 +1,12 @@
-"""Django Channels with channels_redis, as its documentation sets it up: a consumer that joins a group and sends on.
+"""Django Channels with channels_redis, set up as in its documentation: a consumer joins a group and forwards messages.
 
-Runs in the environment that `install-peers.sh` makes. `python -m bench.peers.channels_site REDIS_URL FEED_PORT`
-is the publisher: what comes on the feed goes to the group by `group_send`. The viewers' process is
-`uvicorn bench.peers.channels_site:site`, with the Redis in `CHANNELS_REDIS`.
+Runs in the environment created by `install-peers.sh`. `python -m bench.peers.channels_site REDIS_URL FEED_PORT` is the
+publisher, which sends the feed to the group by `group_send`. `uvicorn bench.peers.channels_site:site` serves the
+viewers, with the Redis in `CHANNELS_REDIS`.
 """
 
 # mypy: ignore-errors
-# Django is no part of our own environment, so there is nothing to check it against.
+# Django is not in our environment, so its types are unknown.
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ from bench.peers import feed
 
 
 def configure(redis_url: str) -> None:
-    # Its layer over pub/sub: the other one drops what is over a channel's capacity, and lines may not be lost.
+    # The pub/sub layer: the other one drops messages over a channel's capacity, and no line may be lost.
     layer = {"BACKEND": "channels_redis.pubsub.RedisPubSubChannelLayer", "CONFIG": {"hosts": [redis_url]}}
     settings.configure(CHANNEL_LAYERS={"default": layer}, SECRET_KEY="bench", INSTALLED_APPS=["channels"])  # noqa: S106
     django.setup()

@@ -1,4 +1,4 @@
-"""How the bench hands messages to a publisher that is a process of its own: a length and a log, then the bytes."""
+"""Sends messages to a publisher in another process: length and log number, then the bytes."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ LIMIT_BYTES = 1 << 24
 
 
 class Feed:
-    """The bench's end."""
+    """The bench's side."""
 
     def __init__(self, port: int) -> None:
         self._socket = socket.create_connection(("127.0.0.1", port))
@@ -27,7 +27,7 @@ class Feed:
 
 
 async def serve(port: int, take: Callable[[bytes, int], Awaitable[None] | None]) -> None:
-    """The publisher's end: each message in its order, until cancelled."""
+    """The publisher's side: receives each message in order, until cancelled."""
 
     async def connected(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         with suppress(asyncio.IncompleteReadError):

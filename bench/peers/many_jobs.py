@@ -1,7 +1,7 @@
-"""The appends of many quiet jobs from one thread: what their writers send, gathered into one round trip.
+"""Sends the appends of many quiet jobs from one thread, in one round trip.
 
-Two hundred writers are two hundred processes on other machines; here they would take the viewers' core for themselves.
-What Redis and the web process get is the same: a chunk for each line, as a log has that is written every 50 ms.
+Two hundred real writers are two hundred processes on other machines; here they would use up the viewers' core. Redis
+and the web process get the same: one chunk per line, as from a log that is written every 50 ms.
 """
 
 from __future__ import annotations
@@ -15,19 +15,19 @@ from synctail.log.appender import Appender
 
 
 class _Script:
-    """A script that is put on the pipeline, and answered at once: Redis's own answers are checked by `send`."""
+    """Queues a script on the pipeline and returns at once; `send` checks Redis's answers."""
 
     def __init__(self, pipe: Pipeline, sha: str) -> None:
         self._pipe = pipe
         self._sha = sha
 
-    def __call__(self, keys: list[str], args: list[Any] = []) -> list[Any]:  # noqa: B006 - as redis-py's own has it
+    def __call__(self, keys: list[str], args: list[Any] = []) -> list[Any]:  # noqa: B006 - as in redis-py
         self._pipe.evalsha(self._sha, len(keys), *keys, *args)
         return [b"ok", 0, b""]
 
 
 class _Gathering:
-    """What an `Appender` takes for a client."""
+    """Stands in for the client of an `Appender`."""
 
     def __init__(self, client: redis.Redis) -> None:
         self._client = client
@@ -46,7 +46,7 @@ class ManyJobs:
         self._last = [0] * len(sync_ids)
 
     def add(self, lines: list[bytes], log: int) -> None:
-        """Lines as JSON, numbered on from the log's last."""
+        """Adds lines as JSON, numbered after the log's last line."""
         for body in lines:
             self._last[log] += 1
             self._appender.append(
@@ -54,7 +54,7 @@ class ManyJobs:
             )
 
     def send(self) -> None:
-        """Raises `ConnectionError` when Redis refused one."""
+        """Raises `ConnectionError` if Redis refused an append."""
         refused = [answer for answer in self._gathering.pipe.execute() if answer[0] != b"ok"]
         if refused:
             raise ConnectionError(f"Redis refused an append: {refused[0]}")

@@ -31,7 +31,7 @@ class Nats:
         processes.wait_for_port(ws, self.process)
         self.pids = [self.process.pid]
         self.helpers: list[int] = []
-        # The pong answers what was asked last, so by then it is subscribed.
+        # The pong follows the subscription, so by then the viewer is subscribed.
         self.watches = [
             Watch(f"ws://127.0.0.1:{ws}/", f"{CONNECT}SUB log.{log} 1\r\nPING\r\n", "PONG\r\n") for log in range(logs)
         ]

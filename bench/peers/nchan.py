@@ -1,4 +1,4 @@
-"""nginx with nchan: memory storage, history on. Published to over HTTP, as its users do."""
+"""nginx with nchan: memory storage, history on. Publishing is over HTTP, as users do it."""
 
 from __future__ import annotations
 

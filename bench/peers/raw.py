@@ -1,6 +1,6 @@
 """Raw broadcasters, as a ceiling: `broadcast` (websockets) and `picows`. No history, no names, no safety, one log.
 
-`python -m bench.peers.raw KIND FEED_PORT PORT` is such a server: what comes on the feed goes to all.
+`python -m bench.peers.raw KIND FEED_PORT PORT` runs such a server, which sends the feed to all viewers.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ Send = Callable[[bytes], None]
 
 
 class Raw:
-    """The bench's end of one."""
+    """The bench's side of a raw broadcaster."""
 
     stamps = False
     numbers = False

@@ -1,5 +1,5 @@
-// Socket.IO with its Redis streams adapter, as its documentation sets it up: websocket only, session recovery on.
-// Messages come by the adapter's stream from whoever publishes; this process serves viewers and nothing else.
+// Socket.IO with its Redis streams adapter, set up as in its documentation: websocket only, session recovery on.
+// Publishers write to the adapter's stream; this process only serves viewers.
 //
 //   node socketio.js REDIS_URL PORT
 "use strict";

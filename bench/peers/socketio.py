@@ -1,6 +1,6 @@
-"""Socket.IO with `@socket.io/redis-streams-adapter` (see `socketio.js`), published to by the adapter's stream.
+"""Socket.IO with `@socket.io/redis-streams-adapter` (see `socketio.js`), published to through the adapter's stream.
 
-That is what its emitters for other processes do: one XADD for each message, of which Node then serves the viewers.
+Its emitters do the same: one XADD per message, which Node then sends to the viewers.
 """
 
 from __future__ import annotations
@@ -44,7 +44,7 @@ class SocketIO:
         packet = b'{"type":2,"data":["lines",%s],"nsp":"/"}' % body
         data = b'{"opts":{"rooms":["log%d"],"except":[],"flags":{}},"packet":%s}' % (log, packet)
         entry = {"uid": "bench", "nsp": "/", "type": BROADCAST, "data": data}
-        self.redis.xadd("socket.io", entry, maxlen=KEPT, approximate=True)  # type: ignore[arg-type] # bytes are as good
+        self.redis.xadd("socket.io", entry, maxlen=KEPT, approximate=True)  # type: ignore[arg-type] # bytes work as well
 
     def flush(self) -> None:
         pass

@@ -1,6 +1,6 @@
-"""Synctail, the whole way: a job's writer, Valkey, the web process.
+"""Synctail end to end: a job's writer, Valkey, the web process.
 
-One log is written by a `LogWriter`, which numbers its lines itself; of many logs see `many_jobs.py`.
+A `LogWriter` writes a single log and numbers its lines; for many logs, see `many_jobs.py`.
 """
 
 from __future__ import annotations
@@ -22,12 +22,12 @@ from synctail.model.sync import Trigger
 from synctail.settings import load
 
 SELF_WRITTEN = 20
-"""Up to so many logs are written by a `LogWriter` each."""
+"""Maximum logs that get their own `LogWriter`."""
 TOKEN = "st_the-token-of-the-bench"  # noqa: S105
 
 
 def bench_service() -> Service:
-    """A service whose syncs are written by the bench, and run by nobody."""
+    """A service whose syncs no worker runs; the bench writes their logs."""
     return Service(
         id="bench",
         name="Bench",
@@ -72,7 +72,7 @@ class Synctail:
         return [self.watch(sync_id) for sync_id in self.ids]
 
     def watch(self, sync_id: str, after: int = 0) -> Watch:
-        # The summary comes first, from a tail that is subscribed.
+        # The first frame is the summary, sent once the tail is subscribed.
         url = f"ws://127.0.0.1:{self.port}/api/syncs/{sync_id}/live?after={after}"
         return Watch(url, welcome='{"type"', token=TOKEN)
 
@@ -91,7 +91,7 @@ class Synctail:
             info(line.decode())
 
     def flush(self) -> None:
-        """What was published in this tick goes out; a `LogWriter` needs nobody for that."""
+        """Sends this tick's lines. A `LogWriter` does that by itself."""
         if self.many:
             self.many.send()
 

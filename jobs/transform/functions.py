@@ -131,32 +131,32 @@ def _list(value: Any) -> list[Any]:
 # --- text -----------------------------------------------------------------------------------------------------------
 
 
-@_transform("text", does="Writes anything as text; lists and objects as JSON.", example=(12.5, [], "12.5"))
+@_transform("text", does="Converts to text; lists and objects become JSON.", example=(12.5, [], "12.5"))
 def _as_text(value: Any) -> str:
     return _text(value)
 
 
-@_transform("lower", does="Small letters.", example=("Ana@Example.ORG", [], "ana@example.org"))
+@_transform("lower", does="Converts to lower case.", example=("Ana@Example.ORG", [], "ana@example.org"))
 def _lower(value: Any) -> str:
     return _text(value).lower()
 
 
-@_transform("upper", does="Capital letters.", example=("de", [], "DE"))
+@_transform("upper", does="Converts to upper case.", example=("de", [], "DE"))
 def _upper(value: Any) -> str:
     return _text(value).upper()
 
 
-@_transform("title", does="A capital letter at the start of each word.", example=("ana LIMA", [], "Ana Lima"))
+@_transform("title", does="Capitalises each word.", example=("ana LIMA", [], "Ana Lima"))
 def _title(value: Any) -> str:
     return " ".join(word[:1].upper() + word[1:].lower() for word in _text(value).split(" "))
 
 
-@_transform("trim", does="Takes away white space at both ends.", example=("  SO-1 \n", [], "SO-1"))
+@_transform("trim", does="Removes white space from both ends.", example=("  SO-1 \n", [], "SO-1"))
 def _trim(value: Any) -> str:
     return _text(value).strip()
 
 
-@_transform("squeeze", does="Makes one space of each run of white space.", example=("a \n  b", [], "a b"))
+@_transform("squeeze", does="Trims, and collapses white space into single spaces.", example=("a \n  b", [], "a b"))
 def _squeeze(value: Any) -> str:
     return " ".join(_text(value).split())
 
@@ -165,7 +165,7 @@ def _squeeze(value: Any) -> str:
     "replace",
     Argument("old", "text"),
     Argument("new", "text"),
-    does="Replaces each occurrence of a text.",
+    does="Replaces every occurrence of a text.",
     example=("1.299,00", [".", ""], "1299,00"),
 )
 def _replace(value: Any, old: str, new: str) -> str:
@@ -176,7 +176,7 @@ def _replace(value: Any, old: str, new: str) -> str:
     "replace_pattern",
     Argument("pattern", "pattern"),
     Argument("new", "text"),
-    does="Replaces each match of a pattern (RE2); `\\1` stands for the first group.",
+    does="Replaces every match of a pattern (RE2); `\\1` is the first group.",
     example=("SO-00042", ["^SO-0*([0-9]+)$", "\\1"], "42"),
 )
 def _replace_pattern(value: Any, pattern: str, new: str) -> str:
@@ -186,7 +186,7 @@ def _replace_pattern(value: Any, pattern: str, new: str) -> str:
 @_transform(
     "extract",
     Argument("pattern", "pattern"),
-    does="The first match of a pattern (RE2), or its first group; null where there is none.",
+    does="Returns the first match of a pattern (RE2), or its first group; null if there is none.",
     example=("Order 4711 of May", ["[0-9]+"], "4711"),
 )
 def _extract(value: Any, pattern: str) -> str | None:
@@ -199,7 +199,7 @@ def _extract(value: Any, pattern: str) -> str | None:
 @_transform(
     "split",
     Argument("separator", "text"),
-    does="A list of the parts of a text; with an empty separator, its words.",
+    does="Splits a text into a list; an empty separator splits at white space.",
     example=("red;green", [";"], ["red", "green"]),
 )
 def _split(value: Any, separator: str) -> list[str]:
@@ -210,7 +210,7 @@ def _split(value: Any, separator: str) -> list[str]:
     "slice",
     Argument("start", "whole"),
     Argument("end", "whole", optional=True),
-    does="A part of a text or list, counted from 0; a negative number counts from the end.",
+    does="Returns part of a text or list. Positions start at 0; negative ones count from the end.",
     example=("2026-01-31", [0, 4], "2026"),
 )
 def _slice(value: Any, start: int, end: int | None = None) -> Any:
@@ -218,7 +218,10 @@ def _slice(value: Any, start: int, end: int | None = None) -> Any:
 
 
 @_transform(
-    "truncate", Argument("length", "whole"), does="At most so many characters.", example=("wholesale", [5], "whole")
+    "truncate",
+    Argument("length", "whole"),
+    does="Cuts a text to a maximum length.",
+    example=("wholesale", [5], "whole"),
 )
 def _truncate(value: Any, length: int) -> str:
     return _text(value)[: max(0, length)]
@@ -228,7 +231,7 @@ def _truncate(value: Any, length: int) -> str:
     "pad_left",
     Argument("length", "whole"),
     Argument("character", "character", optional=True),
-    does="Fills up at the left, with spaces or a character.",
+    does="Pads on the left, with spaces or another character.",
     example=(42, [6, "0"], "000042"),
 )
 def _pad_left(value: Any, length: int, character: str = " ") -> str:
@@ -239,19 +242,19 @@ def _pad_left(value: Any, length: int, character: str = " ") -> str:
     "pad_right",
     Argument("length", "whole"),
     Argument("character", "character", optional=True),
-    does="Fills up at the right, with spaces or a character.",
+    does="Pads on the right, with spaces or another character.",
     example=("DE", [4, "-"], "DE--"),
 )
 def _pad_right(value: Any, length: int, character: str = " ") -> str:
     return _text(value).ljust(length, character)
 
 
-@_transform("prefix", Argument("text", "text"), does="Puts a text before it.", example=(42, ["SO-"], "SO-42"))
+@_transform("prefix", Argument("text", "text"), does="Puts a text before the value.", example=(42, ["SO-"], "SO-42"))
 def _prefix(value: Any, text: str) -> str:
     return text + _text(value)
 
 
-@_transform("suffix", Argument("text", "text"), does="Puts a text behind it.", example=(42, [" EUR"], "42 EUR"))
+@_transform("suffix", Argument("text", "text"), does="Puts a text after the value.", example=(42, [" EUR"], "42 EUR"))
 def _suffix(value: Any, text: str) -> str:
     return _text(value) + text
 
@@ -259,7 +262,7 @@ def _suffix(value: Any, text: str) -> str:
 @_transform(
     "template",
     Argument("template", "template"),
-    does="A text in which `{…}`, a JMESPath into the whole record, is replaced by what is found; null by nothing.",
+    does="Fills in a text: each `{…}` is a JMESPath into the whole record; null becomes empty.",
     example=(None, ["{id}: {customer.name}"], "7: Ana"),
     sees_null=True,
     scoped=True,
@@ -276,7 +279,7 @@ def _template(scope: Scope, _value: Any, template: str) -> str:
     "concat",
     Argument("separator", "text"),
     Argument("field", "field", many=True),
-    does="The value and those of other fields of the record (JMESPath), joined; nulls are left out.",
+    does="Joins the value and other fields of the record (JMESPath), leaving out nulls.",
     example=("SO-1", [" / ", "customer.name", "missing"], "SO-1 / Ana"),
     sees_null=True,
     scoped=True,
@@ -286,7 +289,7 @@ def _concat(scope: Scope, value: Any, separator: str, *fields: str) -> str:
     return separator.join(_text(one) for one in values if one is not None)
 
 
-@_transform("without_accents", does="Letters without their accents.", example=("Müller, José", [], "Muller, Jose"))
+@_transform("without_accents", does="Removes accents from letters.", example=("Müller, José", [], "Muller, Jose"))
 def _without_accents(value: Any) -> str:
     apart = unicodedata.normalize("NFD", _text(value))
     return unicodedata.normalize("NFC", "".join(c for c in apart if not unicodedata.combining(c)))
@@ -294,14 +297,14 @@ def _without_accents(value: Any) -> str:
 
 @_transform(
     "slug",
-    does="Small letters, digits and dashes, as in an address.",
+    does="Reduces a text to lower-case letters, digits and dashes, for use in a URL.",
     example=("Café & Bar, Köln", [], "cafe-bar-koln"),
 )
 def _slug(value: Any) -> str:
     return re.sub(r"[^a-z0-9]+", "-", _without_accents(value).lower()).strip("-")
 
 
-@_transform("length", does="How many characters, or members of a list.", example=("DE89", [], 4))
+@_transform("length", does="Counts the characters of a text or the members of a list.", example=("DE89", [], 4))
 def _length(value: Any) -> int:
     return len(value if isinstance(value, list | dict) else _text(value))
 
@@ -309,12 +312,12 @@ def _length(value: Any) -> int:
 # --- numbers --------------------------------------------------------------------------------------------------------
 
 
-@_transform("number", does="A number, also from a text.", example=(" 12.50 ", [], 12.5))
+@_transform("number", does="Converts to a number, also from text.", example=(" 12.50 ", [], 12.5))
 def _number(value: Any) -> int | float:
     return _plain(_decimal(value))
 
 
-@_transform("whole", does="A whole number; what stands behind the point is cut off.", example=("12.9", [], 12))
+@_transform("whole", does="Converts to a whole number, dropping the decimals.", example=("12.9", [], 12))
 def _whole(value: Any) -> int:
     return int(_decimal(value))
 
@@ -322,7 +325,7 @@ def _whole(value: Any) -> int:
 @_transform(
     "round",
     Argument("digits", "whole", optional=True),
-    does="Rounds; a half away from zero, as on an invoice.",
+    does="Rounds; halves go away from zero, as on an invoice.",
     example=(2.675, [2], 2.68),
 )
 def _round(value: Any, digits: int = 0) -> int | float:
@@ -334,19 +337,19 @@ def _add(value: Any, number: float) -> int | float:
     return _plain(_decimal(value) + _decimal(number))
 
 
-@_transform("multiply", Argument("number", "number"), does="Multiplies.", example=("19.99", [100], 1999))
+@_transform("multiply", Argument("number", "number"), does="Multiplies by a number.", example=("19.99", [100], 1999))
 def _multiply(value: Any, number: float) -> int | float:
     return _plain(_decimal(value) * _decimal(number))
 
 
-@_transform("divide", Argument("number", "number"), does="Divides.", example=(1999, [100], 19.99))
+@_transform("divide", Argument("number", "number"), does="Divides by a number.", example=(1999, [100], 19.99))
 def _divide(value: Any, number: float) -> int | float:
     if not number:
         raise TransformFault("takes a number that is not 0")
     return _plain(_decimal(value) / _decimal(number))
 
 
-@_transform("absolute", does="Without its sign.", example=(-12, [], 12))
+@_transform("absolute", does="Removes the sign of a number.", example=(-12, [], 12))
 def _absolute(value: Any) -> int | float:
     return _plain(abs(_decimal(value)))
 
@@ -355,7 +358,7 @@ def _absolute(value: Any) -> int | float:
     "clamp",
     Argument("least", "number"),
     Argument("most", "number"),
-    does="The nearest number between two.",
+    does="Limits a number to a range.",
     example=(140, [0, 100], 100),
 )
 def _clamp(value: Any, least: float, most: float) -> int | float:
@@ -365,7 +368,7 @@ def _clamp(value: Any, least: float, most: float) -> int | float:
 @_transform(
     "decimals",
     Argument("digits", "whole"),
-    does="A text with so many digits behind the point.",
+    does="Writes a number as text with a fixed number of decimals.",
     example=(5, [2], "5.00"),
 )
 def _decimals(value: Any, digits: int) -> str:
@@ -382,7 +385,7 @@ def _iso(found: datetime) -> str:
 
 @_transform(
     "time",
-    does="A time as ISO 8601, from ISO 8601 (UTC where no zone is given) or a Unix time in s or ms.",
+    does="Converts ISO 8601 (UTC if no zone is given) or a Unix time in s or ms to ISO 8601.",
     example=(1769851800, [], "2026-01-31T09:30:00Z"),
 )
 def _as_time(value: Any) -> str:
@@ -393,7 +396,7 @@ def _as_time(value: Any) -> str:
     "parse_time",
     Argument("format", "text"),
     Argument("zone", "zone", optional=True),
-    does="A time from a text of the given form (`strptime`), in UTC or a time zone.",
+    does="Reads a time in the given format (`strptime`), in UTC or another time zone.",
     example=("31.01.2026 09:30", ["%d.%m.%Y %H:%M", "Europe/Berlin"], "2026-01-31T09:30:00+01:00"),
 )
 def _parse_time(value: Any, form: str, zone: str = "UTC") -> str:
@@ -403,7 +406,7 @@ def _parse_time(value: Any, form: str, zone: str = "UTC") -> str:
 
 @_transform(
     "guess_time",
-    does="A time from a text in any usual form; day and month as in English where both would do.",
+    does="Reads a time in any common format; an ambiguous date is read month first.",
     example=("31 Jan 2026, 9:30 am", [], "2026-01-31T09:30:00Z"),
 )
 def _guess_time(value: Any) -> str:
@@ -414,7 +417,7 @@ def _guess_time(value: Any) -> str:
 @_transform(
     "format_time",
     Argument("format", "text"),
-    does="A time in the given form (`strftime`).",
+    does="Writes a time in the given format (`strftime`).",
     example=("2026-01-31T09:30:00Z", ["%d.%m.%Y"], "31.01.2026"),
 )
 def _format_time(value: Any, form: str) -> str:
@@ -424,19 +427,21 @@ def _format_time(value: Any, form: str) -> str:
 @_transform(
     "to_zone",
     Argument("zone", "zone"),
-    does="The same moment in another time zone.",
+    does="Converts a time to another time zone.",
     example=("2026-07-01T12:00:00Z", ["Europe/London"], "2026-07-01T13:00:00+01:00"),
 )
 def _to_zone(value: Any, zone: str) -> str:
     return _iso(_time(value).astimezone(ZoneInfo(zone)))
 
 
-@_transform("date", does="The day of a time.", example=("2026-01-31T09:30:00Z", [], "2026-01-31"))
+@_transform("date", does="Returns the day of a time.", example=("2026-01-31T09:30:00Z", [], "2026-01-31"))
 def _date(value: Any) -> str:
     return _time(value).date().isoformat()
 
 
-@_transform("unix_time", does="A time as seconds since 1970.", example=("2026-01-31T09:30:00Z", [], 1769851800))
+@_transform(
+    "unix_time", does="Converts a time to seconds since 1970.", example=("2026-01-31T09:30:00Z", [], 1769851800)
+)
 def _unix_time(value: Any) -> int | float:
     return _plain(Decimal(str(_time(value).timestamp())))
 
@@ -444,7 +449,7 @@ def _unix_time(value: Any) -> int | float:
 @_transform(
     "add_time",
     Argument("duration", "duration"),
-    does="A time so much later, or earlier: `30s`, `15m`, `2h`, `7d`, `1w`, `1mo`, `-1y`.",
+    does="Moves a time by a duration: `30s`, `15m`, `2h`, `7d`, `1w`, `1mo`, `-1y`.",
     example=("2026-01-31T09:30:00Z", ["1mo"], "2026-02-28T09:30:00Z"),
 )
 def _add_time(value: Any, duration: str) -> str:
@@ -460,7 +465,7 @@ _TRUE = {"true", "yes", "y", "on", "1", "t"}
 _FALSE = {"false", "no", "n", "off", "0", "f", ""}
 
 
-@_transform("boolean", does="True or false, from yes and no, on and off, 1 and 0.", example=("Yes", [], True))
+@_transform("boolean", does="Converts yes and no, on and off, 1 and 0 to true and false.", example=("Yes", [], True))
 def _boolean(value: Any) -> bool:
     said = _text(value).strip().lower()
     if said in _TRUE:
@@ -470,7 +475,7 @@ def _boolean(value: Any) -> bool:
     raise TransformFault(f"got {shown(value)}, takes yes or no, true or false, on or off, 1 or 0")
 
 
-@_transform("not", does="True where it was false.", example=("no", [], True))
+@_transform("not", does="Turns true into false, and false into true.", example=("no", [], True))
 def _not(value: Any) -> bool:
     return not _boolean(value)
 
@@ -479,7 +484,7 @@ def _not(value: Any) -> bool:
     "if",
     Argument("then", "any"),
     Argument("else", "any"),
-    does="One value where it is true, another where it is false.",
+    does="Returns one value if true, another if false.",
     example=("yes", ["active", "closed"], "active"),
 )
 def _if(value: Any, then: Any, otherwise: Any) -> Any:
@@ -489,7 +494,7 @@ def _if(value: Any, then: Any, otherwise: Any) -> Any:
 @_transform(
     "default",
     Argument("value", "any"),
-    does="Another value where there is none: null, or an empty text.",
+    does="Replaces null or an empty text with another value.",
     example=(None, ["unknown"], "unknown"),
     sees_null=True,
 )
@@ -497,19 +502,19 @@ def _default(value: Any, other: Any) -> Any:
     return other if value is None or value == "" else value
 
 
-@_transform("null_if", Argument("value", "any"), does="Null in place of a value.", example=("N/A", ["N/A"], None))
+@_transform("null_if", Argument("value", "any"), does="Replaces a value with null.", example=("N/A", ["N/A"], None))
 def _null_if(value: Any, nothing: Any) -> Any:
     return None if value == nothing else value
 
 
 @_transform(
-    "constant", Argument("value", "any"), does="Always this value.", example=("x", ["EUR"], "EUR"), sees_null=True
+    "constant", Argument("value", "any"), does="Returns a fixed value.", example=("x", ["EUR"], "EUR"), sees_null=True
 )
 def _constant(_value: Any, constant: Any) -> Any:
     return constant
 
 
-@_transform("required", does="Fails the record where there is no value.", example=("SO-1", [], "SO-1"), sees_null=True)
+@_transform("required", does="Fails the record if there is no value.", example=("SO-1", [], "SO-1"), sees_null=True)
 def _required(value: Any) -> Any:
     if value is None or value == "":
         raise TransformFault("there is no value")
@@ -520,7 +525,7 @@ def _required(value: Any) -> Any:
     "lookup",
     Argument("table", "table"),
     Argument("default", "any", optional=True),
-    does="What one of the service's lookup tables holds for it; without a default, a value it does not hold fails.",
+    does="Looks the value up in a lookup table; without a default, an unknown value fails the record.",
     example=("DE", ["countries"], "Germany"),
     scoped=True,
 )
@@ -536,27 +541,31 @@ def _lookup(scope: Scope, value: Any, table: str, *default: Any) -> Any:
 # --- lists ----------------------------------------------------------------------------------------------------------
 
 
-@_transform("join", Argument("separator", "text"), does="One text of a list.", example=(["a", 1], [", "], "a, 1"))
+@_transform(
+    "join", Argument("separator", "text"), does="Joins a list into one text.", example=(["a", 1], [", "], "a, 1")
+)
 def _join(value: Any, separator: str) -> str:
     return separator.join(_text(one) for one in _list(value) if one is not None)
 
 
-@_transform("first", does="The first of a list; null where it is empty.", example=([3, 1, 2], [], 3))
+@_transform("first", does="Returns the first member of a list; null if it is empty.", example=([3, 1, 2], [], 3))
 def _first(value: Any) -> Any:
     return next(iter(_list(value)), None)
 
 
-@_transform("last", does="The last of a list; null where it is empty.", example=([3, 1, 2], [], 2))
+@_transform("last", does="Returns the last member of a list; null if it is empty.", example=([3, 1, 2], [], 2))
 def _last(value: Any) -> Any:
     return next(reversed(_list(value)), None)
 
 
-@_transform("sum", does="The sum of a list of numbers.", example=([0.1, "0.2"], [], 0.3))
+@_transform("sum", does="Adds up a list of numbers.", example=([0.1, "0.2"], [], 0.3))
 def _sum(value: Any) -> int | float:
     return _plain(sum((_decimal(one) for one in _list(value) if one is not None), Decimal(0)))
 
 
-@_transform("unique", does="A list without repetitions, in its order.", example=(["a", "b", "a"], [], ["a", "b"]))
+@_transform(
+    "unique", does="Removes duplicates from a list, keeping its order.", example=(["a", "b", "a"], [], ["a", "b"])
+)
 def _unique(value: Any) -> list[Any]:
     found: dict[str, Any] = {}
     for one in _list(value):
@@ -570,38 +579,38 @@ def _unique(value: Any) -> list[Any]:
 @_transform(
     "hash",
     Argument("algorithm", "hash"),
-    does="A digest in hex: md5, sha1, sha256 or sha512.",
+    does="Returns a digest in hex: md5, sha1, sha256 or sha512.",
     example=("abc", ["md5"], "900150983cd24fb0d6963f7d28e17f72"),
 )
 def _hash(value: Any, algorithm: str) -> str:
     return hashlib.new(algorithm, _text(value).encode(), usedforsecurity=False).hexdigest()
 
 
-@_transform("to_json", does="JSON as a text.", example=({"a": [1]}, [], '{"a": [1]}'))
+@_transform("to_json", does="Converts to JSON text.", example=({"a": [1]}, [], '{"a": [1]}'))
 def _to_json(value: Any) -> str:
     return json.dumps(value, ensure_ascii=False, default=str)
 
 
-@_transform("from_json", does="What a JSON text says.", example=('{"a": [1]}', [], {"a": [1]}))
+@_transform("from_json", does="Parses JSON text.", example=('{"a": [1]}', [], {"a": [1]}))
 def _from_json(value: Any) -> Any:
     return json.loads(_text(value))
 
 
-@_transform("to_base64", does="Base64 of a text.", example=("ana", [], "YW5h"))
+@_transform("to_base64", does="Encodes a text as Base64.", example=("ana", [], "YW5h"))
 def _to_base64(value: Any) -> str:
     return base64.b64encode(_text(value).encode()).decode()
 
 
-@_transform("from_base64", does="The text in a base64.", example=("YW5h", [], "ana"))
+@_transform("from_base64", does="Decodes Base64 to text.", example=("YW5h", [], "ana"))
 def _from_base64(value: Any) -> str:
     return base64.b64decode(_text(value), validate=True).decode()
 
 
-@_transform("url_encode", does="As it may stand in an address.", example=("a b/ü", [], "a%20b%2F%C3%BC"))
+@_transform("url_encode", does="Encodes a text for use in a URL.", example=("a b/ü", [], "a%20b%2F%C3%BC"))
 def _url_encode(value: Any) -> str:
     return quote(_text(value), safe="")
 
 
-@_transform("url_decode", does="What an address means.", example=("a%20b", [], "a b"))
+@_transform("url_decode", does="Decodes URL-encoded text.", example=("a%20b", [], "a b"))
 def _url_decode(value: Any) -> str:
     return unquote(_text(value))

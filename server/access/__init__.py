@@ -1,6 +1,6 @@
-"""Who asks, and may they.
+"""Authentication and permissions.
 
 - `gate`: holds every request to its route: identity, origin, role, size.
 - `auth`: tokens and sessions. `origins`: which page made a request.
-- `tokens`: make, list and remove access tokens.
+- `tokens`: create, list and remove access tokens.
 """

@@ -1,5 +1,5 @@
-"""Access tokens over the API: made, listed, removed. A token is shown once, when it is made; what is stored is its
-SHA-256, of which the first characters are its id."""
+"""Create, list and remove access tokens over the API. A token is shown once, when it is created. Only its SHA-256 is
+stored; the first characters of that are its id."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ from synctail.settings import parse_duration
 ID_LENGTH = 12
 LONGEST_NAME = 60
 MOST = 10_000
-"""Tokens that are looked at. Whoever has more has a leak elsewhere."""
+"""Maximum tokens that are read. More than that means a leak elsewhere."""
 _NAME = re.compile(rf"[^/]{{1,{LONGEST_NAME}}}")
 _ID = re.compile(rf"[0-9a-f]{{{ID_LENGTH}}}")
 SEND = 'Send {"name": "grafana", "role": "viewer", "expires": "90d"}.'
@@ -67,7 +67,7 @@ class Tokens:
         return bodies.answer(await self._all())
 
     async def own(self, request: Request) -> Response:
-        """The token that asks: what a program may do with it, and until when."""
+        """The token of this request: its role and its expiry."""
         who = auth.principal(request)
         [described] = await self._described([who.token])
         return bodies.answer(described)
@@ -76,7 +76,7 @@ class Tokens:
         who = auth.principal(request)
         name, role, lasts = _checked(await bodies.read(request, _Wanted, SEND))
         if any(one.name == name for one in await self._all()):
-            raise errors.Conflict(f"There is a token {name!r} already. Choose another name, or remove that one first.")
+            raise errors.Conflict(f"The token {name!r} already exists. Choose another name, or remove it first.")
         token = auth.new_token()
         hashed = auth.token_hash(token)
         fields = {"name": name, "role": role, "created_at": rfc3339(utc_now()), "created_by": who.name}
@@ -89,7 +89,7 @@ class Tokens:
         return bodies.answer(Made(**msgspec.structs.asdict(described), token=token), 201, {"Cache-Control": "no-store"})
 
     async def remove(self, request: Request) -> Response:
-        """Whoever is connected with it is let go within seconds."""
+        """Connections with the token are closed within seconds."""
         who = auth.principal(request)
         wanted = request.path_params["token"]
         found = [one.id for one in await self._all() if wanted in (one.id, one.name)]
@@ -97,9 +97,9 @@ class Tokens:
             raise errors.TokenUnknown(f"There is no token {wanted!r}. GET /api/tokens lists them.")
         hashes = [one for one in await self._hashes() if one[:ID_LENGTH] in found]
         if len(hashes) > 1:
-            raise errors.Conflict(f"Several tokens are called {wanted!r}. Name one by its id.")
+            raise errors.Conflict(f"Several tokens are called {wanted!r}. Choose one by its id.")
         if who.token in hashes:
-            raise errors.Conflict("This is the token that you use. Remove it with another one, or you are locked out.")
+            raise errors.Conflict("You are using this token. Remove it with another one, or you will be locked out.")
         await cast("Any", self._client.delete(*map(keys.token, hashes)))
         return Response(status_code=204)
 
@@ -138,10 +138,10 @@ class Tokens:
 
 
 def _checked(given: _Wanted) -> tuple[str, str, timedelta | None]:
-    """Raises `DefinitionRefused` with every fault."""
+    """Raises `DefinitionRefused` with every error."""
     faults = []
     name = given.name.strip()
-    # Neither what looks like an id, nor what cannot stand in an address.
+    # A name must not look like an id, and must fit into an address.
     if not _NAME.fullmatch(name) or not name.isprintable() or _ID.fullmatch(name):
         says = f"takes 1 to {LONGEST_NAME} printable characters without a slash, got {name[:80]!r}"
         faults.append(("name", says))

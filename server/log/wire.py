@@ -1,10 +1,10 @@
-"""The frames a reader of one sync receives, and how stored chunks become them. Pure: bytes in, bytes out.
+"""The frames a reader of one sync receives, and how they are built from stored chunks. Pure: bytes in, bytes out.
 
 | frame | |
 | --- | --- |
 | `{"type": "lines", "sync", "first", "last", "lines": [...]}` | `first` is always the reader's cursor + 1 |
-| `{"type": "summary", "sync", "summary": {...}}` | at the start, and when it changed |
-| `{"type": "gap", "sync", "first", "last", "why"}` | lines that no longer exist |
+| `{"type": "summary", "sync", "summary": {...}}` | at the start, and when it changes |
+| `{"type": "gap", "sync", "first", "last", "why"}` | lines that no longer exist; they are never skipped silently |
 | `{"type": "rewind", "sync", "last", "why"}` | the reader's lines after `last` are not in the log |
 | `{"type": "beat", "time", "last"}` | after 10 s without another frame |
 | `{"type": "end", "sync", "last", "summary"}` | all lines have been sent |

@@ -1,4 +1,4 @@
 """HTML of lists and syncs: readable without JavaScript; the modules in `static/` make it live.
 
-- `overview`: the pages. `charts`: how high the bars of a day are.
+- `overview`: the pages. `charts`: the bars of the daily chart.
 """

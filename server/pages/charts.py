@@ -1,4 +1,4 @@
-"""The daily chart, as numbers: how high each bar stands, what the scale says, and each day in words. Pure; the template
+"""The daily chart as numbers: the height of each bar, the labels of the scale, each day in words. Pure; the template
 draws it."""
 
 from __future__ import annotations
@@ -10,12 +10,12 @@ from typing import NamedTuple
 from synctail.model.sync import Day
 
 HEIGHT = 120
-"""Of a full bar, in the units of the drawing."""
+"""Height of a full bar, in units of the SVG."""
 LEAST = 2
-"""What is not nothing is seen."""
+"""Minimum height of a bar, so that small counts are visible."""
 _STEPS = (1, 1.2, 1.6, 2, 2.4, 3, 4, 5, 6, 8, 10)
 _BARS = (("pulled", 1.0), ("pushed", 9.5), ("failed", 18.0))
-"""Each with its place from the left. The order is part of how they are told apart."""
+"""Each with its position from the left. The order helps to tell them apart without colour."""
 
 
 class Bar(NamedTuple):
@@ -38,9 +38,9 @@ class Column(NamedTuple):
 class Chart(NamedTuple):
     columns: list[Column]
     scale: list[str]
-    """From the top down."""
+    """Labels from top to bottom."""
     totals: Day
-    """Of all days together; its `day` is the first one."""
+    """Sums over all days; its `day` is the first one."""
 
     @property
     def empty(self) -> bool:
@@ -48,7 +48,7 @@ class Chart(NamedTuple):
 
 
 def chart(days: Sequence[Day]) -> Chart:
-    """Of days in their order; the last one is today. At least one."""
+    """The chart of consecutive days, at least one; the last is today."""
     top = _round_up(max(max(day.pulled, day.pushed, day.failed) for day in days))
     totals = days[0]
     for day in days[1:]:
@@ -74,7 +74,7 @@ def _sum(one: Day, other: Day) -> Day:
 
 
 def _round_up(most: int) -> int:
-    """The next number that reads well and whose half does too."""
+    """The next round number whose half is round, too."""
     size = 1
     while size * 10 < most:
         size *= 10

@@ -1,4 +1,4 @@
-"""HTML: server-rendered, readable without JavaScript; the modules in `static/` make it live."""
+"""Server-rendered HTML, readable without JavaScript; the modules in `static/` make it live."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ from synctail.model.sync import Summary
 
 LISTED = 50
 LINES_WITHOUT_SCRIPT = 500
-LOOKED_AT = 16_384  # characters of a text
+LOOKED_AT = 16_384  # characters of a text that are processed
 SIGN_IN_LIMIT_BYTES = 4096
 DUES_KEPT = 10_000
 NOT_KEPT = {"Cache-Control": "no-store"}
@@ -39,7 +39,7 @@ NOT_KEPT = {"Cache-Control": "no-store"}
 THEME = "synctail_theme"
 THEMES = ("system", "light", "dark")
 THEME_S = 400 * 24 * 3600
-"""A year and a month: the longest that browsers keep a cookie."""
+"""400 days: the longest that browsers keep a cookie."""
 
 
 class Row(NamedTuple):
@@ -93,12 +93,12 @@ class Pages:
 
     async def sign_in(self, request: Request) -> Response:
         if int(request.headers.get("content-length") or SIGN_IN_LIMIT_BYTES + 1) > SIGN_IN_LIMIT_BYTES:
-            raise errors.BadRequest("That is no token: a token has a few dozen characters.")
+            raise errors.BadRequest("This is not a token: a token has a few dozen characters.")
         form = await request.form(max_fields=10, max_files=0)
         target = _own_path(str(form.get("next", "")))
         cookie = await self._auth.sign_in(str(form.get("token", "")))
         if cookie is None:
-            error = "This token is not known. Copy it whole, or ask whoever runs Synctail for one."
+            error = "Unknown token. Copy all of it, or ask your administrator for one."
             return self._page(request, "sign_in.html", 401, next=target, error=error)
         answer = RedirectResponse(target, 303)
         answer.set_cookie(
@@ -120,7 +120,7 @@ class Pages:
         return answer
 
     async def theme(self, request: Request) -> Response:
-        """Light, dark, or as the system has it: a cookie, so that the first paint is right already."""
+        """Sets the theme as a cookie, so that even the first paint is right."""
         form = await request.form(max_fields=10, max_files=0)
         theme = str(form.get("theme", ""))
         if theme not in THEMES:
@@ -173,7 +173,7 @@ class Pages:
         return self._page(request, "sync.html", summary=summary, service=service, lines=lines)
 
     async def _newest(self, summary: Summary) -> list[dict[str, Any]]:
-        """The end of a log: where lines are large, that takes more than one read."""
+        """The end of a log. Large lines take more than one read."""
         lines: list[dict[str, Any]] = []
         cursor = max(0, summary.lines - LINES_WITHOUT_SCRIPT)
         while cursor < summary.lines:
@@ -204,8 +204,8 @@ class Pages:
         return answer
 
     def _list(self, request: Request, template: str, /, **context: Any) -> Response:
-        """A page that fetches itself every five seconds: 304 while nothing of it is another. What goes by the clock
-        alone (how long something runs) is no change: the page lets that go on by itself."""
+        """A page that refreshes every five seconds: 304 while nothing changes. Running durations are no change, because
+        the page counts them itself."""
         asker = self._shared(request)
         told = msgspec.json.encode(({**asker, "now": ""}, context))
         tag = f'"{hashlib.blake2b(told, digest_size=12).hexdigest()}"'
@@ -221,7 +221,7 @@ class Pages:
         )
 
     def _shared(self, request: Request) -> dict[str, Any]:
-        """What every page takes: who asks, and how they want it to look."""
+        """The context of every page: the user, their permissions and their theme."""
         who = auth.maybe_principal(request)
         role = who.role if who else 0
         theme = request.cookies.get(THEME, "")
@@ -236,19 +236,19 @@ class Pages:
         }
 
     def render(self, request: Request, template: str, http_status: int = 200, /, **context: Any) -> Response:
-        """For those who have pages of their own."""
+        """For other modules with pages."""
         return self._page(request, template, http_status, **context)
 
 
 def _address(request: Request) -> str:
-    """Where this page is to be had again."""
+    """Where to return to this page."""
     if request.method != "GET":
         return "/services"
     return f"{request.url.path}?{request.url.query}" if request.url.query else request.url.path
 
 
 def _own_path(target: str) -> str:
-    """A path of ours; an address elsewhere must not ride on our sign-in page."""
+    """The target if it is a path of ours. Another site's address must not misuse our sign-in page."""
     own = target.startswith("/") and not target.startswith(("//", "/\\")) and target.isprintable()
     return target if own else "/services"
 
@@ -257,20 +257,20 @@ def _own_path(target: str) -> str:
 
 
 def clock(time: str) -> str:
-    """`12:30:01.125`, of an RFC 3339 time."""
+    """`12:30:01.125`, from an RFC 3339 time."""
     return time[11:23]
 
 
 def logged(text: object) -> str:
-    """What was logged, as a terminal would show it, and nothing in it acts. line.js shows the same.
+    """Logged text as a terminal would show it, made safe. line.js shows the same.
 
-    Of a text that nobody can read whole without a script only the beginning is looked at.
+    Only the start of a long text is processed: the page shows no more without a script.
     """
     return shown(str(text)[:LOOKED_AT])
 
 
 def field(value: object) -> str:
-    """A field's value: a text as it is, anything else as JSON."""
+    """A field's value: text as it is, anything else as JSON."""
     return logged(value if isinstance(value, str) else msgspec.json.encode(value).decode())
 
 
@@ -279,7 +279,7 @@ def thousands(number: int) -> str:
 
 
 def elapsed(summary: Summary, now: str) -> str:
-    """`1 m 12 s`, `850 ms`: how long a sync took, or, in whole seconds, runs by now; empty before it started."""
+    """`1 m 12 s`, `850 ms`: a sync's duration, in whole seconds while it runs; empty before it started."""
     if not summary.started_at:
         return ""
     took = max(timedelta(), parse_rfc3339(summary.ended_at or now) - parse_rfc3339(summary.started_at))
@@ -295,18 +295,18 @@ def elapsed(summary: Summary, now: str) -> str:
 
 
 def kind(connector: object) -> str:
-    """What kind of system, as a definition names it."""
+    """The kind of system, as definitions name it."""
     return str(getattr(type(connector), "__struct_config__").tag)  # noqa: B009 - no part of a struct's type
 
 
 class Dues:
-    """When services start next by themselves. What was found holds until then: finding it takes a millisecond."""
+    """The next scheduled start of each service, cached until it is due: computing it takes a millisecond."""
 
     def __init__(self) -> None:
         self._found: dict[Schedule, datetime] = {}
 
     def next(self, service: Service, now: datetime) -> str | None:
-        """RFC 3339; None: never."""
+        """As RFC 3339; None if there is no next start."""
         trigger = service.trigger
         if not service.active or not trigger.schedule or kind(service.source) == "inbound":
             return None
@@ -322,7 +322,7 @@ class Dues:
 
 
 def lasting(time: timedelta) -> str:
-    """`24 hours`, `7 days`, `90 minutes`: the largest unit that says it whole, and of a single day the hours."""
+    """`24 hours`, `7 days`, `90 minutes`: in the largest unit that divides it; a single day in hours."""
     minutes = max(1, time // timedelta(minutes=1))
     count, unit = minutes, "minute"
     if minutes % 60 == 0:
@@ -333,19 +333,19 @@ def lasting(time: timedelta) -> str:
 
 
 def words(value: str | None) -> str:
-    """`Completed with errors`, of `completed_with_errors`."""
+    """`Completed with errors`, from `completed_with_errors`."""
     return (value or "").replace("_", " ").capitalize()
 
 
-TRIGGERS = {"manual": "by hand", "schedule": "by schedule", "inbound": "posted", "retry": "retry"}
+TRIGGERS = {"manual": "by hand", "schedule": "on schedule", "inbound": "posted", "retry": "retry"}
 REASONS = {
     "error": "with an error",
-    "timeout": "over its time limit",
-    "killed": "its process was killed",
-    "lost": "its worker was lost",
+    "timeout": "time limit reached",
+    "killed": "process killed",
+    "lost": "worker lost",
     "stopped_by_user": "by a user",
 }
-"""Why a sync ended, after the word for its status."""
+"""Why a sync ended; shown after its status."""
 
 FILTERS = {
     "kind": kind,

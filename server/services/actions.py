@@ -1,5 +1,4 @@
-"""What a person or a program may do to services and syncs: one way for the API and the pages. Who may is checked
-before."""
+"""What users can do to services and syncs, shared by the API and the pages. The caller checks permissions."""
 
 from __future__ import annotations
 
@@ -36,7 +35,7 @@ class Actions:
             await run_in_threadpool(self._services.create, service)
         except ServiceExists:
             raise errors.Conflict(
-                f"There is a service {service.id!r} already. Choose another id, or replace it with PUT."
+                f"The service {service.id!r} already exists. Choose another id, or replace it with PUT."
             ) from None
         return service
 
@@ -55,12 +54,12 @@ class Actions:
         return service
 
     async def put(self, created: Sequence[Service], replaced: Sequence[Service]) -> None:
-        """All of them, or none. They are checked already."""
+        """Stores all of them or none. They have been validated."""
         try:
             await run_in_threadpool(self._services.put, created, replaced)
         except (ServiceExists, ServiceNotFound) as error:
             raise errors.Conflict(
-                f"Somebody else has just created or removed the service {error}. Nothing was changed; apply it again."
+                f"The service {error} was created or removed in the meantime. Nothing was changed; apply again."
             ) from None
 
     async def remove(self, service_id: str) -> None:
@@ -70,18 +69,18 @@ class Actions:
             raise _no_service(service_id) from None
 
     async def start(self, service_id: str, run: RunOptions | None = None) -> Summary:
-        """`run`: what this one sync does otherwise."""
+        """`run`: options for this sync only."""
         service = await self._stored.get(service_id)
         if isinstance(service.source, InboundSource):
             raise errors.Conflict(
-                f"The service {service_id!r} pulls nothing: its syncs start when records are posted to "
+                f"The service {service_id!r} pulls nothing. Its syncs start when records are posted to "
                 f"/api/inbound/{service_id}."
             )
         with _refusals(service):
             return await run_in_threadpool(self._requests.start, service, Trigger.MANUAL, run)
 
     async def retry(self, sync_id: str, only: Only) -> Summary:
-        """The same sync again, or only the records of it that failed."""
+        """Runs the sync again, or only its failed records."""
         sync = await self._summaries.get(sync_id)
         service = await self._stored.get(sync.service)
         with _refusals(service):
@@ -98,18 +97,18 @@ class Actions:
             await run_in_threadpool(self._requests.stop, sync_id, who.name)
         except NotRunning:
             ended = await self._summaries.get(summary.id)
-            raise errors.Conflict(f"The sync has ended already: it is {ended.status}.") from None
+            raise errors.Conflict(f"The sync has already ended: it is {ended.status}.") from None
 
 
 def checked_run(given: object) -> RunOptions:
-    """Raises `errors.OptionsRefused` with every fault."""
+    """Raises `errors.OptionsRefused` with every error."""
     with refused_as(errors.OptionsRefused):
         return read_run(given)
 
 
 @contextmanager
 def refused_as(error: type[errors.DefinitionRefused]) -> Iterator[None]:
-    """Every fault of a definition, as an answer."""
+    """Turns the errors of a definition into an error response."""
     try:
         yield
     except DefinitionFaulty as faulty:
@@ -118,22 +117,22 @@ def refused_as(error: type[errors.DefinitionRefused]) -> Iterator[None]:
 
 @contextmanager
 def _refusals(service: Service) -> Iterator[None]:
-    """What keeps a sync of the service from starting, as 409 and a sentence."""
+    """Turns what keeps a sync from starting into a 409 with a sentence."""
     try:
         yield
     except ServiceInactive:
-        raise errors.Conflict(f"The service {service.id!r} is not active. Activate it first.") from None
+        raise errors.Conflict(f"The service {service.id!r} is inactive. Activate it first.") from None
     except AlreadyRunning as running:
         first, *more = running.sync_ids
         if service.options.at_once == 1:
             why = f"allows no overlap, and its sync {first} has not ended. Wait for it, or stop it."
         else:
             named = ", ".join(running.sync_ids)
-            why = f"runs {service.options.at_once:,} syncs at once, and has {named}. Wait for one of them, or stop it."
+            why = f"runs at most {service.options.at_once:,} syncs at once: {named}. Wait for one to end, or stop it."
         raise errors.Conflict(f"The service {service.id!r} {why}", sync=first, syncs=[first, *more]) from None
     except TooManyWait:
         raise errors.Conflict(
-            f"So many posts wait for the service {service.id!r} that no more are taken. Post again in a while."
+            f"Too many posts are waiting for the service {service.id!r}. Post again in a while."
         ) from None
     except NoRetry as error:
         raise errors.Conflict(str(error)) from None

@@ -1,5 +1,5 @@
-"""The state of a service's connections, as a page of its own. The page of a service shows the same part, `_check.html`,
-which static/pages/check.js keeps up from here."""
+"""The page with the state of a service's connections. The service's page includes the same `_check.html`, which
+static/pages/check.js refreshes from here."""
 
 from __future__ import annotations
 
@@ -29,11 +29,11 @@ class CheckPages:
         ]
 
     async def last(self, request: Request) -> Response:
-        """`?asked=` is the time at which the check was asked for that is waited for."""
+        """`?asked=` is the time of the check that the page waits for."""
         service = await self._services.get(request.path_params["service"])
         check = await run_in_threadpool(self._requests.last, service.id)
         asked = request.query_params.get("asked", "")
-        # Times in RFC 3339 sort as texts: an answer to a later question is one to this, too.
+        # RFC 3339 times sort as text. The result of a later check will do, too.
         waits = bool(asked) and (check.asked_at or "") < asked
         return self._render(request, "service_check.html", service=service, check=check, waits=waits, asked=asked)
 

@@ -1,4 +1,4 @@
-"""Would a service's connections work? Asked over HTTP, answered by a worker; who asked polls for the answer."""
+"""Connection checks over HTTP: a worker runs the check, and the client polls for the result."""
 
 from __future__ import annotations
 

@@ -1,6 +1,6 @@
-"""The Inbound API: records that others post start a sync of a service that takes them.
+"""The Inbound API: posted records start a sync of their service.
 
-It only finds the records in a body and hands them on as they came, in JSON; what they mean is the sync's business.
+It finds the records in a body and passes them on unchanged, as JSON; the sync interprets them.
 """
 
 from __future__ import annotations
@@ -25,9 +25,9 @@ from server.web.routing import RECORDS_BYTES, HttpRoute, Role
 from synctail.model.json_text import as_text
 
 LINES = frozenset({"application/x-ndjson", "application/ndjson", "application/jsonl", "application/x-jsonlines"})
-"""Content types of one record to a line."""
+"""Content types with one record per line."""
 AT_ONCE = 4
-"""So many bodies are taken apart at the same time: what one of 8 MiB becomes may be ten times as large."""
+"""Maximum bodies parsed at once: a body of 8 MiB may need ten times as much memory."""
 
 _list: msgspec.json.Decoder[list[msgspec.Raw]] = msgspec.json.Decoder(list[msgspec.Raw])
 _one: msgspec.json.Decoder[msgspec.Raw] = msgspec.json.Decoder(msgspec.Raw)
@@ -45,10 +45,10 @@ class Inbound:
     async def post(self, request: Request) -> Response:
         service = await self._services.get(request.path_params["service"])
         if not isinstance(service.source, InboundSource):
-            raise errors.Conflict(f"The service {service.id!r} takes no records that are posted: it pulls its own.")
+            raise errors.Conflict(f"The service {service.id!r} does not accept posted records: it pulls its own.")
         encoding = request.headers.get("content-encoding", "identity")
         if encoding != "identity":
-            raise errors.RecordsRefused(f"The body is encoded as {encoding[:40]!r}. Send it as it is.")
+            raise errors.RecordsRefused(f"Content-Encoding {encoding[:40]!r} is not supported. Send the body without.")
         body = await request.body()
         kind = request.headers.get("content-type", "").partition(";")[0].strip().lower()
         async with self._turn:
@@ -58,17 +58,17 @@ class Inbound:
 
 
 def found(body: bytes, *, lines: bool, at: str) -> list[bytes]:
-    """The records of a body, each as JSON: of a list of objects, of one object, or of a line each. `at`: JMESPath to
-    where they are. Raises `errors.RecordsRefused`."""
+    """The records of a body, each as JSON. The body is a list of objects, one object, or one object per line. `at`:
+    JMESPath to the records. Raises `errors.RecordsRefused`."""
     body = body.removeprefix(b"\xef\xbb\xbf").strip()
     try:
-        body.decode()  # msgspec looks into no text that it does not make
+        body.decode()  # msgspec does not validate text that it skips
         if lines:
             return [_line(line, n) for n, line in enumerate(body.split(b"\n"), 1) if line.strip()]
         return _below(body, at) if at else _at_the_top(body)
     except (ValueError, RecursionError) as error:
         raise errors.RecordsRefused(
-            f"The body is not JSON: {error}. Send a list of objects, one object, or one to a line as "
+            f"The body is not JSON: {error}. Send a list of objects, one object, or one per line as "
             "application/x-ndjson."
         ) from None
 
@@ -78,14 +78,14 @@ def _line(text: bytes, number: int) -> bytes:
         return _object(_raw(text), f"line {number}")
     except (ValueError, RecursionError) as error:
         why = f"{error.msg} at character {error.pos + 1}" if isinstance(error, json.JSONDecodeError) else error
-        raise errors.RecordsRefused(f"Line {number} is not JSON: {why}. Send one object to a line.") from None
+        raise errors.RecordsRefused(f"Line {number} is not JSON: {why}. Send one object per line.") from None
 
 
 def _at_the_top(body: bytes) -> list[bytes]:
     if body[:1] != b"[":
         return [_object(_raw(body), "the body")]
     try:
-        # What an object holds is checked for being JSON, and not made into anything.
+        # The contents of an object are validated as JSON but not decoded.
         records = [bytes(one) for one in _list.decode(body)]
     except msgspec.DecodeError:
         records = [as_text(one) for one in _loads(body)]
@@ -116,17 +116,17 @@ def _raw(text: bytes) -> bytes:
 
 
 def _loads(text: bytes) -> Any:
-    """Also with half a surrogate pair, which JSON can name and UTF-8 cannot. Raises `ValueError`."""
+    """Accepts half a surrogate pair, which JSON can express and UTF-8 cannot. Raises `ValueError`."""
     return json.loads(text, parse_constant=_no_number)
 
 
 def _no_number(name: str) -> None:
-    raise ValueError(f"{name} is no number")
+    raise ValueError(f"{name} is not a JSON number")
 
 
 def _object(text: bytes, where: str) -> bytes:
     text = text.strip()
     if text[:1] != b"{":
         shown = text[:40].decode(errors="replace")
-        raise errors.RecordsRefused(f"{where}: got {shown!r}; each record is an object.")
+        raise errors.RecordsRefused(f"{where}: got {shown!r}; each record must be an object.")
     return text

@@ -1,4 +1,4 @@
-"""A schedule read back to the person who types it: in words, and as its next starts."""
+"""Explains a schedule to the person who types it: in words, and by its next starts."""
 
 from __future__ import annotations
 
@@ -58,11 +58,11 @@ def read_back(schedule: str, timezone: str, now: datetime | None = None) -> dict
 
 @lru_cache(maxsize=1024)
 def describe(trigger: Schedule) -> str:
-    """`Every 15th minute of every hour`; empty without a schedule, or for one that cannot be read."""
+    """`Every 15th minute of every hour`; empty without a valid schedule."""
     return CronSim(trigger.schedule, utc_now()).explain() if trigger.schedule and not trigger.fault else ""
 
 
 @lru_cache(maxsize=1)
 def zones() -> list[str]:
-    """The time zones that can be chosen."""
+    """The time zones to choose from."""
     return sorted(name for name in available_timezones() if "/" in name or name == "UTC")

@@ -1,5 +1,5 @@
-"""Services in and out as TOML: for programs here, for people through the forms. A bundle is taken whole or not
-at all: nothing is stored while any of its definitions has a fault, and then all in one step."""
+"""Import and export of services as TOML, for the API and the forms. A file is applied as a whole or not at all: if any
+definition has an error, nothing is stored; otherwise all are stored in one step."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ MOST = 500
 
 
 class Change(NamedTuple):
-    """What a bundle does to one service: what it was before, None where it is new, and what it is then."""
+    """The change to one service; `before` is None for a new one."""
 
     before: Service | None
     after: Service
@@ -69,7 +69,7 @@ class Bundles:
         return bodies.answer({"applied": not dry_run, "services": said})
 
     async def plan(self, text: str) -> list[Change]:
-        """What applying it would do, in its order. Raises `DefinitionRefused` with every fault."""
+        """What applying the file would change, in its order. Raises `DefinitionRefused` with every error."""
         with refused_as(errors.DefinitionRefused):
             services = await run_in_threadpool(_read, text)
         changes = []
@@ -97,14 +97,14 @@ def decoded(body: bytes) -> str:
     try:
         return body.decode("utf-8-sig")
     except UnicodeDecodeError:
-        raise errors.BadRequest("This is no TOML: TOML is text in UTF-8.") from None
+        raise errors.BadRequest("This is not TOML: TOML is UTF-8 text.") from None
 
 
 def _read(text: str) -> list[Service]:
     """Raises `DefinitionFaulty`."""
     definitions = read_definitions(text)
     if len(definitions) > MOST:
-        raise DefinitionFaulty([Fault("", f"has {len(definitions)} services; one file takes {MOST}")])
+        raise DefinitionFaulty([Fault("", f"has {len(definitions)} services; a file may have {MOST}")])
     services: list[Service] = []
     faults: list[Fault] = []
     for definition in definitions:
@@ -115,7 +115,7 @@ def _read(text: str) -> list[Service]:
             faults += [Fault(f"{definition.path}.{path}".strip("."), says) for path, says in faulty.faults]
             continue
         if any(service.id == other.id for other in services):
-            faults.append(Fault(f"{definition.path}.id", f"there are two services {service.id!r}"))
+            faults.append(Fault(f"{definition.path}.id", f"the service {service.id!r} appears twice"))
         services.append(service)
     if faults:
         raise DefinitionFaulty(faults)

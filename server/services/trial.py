@@ -1,4 +1,4 @@
-"""Tries a record in a process of its own, for pages and programs alike: at most two at once, each for a few seconds.
+"""Tries a record in its own process, for the pages and the API: at most two at once, each for a few seconds.
 
 It runs filters and mappings, never a script.
 """
@@ -21,10 +21,10 @@ from server.web.routing import DEFINITION_BYTES, HttpRoute, Role
 
 AT_ONCE = 2
 WAITING = 20
-"""More than that would wait longer than anybody does."""
+"""Maximum queue; a longer one would exceed anyone's patience."""
 WITHIN_S = 5.0
 ROOT = Path(__file__).parents[2]
-NOTHING_SAID = "did not end within the time and memory of a trial. Try a smaller record, or fewer functions."
+NOTHING_SAID = "exceeded the time or memory of a trial. Try a smaller record or fewer functions."
 
 
 class Trials:
@@ -42,7 +42,7 @@ class Trials:
         return bodies.answer(answer)
 
     async def run(self, given: object) -> dict[str, Any]:
-        """As `jobs.services.trial` has it. Raises `Busy`."""
+        """The result of `jobs.services.trial`. Raises `Busy`."""
         if self._waiting >= WAITING:
             raise errors.Busy("Too many records are being tried at once. Try again in a moment.")
         self._waiting += 1

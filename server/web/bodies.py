@@ -20,7 +20,7 @@ async def read(request: Request, kind: type[T], send: str, *, empty: bytes = b""
     try:
         return msgspec.json.decode(body if body.strip() else empty, type=kind)
     except msgspec.ValidationError as error:
-        raise BadRequest(f"The body is wrong: {error}. {send}") from None
+        raise BadRequest(f"Invalid body: {error}. {send}") from None
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
         raise BadRequest(f"The body is not JSON: {error}. {send}") from None
 

@@ -1,7 +1,7 @@
-"""Every error a client can meet, as a value in one table: status, close code, title.
+"""Every error a client can get, in one table: status, close code, title.
 
-Endpoints raise; `problem` makes the answer (RFC 9457), `close_code` what a websocket is closed with. Close codes from
-4400 on say "do not come back as you are".
+Endpoints raise these; `problem` makes the response (RFC 9457), `close_code` closes a websocket. Close codes from 4400
+on mean "do not reconnect unchanged".
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from starlette.responses import JSONResponse, Response
 
 
 class ApiError(Exception):
-    """`detail` tells the person who reads it what to do."""
+    """`detail` tells the reader what to do."""
 
     status = 500
     close_code = 1011
@@ -56,9 +56,9 @@ class PayloadNotFound(ApiError):
 
 
 class DefinitionRefused(ApiError):
-    """`errors` lists every fault: `{"path": "mapping[2].with[0]", "says": "…"}`."""
+    """`errors` lists every error: `{"path": "mapping[2].with[0]", "says": "…"}`."""
 
-    status, close_code, title = 422, 4400, "The definition is wrong"
+    status, close_code, title = 422, 4400, "Invalid definition"
 
     @classmethod
     def of(cls, faults: Iterable[tuple[str, str]]) -> Self:
@@ -69,23 +69,23 @@ class DefinitionRefused(ApiError):
 
 
 class OptionsRefused(DefinitionRefused):
-    """Of what one sync does otherwise than its service."""
+    """Like `DefinitionRefused`, for the options of one run."""
 
-    title = "The options are wrong"
+    title = "Invalid options"
 
 
 class RecordsRefused(ApiError):
-    status, close_code, title = 422, 4400, "These are no records"
+    status, close_code, title = 422, 4400, "No valid records"
 
 
 class PatternRefused(ApiError):
-    """`position`: the character where it goes wrong, from 1 on, or null; `says`: RE2's own words."""
+    """`position`: the wrong character, counted from 1, or null; `says`: RE2's message."""
 
-    status, close_code, title = 422, 4400, "The pattern is wrong"
+    status, close_code, title = 422, 4400, "Invalid pattern"
 
 
 class Conflict(ApiError):
-    status, close_code, title = 409, 4400, "Not now"
+    status, close_code, title = 409, 4400, "Conflict"
 
 
 class SyncExpired(ApiError):
@@ -113,24 +113,24 @@ class Crowded(ApiError):
 
 
 class Busy(ApiError):
-    status, close_code, title = 503, 1012, "Too much at once"
+    status, close_code, title = 503, 1012, "Too busy"
 
 
 class RedisAway(ApiError):
-    status, close_code, title = 503, 1012, "Redis is out of reach"
+    status, close_code, title = 503, 1012, "Redis is unreachable"
 
-    def __init__(self, detail: str = "Redis does not answer. Try again in a moment.", **extra: object) -> None:
+    def __init__(self, detail: str = "Redis is not responding. Try again in a moment.", **extra: object) -> None:
         super().__init__(detail, **extra)
 
 
 class RedisFull(ApiError):
-    """It answers, and takes nothing that is new."""
+    """Redis answers but stores nothing new."""
 
     status, close_code, title = 503, 1012, "Redis is full"
 
     def __init__(self) -> None:
         super().__init__(
-            "Redis has reached its maxmemory, so nothing new can be stored. Give it more, or wait until logs expire."
+            "Redis has reached its maxmemory, so nothing new can be stored. Raise it, or wait until logs expire."
         )
 
 
@@ -138,7 +138,7 @@ class Restarting(ApiError):
     status, close_code, title = 503, 1012, "The server is restarting"
 
     def __init__(self) -> None:
-        super().__init__("This server stops. Come back with the number of your last line.")
+        super().__init__("This server is stopping. Reconnect with the number of your last line.")
 
 
 def problem(error: ApiError) -> Response:

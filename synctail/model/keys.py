@@ -1,40 +1,40 @@
-"""Every Redis key, channel and how long it lives: drawn once, here.
+"""Every Redis key and channel, and how long each lives. The only place that names them.
 
 | key                 | type    | holds                                                   | lives                    |
 | ------------------- | ------- | ------------------------------------------------------- | ------------------------ |
-| `sync:{ID}`         | hash    | the summary, the writer's fence (`attempt`, `last`,     | the retention after its  |
-|                     |         | `beat`, `stop`), and how many records it was `given`    | end; refreshed till then |
-|                     |         | and has `kept` of those that failed                     |                          |
-| `sync:{ID}:log`     | stream  | chunks: entry `<last line>-<number of lines>`, with the | as its summary           |
+| `sync:{ID}`         | hash    | the summary; the writer's fence (`attempt`, `last`,     | the retention after its  |
+|                     |         | `beat`, `stop`); how many records it was `given`, and   | end; renewed until then  |
+|                     |         | how many failed ones it `kept`                          |                          |
+| `sync:{ID}:log`     | stream  | chunks: entry `<last line>-<number of lines>`, with the | like the summary         |
 |                     |         | body in one field, `json` or `zstd`                     |                          |
-| `sync:{ID}:live`    | channel | `<first>-<last> json|zstd[ +]\\n<body>`, `+` where the   |                          |
-|                     |         | summary changed; `<first>-<last> wake` where the body   |                          |
-|                     |         | is large, or only the summary changed                   |                          |
-| `sync:{ID}:run`     | string  | what this sync does otherwise than its service (JSON)   | as its summary           |
-| `sync:{ID}:given`   | list    | batches of records that it works on in place of its     | as its summary; till its |
-|                     |         | source's (JSON, zstd): posted, or failed in another     | end when none failed     |
-| `sync:{ID}:failed`  | list    | batches of the records that failed, as they were pulled | as its summary           |
-| `sync:{ID}:payloads` | hash   | payload number to its description (JSON)                | as its summary           |
-| `sync:{ID}:pieces`  | hash    | `N:I` to piece I (from 0) of payload N (zstd)           | as its summary           |
-| `syncs`             | zset    | ids of all syncs by the time they were asked for (ms)   | trimmed by the clock     |
+| `sync:{ID}:live`    | channel | `<first>-<last> json|zstd[ +]\\n<body>`, `+` if the     |                          |
+|                     |         | summary changed; `<first>-<last> wake` if the body is   |                          |
+|                     |         | large or only the summary changed                       |                          |
+| `sync:{ID}:run`     | string  | options that differ from the service's (JSON)           | like the summary         |
+| `sync:{ID}:given`   | list    | batches of records that replace those of its source     | like the summary; until  |
+|                     |         | (JSON, zstd): posted, or failed in another sync         | its end if none failed   |
+| `sync:{ID}:failed`  | list    | batches of failed records, as they were pulled          | like the summary         |
+| `sync:{ID}:payloads` | hash   | payload number to description (JSON)                    | like the summary         |
+| `sync:{ID}:pieces`  | hash    | `N:I` to piece I (from 0) of payload N (zstd)           | like the summary         |
+| `syncs`             | zset    | ids of all syncs by the time they were requested (ms)   | trimmed by the clock     |
 | `service:ID:syncs`  | zset    | the same for one service                                | trimmed by the clock     |
-| `service:ID:turns`  | hash    | place (0, 1 …) to the sync that has it: as many places  | 30 days                  |
-|                     |         | as syncs of the service may run at once                 |                          |
-| `service:ID:waiting` | list   | posted syncs that wait for a place, the oldest first    | 30 days                  |
-| `service:ID:missed` | list    | the last scheduled starts that were left out (JSON)     | 7 days                   |
-| `clock:looked`      | string  | when a clock last looked what is due (ms)               | 7 days                   |
-| `service:ID:due:S`  | string  | the claim on the start that was due at S (Unix time)    | one hour                 |
-| `service:ID:check`  | string  | what the last check of its connections found (JSON)     | one hour                 |
-| `service:ID:check:asked` | string | when the check that is under way was asked for       | one minute               |
-| `service:ID:seen`   | hash    | a record's key to its newest fingerprint (digests)      | 30 days, and a cap       |
+| `service:ID:turns`  | hash    | slot (0, 1 …) to the sync that holds it: one slot for   | 30 days                  |
+|                     |         | each sync of the service that may run at once           |                          |
+| `service:ID:waiting` | list   | posted syncs that wait for a slot, oldest first         | 30 days                  |
+| `service:ID:missed` | list    | the latest scheduled starts that were missed (JSON)     | 7 days                   |
+| `clock:looked`      | string  | when a clock last looked for due starts (ms)            | 7 days                   |
+| `service:ID:due:S`  | string  | the claim on the start due at S (Unix time)             | one hour                 |
+| `service:ID:check`  | string  | the result of its last connection check (JSON)          | one hour                 |
+| `service:ID:check:asked` | string | when the pending check was requested                | one minute               |
+| `service:ID:seen`   | hash    | record key to newest fingerprint (digests)              | 30 days, and a cap       |
 | `service:ID:seen:times` | zset | the same keys by the time they were pushed (ms)        | 30 days, and a cap       |
-| `service:{ID}:day:D` | hash   | what its syncs that ended on day D (UTC) moved, in all  | 35 days                  |
-| `service:{ID}:day:D:counted` | set | the ids of those syncs, so that none counts twice  | a week after the lists   |
+| `service:{ID}:day:D` | hash   | totals of its syncs that ended on day D (UTC)           | 35 days                  |
+| `service:{ID}:day:D:counted` | set | ids of those syncs, so that none counts twice      | the retention and a week |
 | `services`          | hash    | service id to definition (JSON)                         | until removed            |
-| `signed-out:ID`     | string  | a browser session that was ended before its time        | as long as the session   |
-| `token:HASH`        | hash    | an access token's name and role, under its SHA-256      | its expiry, if it has one|
+| `signed-out:ID`     | string  | a browser session that was signed out                   | as long as the session   |
+| `token:HASH`        | hash    | an access token's name and role, by its SHA-256         | until its expiry, if any |
 
-A sync's keys share the hash tag `{ID}`, so one script call touches one slot of a Redis Cluster; so do the two of a day.
+The keys of a sync share the hash tag `{ID}`, so a script touches one slot of a Redis Cluster; so do the two of a day.
 """
 
 from __future__ import annotations
@@ -46,7 +46,7 @@ SYNCS = "syncs"
 CLOCK_LOOKED = "clock:looked"
 
 WITHOUT_TTL = ("services", "token:", "rq:")
-"""Prefixes of the keys that may live without an expiry: what people made, and RQ's own book-keeping."""
+"""Prefixes of the keys that may have no expiry: what people create, and RQ's own book-keeping."""
 
 SEEN_TTL = timedelta(days=30)
 SEEN_CAP = 1_000_000
@@ -59,13 +59,13 @@ CHECK_ASKED_TTL = timedelta(minutes=1)
 DAY_TTL = timedelta(days=35)
 
 SEPARATOR = b",\n"
-"""Between the lines of a chunk's body. JSON text has no raw newline, so it occurs nowhere else."""
+"""Separates the lines of a chunk's body. JSON text has no raw newline, so it occurs nowhere else."""
 
 INLINE_LIMIT_BYTES = 64 * 1024
-"""A body up to this size travels in the pub/sub message; a larger one is fetched from the stream."""
+"""A body up to this size is sent in the pub/sub message; a larger one is fetched from the stream."""
 
 PIECE_BYTES = 256 * 1024
-"""Of a payload each piece but the last has this size, before it is compressed: where a byte is found is arithmetic."""
+"""Size of every piece of a payload but the last, before compression, so that a byte's piece is arithmetic."""
 
 
 def summary(sync_id: str) -> str:
@@ -93,7 +93,7 @@ def failed(sync_id: str) -> str:
 
 
 def kept_beside(sync_id: str) -> tuple[str, ...]:
-    """What a sync keeps besides its log and its payloads."""
+    """The keys of a sync besides its log and its payloads."""
     return run(sync_id), given(sync_id), failed(sync_id)
 
 
@@ -106,7 +106,7 @@ def pieces(sync_id: str) -> str:
 
 
 def written(sync_id: str) -> list[str]:
-    """What a sync writes while it runs, the summary first and then the log: each append gives all of it one end."""
+    """The keys a sync writes while it runs, summary first, then the log: each append gives all of them the same TTL."""
     return [summary(sync_id), log(sync_id), payloads(sync_id), pieces(sync_id)]
 
 

@@ -71,7 +71,7 @@ def test_a_wrong_token_is_called_unknown(visits: Visits, stranger: Page, way: st
         stranger.goto("/sign-in")
         stranger.get_by_label("Access token").fill("st_a-wrong-token")
         stranger.get_by_role("button", name="Sign in").click()
-    expect(stranger.get_by_role("alert")).to_have_text(re.compile("This token is not known"))
+    expect(stranger.get_by_role("alert")).to_have_text(re.compile("Unknown token"))
     assert "wrong-token" not in stranger.url
     expect(stranger.get_by_label("Access token")).to_have_value("")
     stranger.get_by_label("Access token").fill(ADMIN_TOKEN)
@@ -143,11 +143,11 @@ def test_an_open_log_says_signed_out_when_its_socket_must_come_back(
     expect(guest.locator("#connection")).to_have_text("Live")
     shows(guest, *range(1, 11))
     take_the_token_away(client)
-    expect(guest.get_by_text("when last heard of")).to_be_hidden()
+    expect(guest.get_by_text("at last contact")).to_be_hidden()
     guest.evaluate("() => window.sockets.at(-1).close()")
     expect(guest.locator("#connection")).to_have_text("Signed out")
     shows(guest, *range(1, 11))
-    expect(guest.get_by_text("when last heard of")).to_be_visible()
+    expect(guest.get_by_text("at last contact")).to_be_visible()
 
     guest.get_by_role("link", name="Sign in").click()
     guest.get_by_label("Access token").fill(ADMIN_TOKEN)
@@ -279,7 +279,7 @@ def test_the_look_follows_the_switch_at_once_and_on_every_page_after(page: Page,
         page.get_by_role("button", name="Light", exact=True).click()
     expect(body).to_have_css("background-color", light)
     with page.expect_response("**/theme"):
-        page.get_by_role("button", name="As the system").click()
+        page.get_by_role("button", name="System").click()
     expect(body).to_have_css("background-color", dark)
 
 
@@ -443,7 +443,7 @@ def test_the_menu_is_reached_opened_and_closed_by_keys_alone(page: Page, client:
 def test_the_first_tab_leads_past_the_header(page: Page) -> None:
     page.goto("/services")
     page.keyboard.press("Tab")
-    skip = page.get_by_role("link", name="Skip to the content")
+    skip = page.get_by_role("link", name="Skip to content")
     expect(skip).to_be_focused()
     expect(skip).to_be_in_viewport()
     page.keyboard.press("Enter")

@@ -324,7 +324,7 @@ def test_what_is_shown_can_be_downloaded(log: Page) -> None:
     expect(log.locator("#filtered-count")).to_have_text("4 of 4,001 lines")
     log.locator(".menu.download summary").click()
     with log.expect_download() as download:
-        log.get_by_role("link", name="Filtered log, as text").click()
+        log.get_by_role("link", name="Lines shown, as text").click()
     assert download.value.suggested_filename.endswith("-found.txt")
     assert len(download.value.path().read_text().splitlines()) == 4
 

@@ -61,7 +61,7 @@ def test_the_list_of_services_follows_a_sync_by_itself(page: Page, own_sync: Own
 def test_the_list_of_syncs_shows_new_ones_by_itself(page: Page, another_sync: Callable[[], OwnSync]) -> None:
     page.clock.install()
     page.goto("/services/orders")
-    expect(page.get_by_text("No sync in the last 24 hours")).to_be_visible()
+    expect(page.get_by_text("No syncs in the last 24 hours")).to_be_visible()
     first = another_sync()
     page.clock.fast_forward(REFRESH_MS)
     expect(rows(page)).to_have_count(1)
@@ -254,7 +254,7 @@ def test_syncs_are_found_by_status_and_by_a_part_of_their_id(page: Page, another
 def test_a_search_that_finds_nothing_says_so_and_offers_the_way_back(page: Page, own_sync: OwnSync) -> None:
     own_sync.write(1)
     page.goto("/services/orders?q=ZZZZZZ&status=stopped")
-    expect(page.get_by_text("none is “stopped” and has “ZZZZZZ” in its id")).to_be_visible()
+    expect(page.get_by_text("is “stopped” and has “ZZZZZZ” in its id")).to_be_visible()
     page.get_by_role("link", name="Show all syncs").click()
     expect(rows(page)).to_have_count(1)
 
@@ -262,7 +262,7 @@ def test_a_search_that_finds_nothing_says_so_and_offers_the_way_back(page: Page,
 def test_without_a_service_the_page_says_where_services_come_from(page: Page) -> None:
     page.goto("/services")
     expect(page.get_by_role("heading", name="No services yet")).to_be_visible()
-    expect(page.get_by_text("make run brings a few to try")).to_be_visible()
+    expect(page.get_by_text("make run creates a few to try")).to_be_visible()
 
 
 MARKUP = '<img src=x onerror="window.hacked = 1"></a></table></title><script>window.hacked = 2</script>'

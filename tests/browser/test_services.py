@@ -33,7 +33,7 @@ def test_a_service_is_made_in_place_and_tried_as_one_types(page: Page, client: r
     field(page, "mapping[0].from").fill("customer.email")
     field(page, "mapping[0].to").fill("email")
     field(page, "mapping[0].with").focus()
-    page.get_by_label("Find a function").fill("white space at both")
+    page.get_by_label("Find a function").fill("white space from both")
     page.get_by_role("button", name="Use trim").click()
     expect(field(page, "mapping[0].with")).to_have_value("trim")
     field(page, "mapping[0].with").fill("trim | lowr")

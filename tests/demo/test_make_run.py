@@ -77,7 +77,7 @@ def test_a_taken_port_is_one_line_that_says_what_to_do(tmp_path: Path) -> None:
             with running("demo", tmp_path, **{variable: port, free: free_port()}) as run:
                 assert run.ends() == 1
                 assert run.output == (
-                    f"Port {port} is in use. Stop what runs there, or choose another: {variable}={other} make run\n"
+                    f"Port {port} is in use. Stop what uses it, or choose another: {variable}={other} make run\n"
                 )
 
 
@@ -88,7 +88,7 @@ def test_a_taken_port_is_one_line_that_says_what_to_do(tmp_path: Path) -> None:
         ({"PORT": "web"}, "PORT: got 'web'; takes a number from 1 to 65535\n"),
         ({"SHOP_PORT": "70000"}, "SHOP_PORT: got '70000'; takes a port from 1 to 65535"),
         ({"PORT": "8765", "SHOP_PORT": "8765"}, "PORT and SHOP_PORT are both 8765. Choose another: "),
-        ({"HOST": "nowhere.invalid"}, "HOST: got 'nowhere.invalid', which is no address of this machine."),
+        ({"HOST": "nowhere.invalid"}, "HOST: got 'nowhere.invalid', which is not an address of this machine."),
         ({"SYNCTAIL_RETENTION": "soon"}, "SYNCTAIL_RETENTION: got 'soon'; takes a duration"),
         ({"REDIS_URL": "mysql://x"}, "REDIS_URL: got 'mysql://x'; takes redis://"),
         ({"SYNCTAIL_ADMIN_TOKEN": "short"}, "SYNCTAIL_ADMIN_TOKEN: got a value of 5 characters; takes at least 16 "),
@@ -110,7 +110,7 @@ def test_a_redis_out_of_reach_is_one_line_within_seconds(tmp_path: Path) -> None
     with running("demo", tmp_path, PORT=free_port(), SHOP_PORT=free_port(), REDIS_URL=url) as run:
         assert run.ends(seconds=PATIENCE_S) == 1
         assert run.output.count("\n") == 1, run.output
-        assert run.output.startswith("Redis is out of reach at redis://127.0.0.1:")
+        assert run.output.startswith("Cannot reach Redis at redis://127.0.0.1:")
         assert "REDIS_URL" in run.output
         assert "hush" not in run.output
 
@@ -122,7 +122,7 @@ def test_a_folder_that_others_may_write_to_is_refused(tmp_path: Path) -> None:
     shared.chmod(0o777)
     with running("demo", shared, PORT=free_port(), SHOP_PORT=free_port()) as run:
         assert run.ends() == 1
-        assert run.output.startswith(f"SYNCTAIL_DATA: others may write to {shared}.")
+        assert run.output.startswith(f"SYNCTAIL_DATA: others can write to {shared}.")
     assert stat.S_IMODE(shared.stat().st_mode) == 0o777
 
 
@@ -170,7 +170,7 @@ def test_a_second_server_on_the_same_folder_is_refused_in_one_line(tmp_path: Pat
         with running("demo.valkey", tmp_path) as second:
             assert second.ends() == 1
             folder = tmp_path / "valkey"
-            assert second.output.startswith(f"A Valkey already runs on {folder} (process {server.process.pid}).")
+            assert second.output.startswith(f"A Valkey is already running on {folder} (process {server.process.pid}).")
             assert second.output.count("\n") == 1
         with running("demo", tmp_path, PORT=free_port(), SHOP_PORT=free_port()) as launcher:
             assert launcher.ends() == 1

@@ -209,7 +209,7 @@ def test_a_viewer_starts_and_stops_nothing(client: redis.Redis, web: httpx2.Clie
 def test_an_inactive_service_is_not_started(client: redis.Redis, web: httpx2.Client) -> None:
     store(client, service(active=False))
     document = problem(web.post("/api/services/orders/syncs"), 409)
-    assert "not active" in document["detail"]
+    assert "inactive" in document["detail"]
 
 
 def test_a_second_sync_is_refused_with_the_id_of_the_first(client: redis.Redis, web: httpx2.Client, logs: Logs) -> None:
@@ -568,4 +568,4 @@ def test_a_page_may_start_and_stop_a_sync_with_its_session(client: redis.Redis, 
 @pytest.mark.parametrize("body", [b"{", b"[" * 60_000, b'"\xff"'], ids=["cut", "nested without end", "no UTF-8"])
 def test_a_body_that_is_no_json_is_told_what_to_send(web: httpx2.Client, path: str, body: bytes) -> None:
     detail = problem(web.post(path, content=body), 400)["detail"]
-    assert re.fullmatch(r"The body is (not JSON|wrong): .+\. Send .+\.", detail)
+    assert re.fullmatch(r"(The body is not JSON|Invalid body): .+\. Send .+\.", detail)

@@ -47,7 +47,7 @@ def test_a_port_in_use_is_said_in_one_line(environ: dict[str, str]) -> None:
     assert process.returncode == 1
     assert not process.stdout
     [line] = process.stderr.splitlines()
-    assert line == f"Port {port} on 127.0.0.1 cannot be had: Address already in use. Set PORT or HOST to another."
+    assert line == f"Cannot listen on port {port} of 127.0.0.1: Address already in use. Set PORT or HOST to another."
 
 
 @pytest.mark.parametrize(
@@ -147,7 +147,7 @@ def test_waiting_for_redis_is_said(caplog: pytest.LogCaptureFixture) -> None:
     with connect(url) as client, pytest.raises(RedisOutOfReach):
         wait_until_ready(client, url, seconds=0.2, say_after_s=0)
     [said] = caplog.messages
-    assert re.fullmatch(r"Waiting for Redis at redis://127\.0\.0\.1:[0-9]+/3, 0 s at most", said)
+    assert re.fullmatch(r"Waiting for Redis at redis://127\.0\.0\.1:[0-9]+/3, up to 0 s", said)
 
 
 def test_a_redis_out_of_reach_is_said_in_one_line_without_its_password(

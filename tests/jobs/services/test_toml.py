@@ -162,7 +162,7 @@ def test_a_bundle_with_faults_changes_nothing_and_names_them_all(web: httpx2.Cli
     assert {"service[1].id", "service[1].name", "service[1].source", "service[2].name"} <= set(paths)
     assert web.get("/api/services").json() == []
     twice = web.post("/api/services.toml", content=write_services([service("a"), service("a")]))
-    assert twice.json()["errors"] == [{"path": "service[1].id", "says": "there are two services 'a'"}]
+    assert twice.json()["errors"] == [{"path": "service[1].id", "says": "the service 'a' appears twice"}]
     assert web.post("/api/services.toml", content=b"\xff\xfe").status_code == 400
     assert web.get("/api/services.toml?service=ghost").status_code == 404
 

@@ -187,7 +187,7 @@ def test_a_service_page_shows_what_was_moved_on_each_day(
     client: redis.Redis, browser: httpx2.Client, logs: Logs, config: Settings
 ) -> None:
     store(client, service())
-    assert "Nothing was moved in these days" in see(browser, "/services/orders").text
+    assert "No records moved in the last 14 days" in see(browser, "/services/orders").text
     sync_id = logs.start()
     with logs.writing(sync_id) as story:
         story.set(pulled=12_345, pushed=12_300, skipped=40, failed=5)
@@ -238,7 +238,7 @@ def test_services_are_found_by_a_part_of_their_name(client: redis.Redis, browser
     assert "/services/service-007" in found.links
     assert "/services/service-008" not in found.links
     nothing = see(browser, "/services?q=nobody")
-    assert "None of the 12 services has “nobody” in its name" in nothing.text
+    assert "None of the 12 services have “nobody” in their name" in nothing.text
     assert "/services" in nothing.links
 
 
@@ -332,11 +332,11 @@ def test_starts_that_were_left_out_are_told(client: redis.Redis, browser: httpx2
     client.lpush(keys.service_missed("orders"), msgspec.json.encode(missed))
     client.pexpire(keys.service_missed("orders"), keys.MISSED_TTL)
     text = " ".join(see(browser, "/services/orders").text.split())
-    assert "1 scheduled start, the last 2026-01-31 09:30:00 UTC" in text
+    assert "1 scheduled start, the latest 2026-01-31 09:30:00 UTC" in text
     assert "Its sync 01K still ran." in text
     client.lpush(keys.service_missed("orders"), *[msgspec.json.encode(missed)] * 9)
     text = " ".join(see(browser, "/services/orders").text.split())
-    assert "At least 10 scheduled starts, the last" in text
+    assert "At least 10 scheduled starts, the latest" in text
 
 
 def test_a_sync_is_retried_by_form(client: redis.Redis, browser: httpx2.Client, logs: Logs) -> None:
@@ -355,7 +355,7 @@ def test_a_sync_is_retried_by_form(client: redis.Redis, browser: httpx2.Client, 
 def test_a_service_that_is_posted_to_says_where_and_is_not_run(client: redis.Redis, browser: httpx2.Client) -> None:
     store(client, msgspec.structs.replace(service(), source=InboundSource()))
     page = see(browser, "/services/orders")
-    assert "One starts when records are posted to /api/inbound/orders" in page.text
+    assert "A sync starts when records are posted to /api/inbound/orders" in page.text
     for path in ("/services", "/services/orders"):
         assert "/services/orders/run" not in {form["action"] for form in see(browser, path).forms}
 

@@ -85,7 +85,7 @@ def test_records_are_found_in_a_body(body: bytes, lines: bool, at: str, records:
     ("body", "lines", "at", "says"),
     [
         (b"", False, "", "not JSON"),
-        (b"7", False, "", "got '7'; each record is an object"),
+        (b"7", False, "", "got '7'; each record must be an object"),
         (b'[{"a": 1}, 3]', False, "", r"\[1\]: got '3'"),
         (b'[{"a": 1}', False, "", "not JSON"),
         (b'[{"a": "\xff"}]', False, "", "not JSON"),
@@ -160,7 +160,7 @@ def test_a_post_that_is_refused_says_why(client: redis.Redis, web: httpx2.Client
     by_hand = web.post("/api/services/events/syncs")
     assert (by_hand.status_code, "posted to /api/inbound/events" in by_hand.json()["detail"]) == (409, True)
     wrong = web.post("/api/inbound/events", content=b"[1]")
-    assert (wrong.status_code, wrong.json()["title"]) == (422, "These are no records")
+    assert (wrong.status_code, wrong.json()["title"]) == (422, "No valid records")
     packed = web.post("/api/inbound/events", content=b"[]", headers={"Content-Encoding": "gzip"})
     assert (packed.status_code, "gzip" in packed.json()["detail"]) == (422, True)
     store(client, takes(active=False))

@@ -521,7 +521,7 @@ def test_a_stored_schedule_that_cannot_be_read_is_shown_with_what_is_wrong_and_c
     store(client, service(trigger=Schedule("0 22-2 * * *")))
     why = "got '0 22-2 * * *'; takes five cron fields such as '*/15 * * * *': bad hour"
     for path in ("/services", "/services/orders"):
-        assert f"The schedule cannot be read: {why}" in unescape(browser.get(path).text), path
+        assert f"Invalid schedule: {why}" in unescape(browser.get(path).text), path
     assert web.get("/api/services/orders").json()["trigger"]["schedule"] == "0 22-2 * * *"
     form = Form(browser.get("/services/orders/edit").text)
     answer = browser.post("/services/orders/edit", data={**form.values(), "do": "save"})

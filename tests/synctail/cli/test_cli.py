@@ -104,7 +104,7 @@ def test_every_fault_of_a_file_is_a_line_of_its_own(invoke: Callable[..., Result
     answer = invoke("services", "apply", "-", input=wrong)
     assert answer.exit_code == 2
     lines = answer.stderr.splitlines()
-    assert lines[0] == "synctail: The definition is wrong."
+    assert lines[0] == "synctail: Invalid definition."
     assert {line.split(":")[0].strip() for line in lines[1:]} == {"id", "what", "source.kind", "destination"}
     assert invoke("services", "apply", "/nowhere/x.toml").exit_code == 2
 
