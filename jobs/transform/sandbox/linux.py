@@ -182,7 +182,8 @@ _CALLS = """
 # Where the files are the worker's: Landlock keeps them from being opened, and does not keep these from them.
 _CALLS_ON_FILES = """
     chmod 90 -, fchmod 91 52, fchmodat 268 53, fchmodat2 452 452,
-    chown 92 -, lchown 94 -, fchown 93 55, fchownat 260 54, utime 132 -, utimes 235 -, futimesat 261 -, utimensat 280 88,
+    chown 92 -, lchown 94 -, fchown 93 55, fchownat 260 54,
+    utime 132 -, utimes 235 -, futimesat 261 -, utimensat 280 88,
     setxattr 188 5, lsetxattr 189 6, fsetxattr 190 7, removexattr 197 14, lremovexattr 198 15, fremovexattr 199 16
 """
 _CLONE3 = 435

@@ -348,7 +348,7 @@ sys.path.insert(0, {str(Path(__file__).parents[3])!r})
 from tests.kit.scripts import *
 tempfile.tempdir = {str(folders)!r}
 class Loud(Log):
-    def _put(self, *what, **more): print(what, flush=True)
+    def log(self, *what, **more): print(what, flush=True)
 script("def handle(records, log):\\n log('on its way')\\n while True: pass", Loud(), without={without}).run(RECORDS)
 """
     with subprocess.Popen([sys.executable, "-c", code], stdout=subprocess.PIPE) as worker:
