@@ -86,7 +86,7 @@ class Filters:
     """Relative times count from `now` (aware), the start of the sync, for all its records."""
 
     def __init__(self, filters: Sequence[Filter], now: datetime) -> None:
-        self._tests = [(words(one), _test(one, now)) for one in filters]
+        self._tests = [(describe(one), _test(one, now)) for one in filters]
 
     def stopped_by(self, record: Any) -> str | None:
         """The first filter that the record does not pass, in words; None when it passes all."""
@@ -96,7 +96,7 @@ class Filters:
         return None
 
 
-def words(condition: Filter) -> str:
+def describe(condition: Filter) -> str:
     """`updated_at >= -1h`, as the log has it."""
     value = condition.value
     if condition.op == "exists":

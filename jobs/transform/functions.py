@@ -70,13 +70,13 @@ class Transform:
         except TransformFault as fault:
             raise TransformFault(f"{self.name}: {fault}") from None
         except (ValueError, TypeError, ArithmeticError, OverflowError) as error:
-            raise TransformFault(f"{self.name}: got {shown(value)}: {error}") from None
+            raise TransformFault(f"{self.name}: got {excerpt(value)}: {error}") from None
 
 
 # --- reading values -------------------------------------------------------------------------------------------------
 
 
-def shown(value: Any) -> str:
+def excerpt(value: Any) -> str:
     """A value for a sentence."""
     text = repr(value)
     return text if len(text) <= 80 else f"{text[:80]}…"
@@ -97,19 +97,19 @@ def _text(value: Any) -> str:
 
 def _decimal(value: Any) -> Decimal:
     if (number := decimal(value)) is None:
-        raise TransformFault(f"got {shown(value)}, takes a number")
+        raise TransformFault(f"got {excerpt(value)}, takes a number")
     return number
 
 
 def _time(value: Any) -> datetime:
     if (found := moment(value)) is None:
-        raise TransformFault(f"got {shown(value)}, takes a time")
+        raise TransformFault(f"got {excerpt(value)}, takes a time")
     return found
 
 
 def _list(value: Any) -> list[Any]:
     if not isinstance(value, list):
-        raise TransformFault(f"got {shown(value)}, takes a list")
+        raise TransformFault(f"got {excerpt(value)}, takes a list")
     return value
 
 
@@ -119,7 +119,7 @@ def _boolean(value: Any) -> bool:
         return True
     if text in {"false", "no", "n", "off", "0", "f", ""}:
         return False
-    raise TransformFault(f"got {shown(value)}, takes yes or no, true or false, on or off, 1 or 0")
+    raise TransformFault(f"got {excerpt(value)}, takes yes or no, true or false, on or off, 1 or 0")
 
 
 # --- what takes more than a line ------------------------------------------------------------------------------------
@@ -200,7 +200,7 @@ def _lookup(scope: Scope, value: Any, table: str, *default: Any) -> Any:
         return found[_text(value)]
     if default:
         return default[0]
-    raise TransformFault(f"the table {table!r} has nothing for {shown(value)}")
+    raise TransformFault(f"the table {table!r} has nothing for {excerpt(value)}")
 
 
 def _unique(values: list[Any]) -> list[Any]:

@@ -11,7 +11,7 @@ from jmespath.exceptions import JMESPathError
 
 from jobs.transform.arguments import arguments_fault
 from jobs.transform.filters import expression_fault
-from jobs.transform.functions import TRANSFORMS, Scope, TransformFault, shown
+from jobs.transform.functions import TRANSFORMS, Scope, TransformFault, excerpt
 from jobs.transform.model import MappedField
 
 
@@ -82,6 +82,6 @@ def _put(made: dict[str, Any], to: str, value: Any) -> None:
     for one in outer:
         inner = made.setdefault(one, {})
         if not isinstance(inner, dict):
-            raise MappingFault(f"{to}: {one!r} is not an object, but {shown(inner)}")
+            raise MappingFault(f"{to}: {one!r} is not an object, but {excerpt(inner)}")
         made = inner
     made[name] = value

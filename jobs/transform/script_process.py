@@ -87,6 +87,23 @@ def decoded(body: bytes) -> _Message:
         raise Fault(SENSELESS) from None
 
 
+def _started(folder: str) -> subprocess.Popen[bytes]:
+    try:
+        return subprocess.Popen(
+            [sys.executable, "-I", "-S", "-B", keeper.PROGRAM],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            bufsize=0,
+            cwd="/",
+            env={},
+            start_new_session=True,
+        )
+    except BaseException:
+        shutil.rmtree(folder, ignore_errors=True)
+        raise
+
+
 class Process:
     """The two processes of `sandbox`, their pipes and their folder."""
 
@@ -116,20 +133,7 @@ class Process:
         self._text = Printed(self._one_line, "output")
         self._in_stack = False
         self._folder = tempfile.mkdtemp(prefix="synctail-script-")
-        try:
-            self._process = subprocess.Popen(
-                [sys.executable, "-I", "-S", "-B", keeper.PROGRAM],
-                stdin=subprocess.PIPE,
-                stdout=subprocess.PIPE,
-                stderr=subprocess.PIPE,
-                bufsize=0,
-                cwd="/",
-                env={},
-                start_new_session=True,
-            )
-        except BaseException:
-            shutil.rmtree(self._folder, ignore_errors=True)
-            raise
+        self._process = _started(self._folder)
         self._requests, self._answers, self._prints = (
             stream.fileno()
             for stream in (self._process.stdin, self._process.stdout, self._process.stderr)

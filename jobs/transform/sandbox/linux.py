@@ -59,7 +59,7 @@ def own_pids(without: list[str]) -> tuple[bool, bool]:
     user, group = os.geteuid(), os.getegid()
     if libc.unshare(CLONE_NEWUSER | CLONE_NEWPID) != 0:
         return False, False
-    with suppress(OSError):  # who we are in there; without it the user nobody, which does as well
+    with suppress(OSError):  # our user in there; without it 65534, which does as well
         for name, text in (("setgroups", "deny"), ("uid_map", f"{user} {user} 1"), ("gid_map", f"{group} {group} 1")):
             with open(f"/proc/self/{name}", "w", encoding="ascii") as file:
                 file.write(text)

@@ -13,7 +13,7 @@ from contextlib import suppress
 from jobs.transform.sandbox import linux
 from jobs.transform.sandbox.messages import BROKEN_PIPE, Setup
 
-NOBODY = 65534
+OTHER_USER = 65534
 
 
 def put_up(setup: Setup, alive: int, *, own_user: bool, own_pids: bool) -> list[str]:
@@ -38,7 +38,7 @@ def put_up(setup: Setup, alive: int, *, own_user: bool, own_pids: bool) -> list[
         # Before the change of user, who may not be able to find the folder by its path.
         bound = not own_files and "landlock" not in setup.without and linux.bind_files(setup.folder)
         if os.geteuid() == 0 and not own_user and "user" not in setup.without:
-            changed = _become_nobody(setup.folder, own_files=own_files)
+            changed = _become_other_user(setup.folder, own_files=own_files)
         _end_with_the_keeper(alive)
         linux.drop_capabilities()
         filtered = "calls" not in setup.without and linux.filter_calls(on_files=not own_files)
@@ -78,16 +78,16 @@ def _limit(setup: Setup) -> None:
                 resource.setrlimit(which, (limit, limit))
 
 
-def _become_nobody(folder: str, *, own_files: bool) -> bool:
+def _become_other_user(folder: str, *, own_files: bool) -> bool:
     """Root's files and processes are then another user's. Not where that user could not read Python itself."""
     if not own_files and not all(_others_may_read(path) for path in sys.path if os.path.isdir(path)):
         return False
     try:
         if not own_files:
-            os.chown(folder, NOBODY, NOBODY)
+            os.chown(folder, OTHER_USER, OTHER_USER)
         os.setgroups([])
-        os.setresgid(NOBODY, NOBODY, NOBODY)
-        os.setresuid(NOBODY, NOBODY, NOBODY)
+        os.setresgid(OTHER_USER, OTHER_USER, OTHER_USER)
+        os.setresuid(OTHER_USER, OTHER_USER, OTHER_USER)
     except OSError:
         return False
     return True
