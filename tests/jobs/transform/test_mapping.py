@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from jobs.transform.arguments import CHECKS
-from jobs.transform.functions import TRANSFORMS, Scope, Transform, TransformFault
+from jobs.transform.functions import _CODE, TRANSFORMS, Scope, Transform, TransformFault
 from jobs.transform.mapping import Mapper, MappingFault, faults
 from jobs.transform.model import MappedField
 from tests.jobs.transform.test_filters import json_values
@@ -39,6 +39,7 @@ def test_each_function_does_what_its_example_says(transform: Transform) -> None:
 
 def test_there_are_functions_for_everything_that_is_promised() -> None:
     assert len(TRANSFORMS) >= 30
+    assert set(TRANSFORMS) == set(_CODE)
     names = {name.strip("[]…") for one in TRANSFORMS.values() for name in one.takes.split(", ")}
     assert names == {*CHECKS, "table", ""}
 
