@@ -26,7 +26,7 @@ def headlines(service: Service, run: RunOptions, summary: Summary, records: int 
     source = _described(now.source) if records is None else _kept(records, failed_before=failed_before)
     yield f"From {source} to {_described(now.destination)}"
     if now.filters:
-        yield f"Filters: {' and '.join(filters.words(one) for one in now.filters)}"
+        yield f"Filters: {' and '.join(filters.describe(one) for one in now.filters)}"
     steps = ["the script"] * bool(now.script) + [
         f"{len(now.mapping):,} mapped field{'s' * (len(now.mapping) != 1)}"
     ] * bool(now.mapping)

@@ -18,7 +18,7 @@ from jmespath.exceptions import EmptyExpressionError, JMESPathError, JMESPathTyp
 
 from jobs.transform.model import Filter
 
-_AGO = re.compile(r"-([0-9]{1,6})(s|m|h|d|w|mo|y)")
+DURATION = re.compile(r"([+-]?[0-9]{1,6})(s|m|h|d|w|mo|y)")
 _LIKE_AGO = re.compile(r"-[0-9.]+ *[A-Za-z]+")
 """Meant as one, but would be compared as a text."""
 _UNITS = {"s": "seconds", "m": "minutes", "h": "hours", "d": "days", "w": "weeks", "mo": "months", "y": "years"}
@@ -28,11 +28,11 @@ _MILLISECONDS_FROM = 100_000_000_000
 """A number of that size is a Unix time in milliseconds: in seconds it would be the year 5138."""
 
 
-def fault(given: Filter) -> tuple[str, str] | None:
+def fault(condition: Filter) -> tuple[str, str] | None:
     """What is wrong with a filter: the member, and a sentence."""
-    if problem := expression_fault(given.field):
+    if problem := expression_fault(condition.field):
         return "field", problem
-    problem = _value_fault(given.op, given.value)
+    problem = _value_fault(condition.op, condition.value)
     return ("value", problem) if problem else None
 
 
@@ -40,7 +40,7 @@ def _value_fault(op: str, value: Any) -> str | None:
     if op == "matches":
         return pattern_fault(value)
     ordered = op in ("<", "<=", ">", ">=")
-    if ordered and isinstance(value, str) and _LIKE_AGO.fullmatch(value) and not _AGO.fullmatch(value):
+    if ordered and isinstance(value, str) and _LIKE_AGO.fullmatch(value) and not DURATION.fullmatch(value):
         units = ", ".join(_UNITS)
         return f"{value!r} is not a relative time; takes a whole number of {units}, such as '-90s' or '-1mo'"
     takes = {
@@ -86,7 +86,7 @@ class Filters:
     """Relative times count from `now` (aware), the start of the sync, for all its records."""
 
     def __init__(self, filters: Sequence[Filter], now: datetime) -> None:
-        self._tests = [(words(one), _test(one, now)) for one in filters]
+        self._tests = [(describe(one), _test(one, now)) for one in filters]
 
     def stopped_by(self, record: Any) -> str | None:
         """The first filter that the record does not pass, in words; None when it passes all."""
@@ -96,17 +96,18 @@ class Filters:
         return None
 
 
-def words(given: Filter) -> str:
+def describe(condition: Filter) -> str:
     """`updated_at >= -1h`, as the log has it."""
-    if given.op == "exists":
-        return f"{given.field} {'does not exist' if given.value is False else 'exists'}"
-    return f"{given.field} {given.op} {given.value if isinstance(given.value, str) else repr(given.value)}"
+    value = condition.value
+    if condition.op == "exists":
+        return f"{condition.field} {'does not exist' if value is False else 'exists'}"
+    return f"{condition.field} {condition.op} {value if isinstance(value, str) else repr(value)}"
 
 
-def _test(given: Filter, now: datetime) -> Callable[[Any], bool]:
-    find = jmespath.compile(given.field).search
-    wanted = _wanted(given, now)
-    passes = _OPERATORS[given.op]
+def _test(condition: Filter, now: datetime) -> Callable[[Any], bool]:
+    find = jmespath.compile(condition.field).search
+    wanted = _wanted(condition, now)
+    passes = _OPERATORS[condition.op]
 
     def test(record: Any) -> bool:
         try:
@@ -117,11 +118,17 @@ def _test(given: Filter, now: datetime) -> Callable[[Any], bool]:
     return test
 
 
-def _wanted(given: Filter, now: datetime) -> Any:
-    if given.op == "matches":
-        return re2.compile(given.value)
-    ago = _AGO.fullmatch(given.value) if isinstance(given.value, str) else None
-    return now - relativedelta(**{_UNITS[ago[2]]: int(ago[1])}) if ago else given.value
+def _wanted(condition: Filter, now: datetime) -> Any:
+    value = condition.value
+    if condition.op == "matches":
+        return re2.compile(value)
+    return now + duration(value) if isinstance(value, str) and value[:1] == "-" and DURATION.fullmatch(value) else value
+
+
+def duration(text: str) -> relativedelta:
+    """Of a text that matches `DURATION`."""
+    count, unit = DURATION.fullmatch(text).groups()  # type: ignore[union-attr]
+    return relativedelta(**{_UNITS[unit]: int(count)})
 
 
 def _equal(found: Any, wanted: Any) -> bool:
@@ -144,7 +151,7 @@ def _order(found: Any, wanted: Any) -> int | None:
     if texts and _DAY.match(found) and _DAY.match(wanted):
         order = _compare(moment(found), moment(wanted))
     else:
-        order = _compare(_number(found), _number(wanted))
+        order = _compare(decimal(found), decimal(wanted))
     return _compare(found, wanted) if order is None and texts else order
 
 
@@ -171,7 +178,8 @@ def moment(value: Any) -> datetime | None:
     return None
 
 
-def _number(value: Any) -> Decimal | None:
+def decimal(value: Any) -> Decimal | None:
+    """A number, also from a text; None where it is none, or not finite."""
     if isinstance(value, bool) or not isinstance(value, int | float | str):
         return None
     try:

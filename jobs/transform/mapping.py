@@ -11,7 +11,7 @@ from jmespath.exceptions import JMESPathError
 
 from jobs.transform.arguments import arguments_fault
 from jobs.transform.filters import expression_fault
-from jobs.transform.functions import TRANSFORMS, Scope, TransformFault, shown
+from jobs.transform.functions import TRANSFORMS, Scope, TransformFault, excerpt
 from jobs.transform.model import MappedField
 
 
@@ -20,8 +20,7 @@ class MappingFault(ValueError):
 
 
 def faults(fields: Sequence[MappedField | None], tables: Collection[str]) -> Iterator[tuple[str, str]]:
-    """Everything that is wrong with a mapping: where (`[2].with[0]`), and a sentence. None stands for a row that cannot
-    be read."""
+    """Everything that is wrong with a mapping: where (`[2].with[0]`), and a sentence. None: an unreadable row."""
     made: set[str] = set()
     for index, field in enumerate(fields):
         if field is None:
@@ -32,19 +31,18 @@ def faults(fields: Sequence[MappedField | None], tables: Collection[str]) -> Ite
             yield f"[{index}].to", f"{field.to!r} is mapped twice"
         made.add(field.to)
         for step, one in enumerate(field.with_):
-            problem = _step_fault(one, tables)
-            if problem:
+            if problem := _step_fault(one, tables):
                 yield f"[{index}].with[{step}]", problem
 
 
-def _step_fault(given: list[Any], tables: Collection[str]) -> str | None:
-    name = given[0] if given else None
+def _step_fault(step: list[Any], tables: Collection[str]) -> str | None:
+    name = step[0] if step else None
     if not isinstance(name, str):
-        return f'takes a function\'s name and its arguments, as in ["round", 2]; got {given!r}'
+        return f'takes a function\'s name and its arguments, as in ["round", 2]; got {step!r}'
     if name not in TRANSFORMS:
         near = get_close_matches(name, TRANSFORMS, 1)
         return f'unknown function "{name}"' + (f'; did you mean "{near[0]}"?' if near else "")
-    problem = arguments_fault(TRANSFORMS[name].arguments, given[1:], tables)
+    problem = arguments_fault(TRANSFORMS[name].takes, step[1:], tables)
     return f"{name}: {problem}" if problem else None
 
 
@@ -84,6 +82,6 @@ def _put(made: dict[str, Any], to: str, value: Any) -> None:
     for one in outer:
         inner = made.setdefault(one, {})
         if not isinstance(inner, dict):
-            raise MappingFault(f"{to}: {one!r} is not an object, but {shown(inner)}")
+            raise MappingFault(f"{to}: {one!r} is not an object, but {excerpt(inner)}")
         made = inner
     made[name] = value

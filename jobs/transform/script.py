@@ -6,81 +6,62 @@
 
 `records` is a list of objects (dicts) as they were pulled and filtered, as JSON carries them: a time or a decimal of a
 database is text. What it prints, and what it says with `log("…")`, `log.debug`, `log.warning` and `log.error` (each
-takes `record=` to name the record it speaks of) is in the sync's log, with the phase `script`.
+takes `record=` to name the record it is about) is in the sync's log, with the phase `script`.
 
-**What comes back, and the counts.** `handle` returns a list of records. Each stands for exactly one of those given: for
-the one it *is* (the same dict, changed or not); a new dict stands for the one with the same value of the source's key,
-the first one left if several have it. A given record that nothing stands for was dropped, and counts as filtered. A
-returned record that stands for none, one that was added or doubled, is a fault. A fault of any kind fails all records
-of the batch: none of it is pushed, the log says why, and the next batch begins in a new process. What an earlier sync
-has seen is asked of, and remembered for, the record as it was pulled; a script that was changed sees only what changed
-since. What one batch leaves in a script's globals may or may not be there for the next.
+**What comes back, and the counts.** `handle` returns a list of records. Each stands for exactly one record of the
+batch: for the one it *is* (the same dict, changed or not); a new dict stands for the one with the same value of the
+source's key, the first one left if several have it. A record that no returned one stands for was dropped, and counts as
+filtered. A returned record that stands for none, added or doubled, is a fault. A fault of any kind fails all records of
+the batch: none of it is pushed, the log says why, and the next batch begins in a new process. An earlier sync's pushes
+are compared with the record as it was pulled; a script that was changed sees only what changed since. What one batch
+leaves in a script's globals may or may not be there for the next.
 
 **The walls** are a fence against accidents and casual abuse. Only admins edit scripts, and they are trusted; Python,
-Linux and this file have faults that somebody who looks for them will find. A script
+Linux and this code have faults that an attacker will find. A script
 
 - has an interpreter without site-packages and without our modules, an empty environment, no descriptors but its pipes,
   and dies with the worker's process;
-- has so much memory, processor time, open files and file size, so much time for a batch and so many bytes and lines to
-  give back, as `Limits` says; it cannot start processes or threads (it can where it is root and there is no
-  seccomp: they end with it, but without namespaces not those that made a session of their own);
-- on Linux, where the worker is root or namespaces can be had by anybody: sees a file system that holds Python's library
-  and the system's (`/lib`, `/usr/lib`), to be read, and an empty `/tmp` in memory, to be written; no network; no other
-  process. Under a worker that is root it is the user 65534; where that root has no CAP_SYS_ADMIN it stays root, without
+- has limited memory, processor time, open files and file size, time for a batch, and bytes and lines to return: see
+  `Limits`. It cannot start processes or threads (it can where it is root and there is no seccomp: they end with it, but
+  without namespaces not those that made a session of their own);
+- on Linux, where the worker is root or any user can make namespaces: sees a read-only file system that holds Python's
+  library and the system's (`/lib`, `/usr/lib`), and an empty, writable `/tmp` in memory; no network; no other process.
+  Under a worker that is root it is the user 65534; where that root has no CAP_SYS_ADMIN it stays root, without
   capabilities, in a namespace of users;
-- on Linux where that cannot be had, as in most containers: is kept from other files by Landlock, from sockets,
-  processes and signals by seccomp, where the kernel has them (seccomp: x86-64 and aarch64). It can see whether a file
-  is there, and its size. Under root it is the user 65534 if that one can read Python, else root without capabilities;
+- on Linux without namespaces, as in most containers: is kept from other files by Landlock, from sockets, processes and
+  signals by seccomp, where the kernel has them (seccomp: x86-64 and aarch64). It can see whether a file exists, and its
+  size. Under root it is the user 65534 if that one can read Python, else root without capabilities;
 - elsewhere, as on macOS: runs as the worker's user, and can read and write and reach what that user can.
 
-What of this could not be had is said in the log, once for each sync. What no wall is for: it shares the machine's
-processors and the kernel, can tell the time and the kernel's version, and returns to the destination what it likes.
+The log of each sync names the walls that this system does not offer. No wall keeps a script from using the machine's
+processors and kernel, telling the time and the kernel's version, and returning to the destination what it likes.
 """
 
 from __future__ import annotations
 
 import ctypes
-import json
-import os
 import queue
-import re
-import selectors
-import shutil
-import signal
-import struct
-import subprocess
 import sys
-import tempfile
 import threading
 import time
 import weakref
 from collections import defaultdict, deque
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import suppress
-from dataclasses import dataclass
+from collections.abc import Callable, Sequence
+from dataclasses import asdict, dataclass
 from types import TracebackType
-from typing import Any, NamedTuple, Protocol, Self
+from typing import NamedTuple, Self
 
-import msgspec
-from msgspec import Struct
-
-from jobs.transform.sandbox import keeper
-from jobs.transform.sandbox import messages as inside
-from synctail.log.capture import Printed
+from jobs.transform.model import ScriptText
+from jobs.transform.script_process import SENSELESS, Closing, Done, End, Failed, Fault, Line, Process, Ready, decoded
 from synctail.log.writer import LogWriter
 from synctail.model.json_text import Record, as_json, counted, reference
 from synctail.model.sync import Level, Phase
 
 NAMED = 100
-"""So many of the records that a fault fails are named in one line."""
+"""Maximum failed records that one line names."""
 
-_TICK_S = 0.05
-"""How soon a sync that is interrupted lets go of its script."""
 _GRACE_S = 1.0
-"""After its time a script has so long to say where it is."""
-_END_S = 5.0
-_PIECE = 1 << 18
-_SENSELESS = "its process sent what makes no sense: did it write to descriptors that are not its own?"
+"""What a script has after its time to say where it is."""
 
 
 @dataclass(frozen=True)
@@ -96,20 +77,10 @@ class Limits:
     start_s: float = 30.0
 
 
-class Definition(Protocol):
-    """What a service says of its script; the language is Python."""
-
-    @property
-    def code(self) -> str: ...
-    @property
-    def timeout_s(self) -> float:
-        """For a batch, on the clock."""
-
-
 class Outcome(NamedTuple):
-    """What became of a batch. Every record given is in `kept`, or in `dropped`, or the whole batch has a `fault`.
+    """What became of a batch. Each of its records is in `kept` or `dropped`, or the whole batch has a `fault`.
 
-    `kept`: as it was pulled and, beside it, as the script made it, in the script's order. `fault`: the log has it.
+    `kept`: each record as pulled and as the script returned it, in the script's order. `fault`: already in the log.
     """
 
     kept: list[tuple[Record, Record]]
@@ -118,9 +89,8 @@ class Outcome(NamedTuple):
 
 
 def hide_environment() -> None:
-    """Keep this process's memory and environment, secrets and all, from other processes of the same user: as in
-    `/proc/PID/environ`. Also those that it forks. For the worker's `main`: it stands where other walls cannot be had.
-    """
+    """Hide this process's memory and environment, with its secrets, from other processes of the same user, as in
+    `/proc/PID/environ`; also those of its forks. For the worker's `main`: it holds where other walls are missing."""
     if sys.platform == "linux":
         ctypes.CDLL(None).prctl(4, 0, 0, 0, 0)  # PR_SET_DUMPABLE
 
@@ -129,12 +99,12 @@ class Script:
     """One sync's script. Nothing is started before the first batch; leaving the context ends the process.
 
     An interrupt may come at any moment, in any line of the thread that calls `run`. So a thread that no signal handler
-    runs in owns the process, its pipes and its folder; the caller only asks and waits, on its way out for the end.
+    runs in owns the process, its pipes and its folder; the caller only asks and waits, on leaving for the end.
     """
 
     def __init__(
         self,
-        definition: Definition,
+        definition: ScriptText,
         log: LogWriter,
         *,
         key: str = "id",
@@ -148,7 +118,7 @@ class Script:
         self._name = name or (lambda record: reference(record, key))
         self._owner = _Owner(definition, log, key, limits or Limits(), list(without))
         self._started = False
-        # An interrupt may even come at the door of `__exit__`, before its first line. Nobody waits then, but all goes.
+        # An interrupt may come even before the first line of `__exit__`. The process then ends without being awaited.
         weakref.finalize(self, self._owner.close)
 
     def __enter__(self) -> Self:
@@ -169,7 +139,7 @@ class Script:
             self._owner.ended.get()
 
     def run(self, records: Sequence[Record]) -> Outcome:
-        """One batch. Whatever the script does, this returns, with a line in the log for what went wrong."""
+        """One batch. Whatever the script does, this returns, and the log says what went wrong."""
         if not records:
             return Outcome([], [])
         if not self._started:
@@ -197,69 +167,10 @@ class Script:
 # --- the owner ----------------------------------------------------------------------------------------------------
 
 
-class _Fault(Exception):
-    """A batch failed; the text is for the log."""
-
-
-class _Died(Exception):
-    pass
-
-
-class _TimeUp(Exception):
-    pass
-
-
-class _Closing(Exception):
-    pass
-
-
-class _Ready(Struct, tag="ready", array_like=True):
-    missing: list[str]
-
-
-class _Line(Struct, tag="line", array_like=True):
-    level: Level
-    text: str
-    record: str | None
-
-
-class _Done(Struct, tag="done", array_like=True):
-    records: list[dict[str, Any]]
-    places: list[int | None]
-
-
-class _Failed(Struct, tag="fault", array_like=True):
-    says: str
-    trace: str
-
-
-class _End(Struct, tag="end", array_like=True):
-    left_out: int
-    cpu_s: float
-
-
-_Message = _Ready | _Line | _Done | _Failed | _End
-_decoder: msgspec.json.Decoder[_Message] = msgspec.json.Decoder(_Message)
-
-
-def _decoded(body: bytes) -> _Message:
-    """Raises `_Fault`: whoever is on the other side may have sent anything."""
-    try:
-        try:
-            return _decoder.decode(body)
-        except msgspec.ValidationError:
-            raise
-        except msgspec.DecodeError:  # half a surrogate pair, which JSON can name and UTF-8 cannot
-            found: _Message = msgspec.convert(json.loads(body), _Message)
-            return found
-    except (ValueError, RecursionError):
-        raise _Fault(_SENSELESS) from None
-
-
 class _Owner:
-    """What runs on the thread that has the process."""
+    """Runs on the thread that owns the process."""
 
-    def __init__(self, definition: Definition, log: LogWriter, key: str, limits: Limits, without: list[str]) -> None:
+    def __init__(self, definition: ScriptText, log: LogWriter, key: str, limits: Limits, without: list[str]) -> None:
         self.batches: queue.SimpleQueue[Sequence[Record] | None] = queue.SimpleQueue()
         self.outcomes: queue.SimpleQueue[Outcome | BaseException] = queue.SimpleQueue()
         self.ended: queue.SimpleQueue[None] = queue.SimpleQueue()
@@ -275,14 +186,10 @@ class _Owner:
             "key": key,
             "timeout_s": definition.timeout_s,
             "cpu_s": self._cpu_s,
-            "memory_bytes": limits.memory_bytes,
-            "file_bytes": limits.file_bytes,
-            "output_bytes": limits.output_bytes,
-            "open_files": limits.open_files,
-            "lines": limits.lines,
             "without": without,
+            **asdict(limits),
         }
-        self._child: _Child | None = None
+        self._process: Process | None = None
         self._told = False
         self._lines = 0
         self._left_out = 0
@@ -293,14 +200,14 @@ class _Owner:
         try:
             while (batch := self.batches.get()) is not None:
                 self.outcomes.put(self._outcome(batch))
-        except _Closing:
+        except Closing:
             pass
         except BaseException as error:  # noqa: BLE001 - the caller waits, and must hear of it
             self.outcomes.put(error)
         finally:
-            self._end_child()
-            # Not `Thread.join`, which takes a thread for ended once it was interrupted in waiting for it. Twice: an
-            # interrupt may lose what has been taken already.
+            self._end_process()
+            # Not `Thread.join`, which takes a thread for ended once an interrupt broke its wait. Twice: an interrupt
+            # may lose the first after `get` took it.
             self.ended.put(None)
             self.ended.put(None)
 
@@ -313,135 +220,77 @@ class _Owner:
         self._lines = self._left_out = 0
         self._counted = False
         try:
-            done = self._done(batch)
-            kept = _paired(batch, done, self._key)
-        except _Fault as fault:
+            body = _encoded(batch, self._limits.output_bytes)
+            process = self._ready_process()
+            process.send(body)
+            outcome = _paired(batch, self._answer(process), self._key)
+        except Fault as fault:
             outcome = Outcome([], [], str(fault))
-        else:
-            taken = {place for place, _ in kept}
-            dropped = [record for place, record in enumerate(batch) if place not in taken]
-            outcome = Outcome([(batch[place], made) for place, made in kept], dropped)
-        if outcome.fault:
-            self._end_child()  # whatever it has left behind
+            self._end_process()  # with all that it left behind
         if self._left_out:
             how_many = f"{self._left_out:,} lines more" if self._counted else "More lines"
             text = f"{how_many} of the script were left out: a batch may have {self._limits.lines:,}"
             self._log.warning(text, phase=Phase.SCRIPT.value)
         return outcome
 
-    def _done(self, batch: Sequence[Record]) -> _Done:
-        """Raises `_Fault`."""
-        try:
-            body = b"[" + b",".join(as_json(record) for record in batch) + b"]"
-        except (TypeError, ValueError, RecursionError) as error:
-            raise _Fault(f"they cannot be given to it: {error}") from None
-        if len(body) > self._limits.output_bytes:
-            most = f"{self._limits.output_bytes / 1e6:,.1f} MB"
-            raise _Fault(
-                f"they are {len(body) / 1e6:,.1f} MB; a script is given {most}. Make options.page_size smaller"
-            )
-        try:
-            child = self._ready_child()
-            child.send(body)
-            return self._answer(child, time.monotonic() + self._timeout_s + _GRACE_S)
-        except _TimeUp:
-            raise _Fault(f"it took longer than {self._timeout_s:,} s, its time for a batch{self._where()}") from None
-        except _Died:
-            raise _Fault(self._how_it_died()) from None
-
-    def _answer(self, child: _Child, until: float) -> _Done:
-        answer: _Done | _Failed | None = None
-        for body in child.messages(until):
+    def _answer(self, process: Process) -> Done:
+        """Raises `Fault`."""
+        until = time.monotonic() + self._timeout_s + _GRACE_S
+        late = f"it took longer than {self._timeout_s:,} s, its time for a batch"
+        answer: Done | Failed | None = None
+        while True:
+            body = process.message(until, late)
             if body.startswith(b'["line"') and self._lines >= self._limits.lines:
                 self._left_out += 1
                 continue
-            match _decoded(body):
-                case _Line(level, text, record):
+            match decoded(body):
+                case Line(level, text, record):
                     self._say(level, text, record)
-                case _Done() | _Failed() as answer:
+                case Done() | Failed() as answer:
                     pass
-                case _End(left_out, cpu_s) if answer:
+                case End(left_out, cpu_s) if answer:
                     self._left_out += max(0, left_out)
                     self._counted = True
                     if cpu_s > self._cpu_s / 2:  # what is left might not be enough for another batch
-                        self._end_child()
-                    break
+                        self._end_process()
+                    if isinstance(answer, Failed):
+                        raise Fault(f"{answer.says}\n{answer.trace}" if answer.trace else answer.says)
+                    return answer
                 case _:
-                    raise _Fault(_SENSELESS)
-        match answer:
-            case _Done():
-                return answer
-            case _Failed(says, trace):
-                raise _Fault(f"{says}\n{trace}" if trace else says)
-            case None:
-                raise _Died
+                    raise Fault(SENSELESS)
 
-    # --- its process ------------------------------------------------------------------------------------------------
-
-    def _ready_child(self) -> _Child:
-        """The process, new where there is none. Raises `_Fault`, `_Died`, `_TimeUp`."""
-        if self._child:
-            return self._child
+    def _ready_process(self) -> Process:
+        """The process, new where there is none. Raises `Fault`."""
+        if self._process:
+            return self._process
         try:
             longest = max(self._limits.output_bytes, 1 << 20) + 1024
-            self._child = child = _Child(self._setup, longest, self._say_raw, lambda: self.closing)
+            self._process = process = Process(self._setup, longest, self._say_printed, lambda: self.closing)
         except OSError as error:
-            raise _Fault(f"its process could not be started: {error}") from None
-        try:
-            for body in child.messages(time.monotonic() + self._limits.start_s):
-                match _decoded(body):
-                    case _Ready(missing):
-                        self._say_missing(missing)
-                        return child
-                    case _:
-                        break
-        except _TimeUp:
-            raise _Fault(f"its process did not come up within {self._limits.start_s:.0f} s") from None
-        raise _Died
+            raise Fault(f"its process could not be started: {error}") from None
+        start_s = self._limits.start_s
+        late = f"its process did not come up within {start_s:.0f} s"
+        match decoded(process.message(time.monotonic() + start_s, late)):
+            case Ready(missing):
+                self._say_missing(missing)
+                return process
+            case _:
+                raise Fault(SENSELESS)
 
-    def _end_child(self) -> None:
-        child, self._child = self._child, None
-        if child:
-            child.end()
+    def _end_process(self) -> None:
+        process, self._process = self._process, None
+        if process:
+            process.end()
 
-    def _where(self) -> str:
-        place = re.search(rf'File "{inside.NAME}", line (\d+)', self._child.stack if self._child else "")
-        return f"; it was at line {place[1]} of the script" if place else ""
-
-    def _how_it_died(self) -> str:
-        child = self._child
-        status = child.end() if child else None
-        where = self._where()
-        if status is None:
-            return "its process had to be killed"
-        if status in {inside.BROKEN_PIPE, 128 + signal.SIGKILL}:
-            # Which one cannot be told: a script that closes our pipes is killed as well.
-            why = "out of memory or processor time, or it closed descriptors that are not its own"
-            return f"its process broke off: {why}{where}"
-        if status < 128:
-            return f"its process ended by itself, exit status {status}{where}"
-        with suppress(ValueError):
-            return f"its process was killed by {signal.Signals(status - 128).name}{where}"
-        return f"its process ended with exit status {status}{where}"
-
-    # --- its lines --------------------------------------------------------------------------------------------------
-
-    def _say(self, level: Level, text: str, record: str | None = None, **fields: object) -> None:
+    def _say(self, level: Level, text: str, record: str | None = None, fields: dict[str, str] | None = None) -> None:
         if self._lines >= self._limits.lines:
             self._left_out += 1
             return
         self._lines += 1
-        write = {
-            Level.DEBUG: self._log.debug,
-            Level.INFO: self._log.info,
-            Level.WARNING: self._log.warning,
-            Level.ERROR: self._log.error,
-        }[level]
-        write(text, phase=Phase.SCRIPT.value, record=record, fields=fields or None)
+        self._log.log(level.value, text, phase=Phase.SCRIPT.value, record=record, fields=fields)
 
-    def _say_raw(self, line: bytes, fields: dict[str, str]) -> None:
-        """What did not come through Python's `print`."""
-        self._say(Level.WARNING, line.decode("utf-8", "backslashreplace"), **fields)
+    def _say_printed(self, text: str, fields: dict[str, str]) -> None:
+        self._say(Level.WARNING, text, fields=fields)
 
     def _say_missing(self, missing: list[str]) -> None:
         if missing and not self._told:
@@ -457,179 +306,50 @@ class _Owner:
             self._log.warning(text, phase=Phase.SCRIPT.value)
 
 
-def _paired(given: Sequence[Record], done: _Done, key: str) -> list[tuple[int, Record]]:
-    """Each returned record behind the place of the one it stands for. Raises `_Fault` for one that stands for none."""
+def _encoded(batch: Sequence[Record], most_bytes: int) -> bytes:
+    """Raises `Fault`."""
+    try:
+        body = b"[" + b",".join(as_json(record) for record in batch) + b"]"
+    except (TypeError, ValueError, RecursionError) as error:
+        raise Fault(f"they cannot be given to it: {error}") from None
+    if len(body) > most_bytes:
+        most = f"{most_bytes / 1e6:,.1f} MB"
+        raise Fault(f"they are {len(body) / 1e6:,.1f} MB; a script is given {most}. Make options.page_size smaller")
+    return body
+
+
+def _paired(batch: Sequence[Record], done: Done, key: str) -> Outcome:
+    """Each returned record beside the one it stands for. Raises `Fault` for one that stands for none."""
     if len(done.places) != len(done.records):
-        raise _Fault(_SENSELESS)
-    free = dict.fromkeys(range(len(given)))
+        raise Fault(SENSELESS)
+    free = dict.fromkeys(range(len(batch)))
     for place in done.places:
         if place is not None and place not in free:
-            twice = 0 <= place < len(given)
-            raise _Fault(f"it returned {key} {_key_text(given[place], key)} twice" if twice else _SENSELESS)
+            twice = 0 <= place < len(batch)
+            raise Fault(f"it returned {key} {_key_text(batch[place], key)} twice" if twice else SENSELESS)
         if place is not None:
             del free[place]
     by_key: defaultdict[str, deque[int]] = defaultdict(deque)
     if None in done.places:
         for place in free:
-            by_key[_key_text(given[place], key)].append(place)
-    kept: list[tuple[int, Record]] = []
-    for place, made in zip(done.places, done.records, strict=True):
-        if place is None:
-            same = by_key[_key_text(made, key)]
-            if not same:
-                raise _Fault(_stands_for_none(made, key))
-            kept.append((same.popleft(), made))
-        else:
-            kept.append((place, made))
-    return kept
+            by_key[_key_text(batch[place], key)].append(place)
 
+    def first_free(made: Record) -> int:
+        if same := by_key[_key_text(made, key)]:
+            del free[same[0]]
+            return same.popleft()
+        what = f"with {key} {_key_text(made, key)[:200]}" if key in made else f"without {key!r}"
+        raise Fault(
+            f"it returned a record {what} that stands for none of those it was given. A new record must carry the "
+            f"{key!r} of the one it was made from, and each may come back once"
+        )
 
-def _stands_for_none(made: Record, key: str) -> str:
-    what = f"with {key} {_key_text(made, key)[:200]}" if key in made else f"without {key!r}"
-    return (
-        f"it returned a record {what} that stands for none of those it was given. A new record must carry the {key!r} "
-        "of the one it was made from, and each may come back once"
-    )
+    places = [
+        first_free(made) if place is None else place for place, made in zip(done.places, done.records, strict=True)
+    ]
+    kept = [(batch[place], made) for place, made in zip(places, done.records, strict=True)]
+    return Outcome(kept, [batch[place] for place in free])
 
 
 def _key_text(record: Record, key: str) -> str:
     return as_json(record.get(key)).decode()
-
-
-# --- a process ----------------------------------------------------------------------------------------------------
-
-
-class _Child:
-    """The two processes of `sandbox`, their pipes and their folder. All of it belongs to one thread."""
-
-    def __init__(
-        self, setup: dict[str, Any], longest: int, say: Callable[..., None], closing: Callable[[], bool]
-    ) -> None:
-        """`longest`: a message, in bytes. `say`: hears each line of standard output that did not come through Python's.
-        `closing`: is asked while waiting; when it says so, `_Closing` is raised."""
-        self.stack = ""
-        """Where the script was, in the words of Python's `faulthandler`."""
-        self._say = say
-        self._closing = closing
-        self._longest = longest
-        self._status: int | None = None
-        self._out = memoryview(b"")
-        self._in = bytearray()
-        self._text = Printed(self._one_line, "output")
-        self._in_stack = False
-        self._folder = tempfile.mkdtemp(prefix="synctail-script-")
-        try:
-            self._process = subprocess.Popen(
-                [sys.executable, "-I", "-S", "-B", keeper.PROGRAM],
-                stdin=subprocess.PIPE,
-                stdout=subprocess.PIPE,
-                stderr=subprocess.PIPE,
-                bufsize=0,
-                cwd="/",
-                env={},
-                start_new_session=True,
-            )
-        except BaseException:
-            shutil.rmtree(self._folder, ignore_errors=True)
-            raise
-        self._requests, self._answers, self._prints = (
-            stream.fileno()
-            for stream in (self._process.stdin, self._process.stdout, self._process.stderr)
-            if stream is not None
-        )
-        self._selector = selectors.DefaultSelector()
-        for fd in (self._answers, self._prints):
-            self._selector.register(fd, selectors.EVENT_READ)
-        for fd in (self._requests, self._answers, self._prints):
-            os.set_blocking(fd, False)
-        self.send(json.dumps({**setup, "folder": self._folder}).encode())
-
-    def send(self, body: bytes) -> None:
-        """Nothing is written yet: that is done while waiting for the answer."""
-        self._in_stack, self.stack = False, ""
-        waits = bool(self._out)
-        self._out = memoryview(bytes(self._out) + struct.pack(">I", len(body)) + body)
-        if not waits:
-            self._selector.register(self._requests, selectors.EVENT_WRITE)
-
-    def messages(self, until: float) -> Iterator[bytes]:
-        """What comes, as it comes. Raises `_TimeUp` when it is `until` (monotonic), `_Died` when no more can come."""
-        while True:
-            yield from self._whole_ones()
-            if self._closing():
-                raise _Closing
-            left = until - time.monotonic()
-            if left <= 0:
-                raise _TimeUp
-            for ready, _ in self._selector.select(min(left, _TICK_S)):
-                if ready.fd == self._requests:
-                    self._write()
-                elif ready.fd == self._prints:
-                    self._read_prints()
-                elif not self._read_answers():
-                    self._read_prints()
-                    raise _Died
-
-    def _whole_ones(self) -> Iterator[bytes]:
-        while len(self._in) >= 4:
-            (size,) = struct.unpack_from(">I", self._in)
-            if size > self._longest:
-                raise _Fault(_SENSELESS)
-            if len(self._in) < 4 + size:
-                return
-            body = bytes(self._in[4 : 4 + size])
-            del self._in[: 4 + size]
-            yield body
-
-    def _write(self) -> None:
-        try:
-            self._out = self._out[os.write(self._requests, self._out[:_PIECE]) :]
-        except BlockingIOError:
-            return
-        except OSError:  # it has gone: reading will say so
-            self._out = memoryview(b"")
-        if not self._out:
-            self._selector.unregister(self._requests)
-
-    def _read_answers(self) -> bool:
-        try:
-            piece = os.read(self._answers, _PIECE)
-        except BlockingIOError:
-            return True
-        self._in += piece
-        return bool(piece)
-
-    def _read_prints(self) -> None:
-        with suppress(BlockingIOError):
-            piece = os.read(self._prints, _PIECE)
-            if piece:
-                self._text.write(piece)
-            elif self._prints in self._selector.get_map():
-                self._selector.unregister(self._prints)
-
-    def _one_line(self, line: bytes, fields: dict[str, str]) -> None:
-        if line.endswith(b"(most recent call first):"):
-            self._in_stack = True
-        if not self._in_stack:
-            self._say(line, fields)
-        elif len(self.stack) < inside.TEXT_LIMIT:
-            self.stack += line.decode("utf-8", "backslashreplace") + "\n"
-
-    def end(self) -> int | None:
-        """However it stands with it: processes, pipes and folder are gone when this returns. The exit status: 128 and
-        more for signals, as shells have it; None when it did not end by itself."""
-        if self._process.returncode is not None:
-            return self._status
-        self._selector.close()
-        for stream in (self._process.stdin, self._process.stdout, self._process.stderr):
-            if stream is not None:
-                stream.close()
-        # With its pipe closed the keeper kills the cage, removes the folder and goes. Killing the keeper first would
-        # leave the cage to whoever inherits orphans, and not everybody reaps them.
-        try:
-            self._status = self._process.wait(_END_S)
-        except subprocess.TimeoutExpired:
-            self._process.kill()  # the cage dies with it
-            self._process.wait()
-        shutil.rmtree(self._folder, ignore_errors=True)
-        return self._status

@@ -113,7 +113,7 @@ def functions() -> tuple[Function, ...]:
     return tuple(
         Function(
             one.name,
-            ", ".join(f"[{each.name}]" if each.optional else each.name + "…" * each.many for each in one.arguments),
+            one.takes,
             one.does,
             f"{json_text(one.example.value)} → {json_text(one.example.result)}",
             text_of_steps([[one.name, *one.example.arguments]]),

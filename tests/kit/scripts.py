@@ -15,6 +15,7 @@ from typing import Any, NamedTuple, cast
 
 import pytest
 
+from jobs.transform.model import ScriptText
 from jobs.transform.script import Limits, Outcome, Script
 from synctail.log.writer import LogWriter
 from tests.kit.support import PATIENCE_S
@@ -36,7 +37,7 @@ class Log:
     def __init__(self) -> None:
         self.lines: list[Said] = []
 
-    def _put(
+    def log(
         self,
         level: str,
         text: object,
@@ -47,28 +48,25 @@ class Log:
         self.lines.append(Said(level, str(text), phase, record, fields))
 
     def debug(self, *what: Any, **more: Any) -> None:
-        self._put("debug", *what, **more)
+        self.log("debug", *what, **more)
 
     def info(self, *what: Any, **more: Any) -> None:
-        self._put("info", *what, **more)
+        self.log("info", *what, **more)
 
     def warning(self, *what: Any, **more: Any) -> None:
-        self._put("warning", *what, **more)
+        self.log("warning", *what, **more)
 
     def error(self, *what: Any, **more: Any) -> None:
-        self._put("error", *what, **more)
+        self.log("error", *what, **more)
 
     def texts(self, level: str = "info") -> list[str]:
         return [line.text for line in self.lines if line.level == level]
 
 
-class Code(NamedTuple):
-    code: str
-    timeout_s: float = 20
-
-
 def script(code: str, log: Log, *, timeout_s: float = 20, **more: Any) -> Script:
-    return Script(Code(textwrap.dedent(code), timeout_s), cast("LogWriter", log), **{"limits": SMALL, **more})
+    return Script(
+        ScriptText(textwrap.dedent(code), timeout_s=timeout_s), cast("LogWriter", log), **{"limits": SMALL, **more}
+    )
 
 
 def run(code: str, records: list[dict[str, Any]] | None = None, **more: Any) -> tuple[Outcome, Log]:

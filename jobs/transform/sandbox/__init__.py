@@ -1,10 +1,8 @@
 """A script's own process: two processes, in fact, with nothing but the standard library.
 
 - `__main__`: the program; `keeper`: the first process, ours alone, which starts the second, waits, and cleans up.
-- `cage`: the second process, which runs the script batch by batch; `faults`, `values`: what went wrong in it, and what
-  it may return; `output`: what it prints and logs.
-- `walls`: what the cage gives up before it loads the script; on Linux by `namespaces`, `landlock` and `seccomp`, over
-  `linux`.
+- `cage`: the second process, which runs the script batch by batch; `output`: what comes out of the script.
+- `walls`: what the cage gives up before it loads the script; `linux`: what Linux offers for that.
 - `messages`: all that the worker and the two processes say to each other.
 
 It trusts nothing that the script can reach, and the worker trusts nothing that comes from here. `jobs.transform.script`

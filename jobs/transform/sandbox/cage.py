@@ -12,11 +12,8 @@ from collections.abc import Callable
 from contextlib import suppress
 from types import ModuleType
 
-from jobs.transform.sandbox import faults
-from jobs.transform.sandbox.faults import Wrong
 from jobs.transform.sandbox.messages import BROKEN_PIPE, NAME, Setup, read_message, write_message
-from jobs.transform.sandbox.output import Log, Printed, cut
-from jobs.transform.sandbox.values import a, problem
+from jobs.transform.sandbox.output import Log, Printed, Wrong, a, cut, describe, problem
 
 
 class Cage:
@@ -43,7 +40,7 @@ class Cage:
             try:
                 answer = self._batch(message)
             except BaseException as error:  # noqa: BLE001 - whatever the script raised, `SystemExit` too
-                answer = self._encode(["fault", *faults.describe(error, self._setup)]).encode()
+                answer = self._encode(["fault", *describe(error, self._setup)]).encode()
             signal.setitimer(signal.ITIMER_REAL, 0)
             with suppress(Exception):
                 out.end()

@@ -8,7 +8,7 @@ import select
 import signal
 from contextlib import suppress
 
-from jobs.transform.sandbox import namespaces, walls
+from jobs.transform.sandbox import linux, walls
 from jobs.transform.sandbox.cage import Cage
 from jobs.transform.sandbox.messages import BROKEN_PIPE, Setup, read_message
 
@@ -22,7 +22,7 @@ def main() -> None:
     if first is None:
         return
     setup = Setup(first)
-    own_user, own_pids = namespaces.own_pids(setup.without)
+    own_user, own_pids = linux.own_pids(setup.without)
     dead, alive = os.pipe()
     cage = os.fork()
     if cage == 0:

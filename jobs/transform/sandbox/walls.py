@@ -10,16 +10,16 @@ import stat
 import sys
 from contextlib import suppress
 
-from jobs.transform.sandbox import landlock, linux, namespaces, seccomp
+from jobs.transform.sandbox import linux
 from jobs.transform.sandbox.messages import BROKEN_PIPE, Setup
 
-NOBODY = 65534
+OTHER_USER = 65534
 
 
 def put_up(setup: Setup, alive: int, *, own_user: bool, own_pids: bool) -> list[str]:
     """Returns the names of those walls that this system does not offer.
 
-    `alive`: a pipe whose other end closes with the keeper. `own_user`, `own_pids`: as of `namespaces.own_pids`.
+    `alive`: a pipe whose other end closes with the keeper. `own_user`, `own_pids`: as of `linux.own_pids`.
     """
     on_linux = sys.platform == "linux"
     own_network = own_files = bound = filtered = changed = False
@@ -28,20 +28,20 @@ def put_up(setup: Setup, alive: int, *, own_user: bool, own_pids: bool) -> list[
     if on_linux:
         _be_ended_first()
     if own_pids:
-        own_network = namespaces.own_network()
-        own_files = "files" not in setup.without and namespaces.own_root(setup.folder, setup.file_bytes)
+        own_network = linux.own_network()
+        own_files = "files" not in setup.without and linux.own_root(setup.folder, setup.file_bytes)
     if not own_files:
         os.chdir(setup.folder)
     _limit(setup)
     if on_linux:
         linux.libc.prctl(linux.PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0)
         # Before the change of user, who may not be able to find the folder by its path.
-        bound = not own_files and "landlock" not in setup.without and landlock.bind_files(setup.folder)
+        bound = not own_files and "landlock" not in setup.without and linux.bind_files(setup.folder)
         if os.geteuid() == 0 and not own_user and "user" not in setup.without:
-            changed = _become_nobody(setup.folder, own_files=own_files)
+            changed = _become_other_user(setup.folder, own_files=own_files)
         _end_with_the_keeper(alive)
         linux.drop_capabilities()
-        filtered = "calls" not in setup.without and seccomp.filter_calls(on_files=not own_files)
+        filtered = "calls" not in setup.without and linux.filter_calls(on_files=not own_files)
     os.environ.clear()
     walls = {
         "network": own_network or filtered,
@@ -49,7 +49,7 @@ def put_up(setup: Setup, alive: int, *, own_user: bool, own_pids: bool) -> list[
         "processes": own_pids or filtered,
         "user": changed or os.geteuid() != 0 or own_files,
     }
-    return [name for name, stands in walls.items() if not stands]
+    return [name for name, is_up in walls.items() if not is_up]
 
 
 def _be_ended_first() -> None:
@@ -78,16 +78,16 @@ def _limit(setup: Setup) -> None:
                 resource.setrlimit(which, (limit, limit))
 
 
-def _become_nobody(folder: str, *, own_files: bool) -> bool:
+def _become_other_user(folder: str, *, own_files: bool) -> bool:
     """Root's files and processes are then another user's. Not where that user could not read Python itself."""
     if not own_files and not all(_others_may_read(path) for path in sys.path if os.path.isdir(path)):
         return False
     try:
         if not own_files:
-            os.chown(folder, NOBODY, NOBODY)
+            os.chown(folder, OTHER_USER, OTHER_USER)
         os.setgroups([])
-        os.setresgid(NOBODY, NOBODY, NOBODY)
-        os.setresuid(NOBODY, NOBODY, NOBODY)
+        os.setresgid(OTHER_USER, OTHER_USER, OTHER_USER)
+        os.setresuid(OTHER_USER, OTHER_USER, OTHER_USER)
     except OSError:
         return False
     return True

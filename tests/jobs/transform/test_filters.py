@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from jobs.transform.filters import Filters, fault, words
+from jobs.transform.filters import Filters, describe, fault
 from jobs.transform.model import Filter, Operator
 from tests.kit.generated import json_values
 
@@ -96,7 +96,7 @@ def test_filters_are_joined_by_and_and_the_first_that_stops_is_named() -> None:
     assert filters.stopped_by({"a": 2, "b": 0, "c": "x"}) is None
     assert filters.stopped_by({"a": 1, "b": 0, "c": "x"}) == "a > 1"
     assert filters.stopped_by({"a": 2, "c": "x"}) == "b exists"
-    assert words(Filter("b", "exists", False)) == "b does not exist"
+    assert describe(Filter("b", "exists", False)) == "b does not exist"
 
 
 @given(json_values, st.sampled_from(get_args(Operator)), json_values)

@@ -350,8 +350,8 @@ sys.path.insert(0, {str(Path(__file__).parents[3])!r})
 from tests.kit.scripts import *
 tempfile.tempdir = {str(folders)!r}
 class Loud(Log):
-    def _put(self, *what, **more): print(what, flush=True)
-script("def handle(records, log):\\n log('on its way')\\n while True: pass", Loud(), without={without}).run([{{}}])
+    def log(self, *what, **more): print(what, flush=True)
+script("def handle(records, log):\\n log('on its way')\\n while True: pass", Loud(), without={without}).run(RECORDS)
 """
     with subprocess.Popen([sys.executable, "-c", code], cwd=ROOT, stdout=subprocess.PIPE) as worker:
         assert worker.stdout
@@ -391,11 +391,11 @@ def test_a_good_script_has_no_fault(code: str) -> None:
         ("def handle(records): pass", "line 1: handle must take two arguments: def handle(records, log)"),
         ("def handle(records, log, more): pass", "line 1: handle must take two arguments: def handle(records, log)"),
         ("def handle(records, log, *, more): pass", "line 1: handle must take two arguments: def handle(records, log)"),
-        ("a\0b", "is no Python: source code string cannot contain null bytes"),
-        ("x = '\ud800'", "holds half a surrogate pair, which is no text"),
+        ("a\0b", "is not Python: source code string cannot contain null bytes"),
+        ("x = '\ud800'", "contains half a surrogate pair, which is not text"),
         ("x = " + "-" * 100_000 + "1", "is nested too deeply"),
         ("x = a" + ".b" * 100_000, "is nested too deeply"),
-        ("#" * 300_000, "has 300,000 bytes; takes 262,144 at most"),
+        ("#" * 300_000, "has 300,000 bytes; takes at most 262,144"),
     ],
 )
 def test_what_is_wrong_with_a_script_is_told(code: str, says: str) -> None:
