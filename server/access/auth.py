@@ -65,19 +65,14 @@ class Auth:
 
     async def ensure_admin(self, known: str) -> str | None:
         """Store the known admin token; without one, make one if there is none yet and return it, to be shown once."""
-        if known:
-            await self._store_token(known, "admin")
-            return None
-        async for key in self._client.scan_iter(keys.token("*"), count=1000):
-            if await cast("Any", self._client.hget(key, "role")) == b"admin":
-                return None
-        token = new_token()
-        await self._store_token(token, "admin")
-        return token
-
-    async def _store_token(self, token: str, name: str) -> None:
-        fields = {"name": name, "role": Role.ADMIN.name.lower()}
-        await cast("Any", self._client.hset(keys.token(token_hash(token)), mapping=cast("Any", fields)))
+        if not known:
+            async for key in self._client.scan_iter(keys.token("*"), count=1000):
+                if await cast("Any", self._client.hget(key, "role")) == b"admin":
+                    return None
+        token = known or new_token()
+        fields: Any = {"name": "admin", "role": "admin"}
+        await cast("Any", self._client.hset(keys.token(token_hash(token)), mapping=fields))
+        return None if known else token
 
     async def sign_in(self, token: str) -> str | None:
         """The session cookie's value; None when the token is not known."""
@@ -164,10 +159,6 @@ class Auth:
 def principal(connection: HTTPConnection) -> Principal:
     """Who is asking, as the gate found out; of an open route that is not known."""
     return cast("Principal", connection.scope["principal"])
-
-
-def maybe_principal(connection: HTTPConnection) -> Principal | None:
-    return cast("Principal | None", connection.scope.get("principal"))
 
 
 def require(who: Principal, role: Role) -> None:

@@ -1,5 +1,5 @@
 """Access tokens over the API: made, listed, removed. A token is shown once, when it is made; what is stored is its
-SHA-256, of which the first characters are its id."""
+SHA-256, whose first characters are its id."""
 
 from __future__ import annotations
 
@@ -22,8 +22,7 @@ from synctail.settings import parse_duration
 
 ID_LENGTH = 12
 LONGEST_NAME = 60
-MOST = 10_000
-"""Tokens that are looked at. Whoever has more has a leak elsewhere."""
+MOST = 10_000  # tokens that are looked at; more than that are a leak elsewhere
 _NAME = re.compile(rf"[^/]{{1,{LONGEST_NAME}}}")
 _ID = re.compile(rf"[0-9a-f]{{{ID_LENGTH}}}")
 SEND = 'Send {"name": "grafana", "role": "viewer", "expires": "90d"}.'
@@ -42,13 +41,9 @@ class Described(msgspec.Struct, frozen=True):
     id: str
     name: str
     role: str
-    created_at: str | None
-    created_by: str | None
-    expires_at: str | None
-
-
-class Made(Described, frozen=True):
-    token: str
+    created_at: str | None = None
+    created_by: str | None = None
+    expires_at: str | None = None
 
 
 class Tokens:
@@ -79,17 +74,18 @@ class Tokens:
             raise errors.Conflict(f"There is a token {name!r} already. Choose another name, or remove that one first.")
         token = auth.new_token()
         hashed = auth.token_hash(token)
-        fields = {"name": name, "role": role, "created_at": rfc3339(utc_now()), "created_by": who.name}
+        fields: Any = {"name": name, "role": role, "created_at": rfc3339(utc_now()), "created_by": who.name}
         async with self._client.pipeline(transaction=True) as pipe:
-            pipe.hset(keys.token(hashed), mapping=cast("Any", fields))
+            pipe.hset(keys.token(hashed), mapping=fields)
             if lasts:
                 pipe.pexpire(keys.token(hashed), lasts)
             await pipe.execute()
         [described] = await self._described([hashed])
-        return bodies.answer(Made(**msgspec.structs.asdict(described), token=token), 201, {"Cache-Control": "no-store"})
+        made = {**msgspec.to_builtins(described), "token": token}
+        return bodies.answer(made, 201, {"Cache-Control": "no-store"})
 
     async def remove(self, request: Request) -> Response:
-        """Whoever is connected with it is let go within seconds."""
+        """Those connected with it are disconnected within seconds."""
         who = auth.principal(request)
         wanted = request.path_params["token"]
         found = [one.id for one in await self._all() if wanted in (one.id, one.name)]
@@ -104,13 +100,12 @@ class Tokens:
         return Response(status_code=204)
 
     async def _hashes(self) -> list[str]:
-        found: list[str] = []
-        prefix = keys.token("")
-        async for key in self._client.scan_iter(f"{prefix}*", count=1000):
-            found.append(key.decode()[len(prefix) :])
+        found: set[str] = set()
+        async for key in self._client.scan_iter(keys.token("*"), count=1000):
+            found.add(key.decode().removeprefix(keys.token("")))
             if len(found) >= MOST:
                 break
-        return sorted(set(found))
+        return sorted(found)
 
     async def _all(self) -> list[Described]:
         described = await self._described(await self._hashes())
@@ -122,38 +117,29 @@ class Tokens:
                 pipe.hgetall(keys.token(one))
                 pipe.pttl(keys.token(one))
             answers = await pipe.execute()
-        now = utc_now()
-        return [
-            Described(
-                id=one[:ID_LENGTH],
-                name=stored[b"name"].decode(),
-                role=stored[b"role"].decode(),
-                created_at=stored.get(b"created_at", b"").decode() or None,
-                created_by=stored.get(b"created_by", b"").decode() or None,
-                expires_at=rfc3339(now + timedelta(milliseconds=lasts)) if lasts >= 0 else None,
-            )
-            for one, stored, lasts in zip(hashes, answers[::2], answers[1::2], strict=True)
-            if b"name" in stored and b"role" in stored
-        ]
+        found = []
+        for one, stored, lasts in zip(hashes, answers[::2], answers[1::2], strict=True):
+            if b"name" in stored and b"role" in stored:
+                fields = {name.decode(): text.decode() for name, text in stored.items()}
+                expires_at = rfc3339(utc_now() + timedelta(milliseconds=lasts)) if lasts >= 0 else None
+                found.append(msgspec.convert({**fields, "id": one[:ID_LENGTH], "expires_at": expires_at}, Described))
+        return found
 
 
-def _checked(given: _Wanted) -> tuple[str, str, timedelta | None]:
+def _checked(wanted: _Wanted) -> tuple[str, str, timedelta | None]:
     """Raises `DefinitionRefused` with every fault."""
     faults = []
-    name = given.name.strip()
-    # Neither what looks like an id, nor what cannot stand in an address.
+    name = wanted.name.strip()
+    # Neither what looks like an id, nor what cannot be part of an address.
     if not _NAME.fullmatch(name) or not name.isprintable() or _ID.fullmatch(name):
-        says = f"takes 1 to {LONGEST_NAME} printable characters without a slash, got {name[:80]!r}"
-        faults.append(("name", says))
-    if given.role not in ROLES:
-        faults.append(("role", f"takes one of {', '.join(ROLES)}, got {given.role[:40]!r}"))
+        faults.append(("name", f"takes 1 to {LONGEST_NAME} printable characters without a slash, got {name[:80]!r}"))
+    if wanted.role not in ROLES:
+        faults.append(("role", f"takes one of {', '.join(ROLES)}, got {wanted.role[:40]!r}"))
     lasts = None
-    if given.expires:
-        try:
-            lasts = parse_duration(given.expires)
-        except ValueError:
-            says = f"takes a duration such as 90m, 24h or 90d, got {given.expires[:40]!r}"
-            faults.append(("expires", says))
+    try:
+        lasts = parse_duration(wanted.expires) if wanted.expires else None
+    except ValueError:
+        faults.append(("expires", f"takes a duration such as 90m, 24h or 90d, got {str(wanted.expires)[:40]!r}"))
     if faults:
         raise errors.DefinitionRefused.of(faults)
-    return name, given.role, lasts
+    return name, wanted.role, lasts

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import dataclass
 
 from starlette.concurrency import run_in_threadpool
 
@@ -15,19 +16,19 @@ from jobs.services.store import ServiceExists, ServiceNotFound, Services
 from jobs.services.validate import DefinitionFaulty, read_run, read_service
 from server.access.auth import Principal
 from server.log.summaries import Summaries
-from server.services.reader import ServiceReader
+from server.services.reader import ServiceReader, no_service
 from server.web import errors
 from synctail.model.sync import Summary, Trigger
 
 
+@dataclass
 class Actions:
     """Raises `errors.ApiError`s."""
 
-    def __init__(self, stored: ServiceReader, summaries: Summaries, requests: Requests, services: Services) -> None:
-        self._stored = stored
-        self._summaries = summaries
-        self._requests = requests
-        self._services = services
+    _stored: ServiceReader
+    _summaries: Summaries
+    _requests: Requests
+    _services: Services
 
     async def create(self, definition: object) -> Service:
         with refused_as(errors.DefinitionRefused):
@@ -51,7 +52,7 @@ class Actions:
         try:
             await run_in_threadpool(self._services.replace, service)
         except ServiceNotFound:
-            raise _no_service(service_id) from None
+            raise no_service(service_id) from None
         return service
 
     async def put(self, created: Sequence[Service], replaced: Sequence[Service]) -> None:
@@ -60,14 +61,14 @@ class Actions:
             await run_in_threadpool(self._services.put, created, replaced)
         except (ServiceExists, ServiceNotFound) as error:
             raise errors.Conflict(
-                f"Somebody else has just created or removed the service {error}. Nothing was changed; apply it again."
+                f"The service {error} was just created or removed by someone else. Nothing was changed; apply it again."
             ) from None
 
     async def remove(self, service_id: str) -> None:
         try:
             await run_in_threadpool(self._services.remove, service_id)
         except ServiceNotFound:
-            raise _no_service(service_id) from None
+            raise no_service(service_id) from None
 
     async def start(self, service_id: str, run: RunOptions | None = None) -> Summary:
         """`run`: what this one sync does otherwise."""
@@ -101,10 +102,10 @@ class Actions:
             raise errors.Conflict(f"The sync has ended already: it is {ended.status}.") from None
 
 
-def checked_run(given: object) -> RunOptions:
+def checked_run(body: object) -> RunOptions:
     """Raises `errors.OptionsRefused` with every fault."""
     with refused_as(errors.OptionsRefused):
-        return read_run(given)
+        return read_run(body)
 
 
 @contextmanager
@@ -137,7 +138,3 @@ def _refusals(service: Service) -> Iterator[None]:
         ) from None
     except NoRetry as error:
         raise errors.Conflict(str(error)) from None
-
-
-def _no_service(service_id: str) -> errors.ApiError:
-    return errors.ServiceUnknown(f"There is no service {service_id!r}. GET /api/services lists them.")

@@ -8,7 +8,6 @@ would hold its buffers, its task and the shutdown of the process for ever. Here 
 from __future__ import annotations
 
 import asyncio
-from typing import Any
 
 from starlette.responses import Response
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
@@ -209,8 +208,3 @@ def _is_text(message: bytes) -> bool:
 def _as_sent(answer: Response) -> bytes:
     head = b"".join(b"%s: %s\r\n" % header for header in answer.raw_headers)
     return b"HTTP/1.1 %d Bad Request\r\n%s\r\n%s" % (answer.status_code, head, bytes(answer.body))
-
-
-def cutter(scope: Any) -> Any:
-    """The function that cuts an answer off; None under a server without one."""
-    return scope.get("extensions", {}).get(CUT, {}).get("cut")
