@@ -63,30 +63,29 @@ class Api:
             pipe.ping()  # refused while it loads its file, as INFO is not
             pipe.info("memory")
             _, memory = await pipe.execute()
-        limit, used = memory["maxmemory"], memory["used_memory"] - memory["mem_not_counted_for_evict"]
+        limit = memory["maxmemory"]
         evicts = limit and memory["maxmemory_policy"] != "noeviction"
-        return bodies.answer({"status": "evicts" if evicts else "full" if limit and used > limit else "ok"})
+        full = limit and memory["used_memory"] - memory["mem_not_counted_for_evict"] > limit
+        return bodies.answer({"status": "evicts" if evicts else "full" if full else "ok"})
 
     async def services(self, _request: Request) -> Response:
-        services = await self._services.all()
-        last = await self._summaries.last_of(services)
-        return bodies.answer([_with_last(service, last.get(service.id)) for service in services])
+        return bodies.answer(await self._with_last(await self._services.all()))
 
     async def service(self, request: Request) -> Response:
         service = await self._services.get(request.path_params["service"])
-        last = await self._summaries.last_of([service])
-        missed = await self._services.missed(service.id)
-        return bodies.answer({**_with_last(service, last.get(service.id)), "missed": msgspec.to_builtins(missed)})
+        [described] = await self._with_last([service])
+        return bodies.answer({**described, "missed": await self._services.missed(service.id)})
 
     async def create(self, request: Request) -> Response:
         service = await self._actions.create(await bodies.read(request, object, SEND_DEFINITION))
-        return bodies.answer(_with_last(service, None), 201, {"Location": f"/api/services/{service.id}"})
+        described = {**msgspec.to_builtins(service), "last_sync": None}
+        return bodies.answer(described, 201, {"Location": f"/api/services/{service.id}"})
 
     async def replace(self, request: Request) -> Response:
         definition = await bodies.read(request, object, SEND_DEFINITION)
         service = await self._actions.replace(request.path_params["service"], definition)
-        last = await self._summaries.last_of([service])
-        return bodies.answer(_with_last(service, last.get(service.id)))
+        [described] = await self._with_last([service])
+        return bodies.answer(described)
 
     async def remove(self, request: Request) -> Response:
         await self._actions.remove(request.path_params["service"])
@@ -130,10 +129,10 @@ class Api:
             raise errors.OptionsRefused(f'{error}. Send none, {{"only": "all"}} or {{"only": "failed"}}.') from None
         return _started(await self._actions.retry(request.path_params["sync"], asked.only))
 
+    async def _with_last(self, services: list[Service]) -> list[dict[str, Any]]:
+        last = await self._summaries.last_of(services)
+        return [{**msgspec.to_builtins(one), "last_sync": last.get(one.id)} for one in services]
+
 
 def _started(summary: Summary) -> Response:
     return bodies.answer(summary, 202, {"Location": f"/api/syncs/{summary.id}"})
-
-
-def _with_last(service: Service, last: Summary | None) -> dict[str, Any]:
-    return {**msgspec.to_builtins(service), "last_sync": msgspec.to_builtins(last)}

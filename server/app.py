@@ -63,7 +63,7 @@ _log = logging.getLogger("synctail.server")
 
 class _App(Starlette):
     def build_middleware_stack(self) -> ASGIApp:
-        # Around what Starlette puts first: it answers what nobody caught, and that needs the headers as well.
+        # Around what Starlette puts first: its answer to an exception that was not caught needs the headers as well.
         return SecurityHeaders(super().build_middleware_stack())
 
 
@@ -98,33 +98,33 @@ def create_app(settings: ServerSettings) -> Starlette:
         Live(hub, auth),
         assets,
     )
-
-    @asynccontextmanager
-    async def lifespan(_app: Starlette) -> AsyncIterator[None]:
-        shown_once = await auth.ensure_admin(settings.admin_token)
-        if shown_once:
-            print(f"An admin token was made. It is shown this once: {shown_once}", flush=True)  # noqa: T201
-        task = asyncio.create_task(_in_background(hub, auth), name="background")
-        task.add_done_callback(_end_the_process)
-        try:
-            yield
-        finally:
-            task.remove_done_callback(_end_the_process)
-            task.cancel()
-            await asyncio.gather(task, return_exceptions=True)
-            await client.aclose()
-
     app = _App(
         routes=[route for one in routed for route in one.routes()],
         exception_handlers={
             **dict.fromkeys((errors.ApiError, HTTPException, RedisError, Exception), render.error),
             ClientDisconnect: _gone,
         },
-        lifespan=lifespan,
+        lifespan=lambda _app: _running(client, hub, auth, settings.admin_token),
     )
     app.router.middleware_stack = Gate(app.router.middleware_stack, app.routes, auth, origins)
     app.state.dismiss = hub.dismiss
     return app
+
+
+@asynccontextmanager
+async def _running(client: Redis, hub: Hub, auth: Auth, admin_token: str) -> AsyncIterator[None]:
+    shown_once = await auth.ensure_admin(admin_token)
+    if shown_once:
+        print(f"An admin token was made. It is shown this once: {shown_once}", flush=True)  # noqa: T201
+    task = asyncio.create_task(_in_background(hub, auth), name="background")
+    task.add_done_callback(_end_the_process)
+    try:
+        yield
+    finally:
+        task.remove_done_callback(_end_the_process)
+        task.cancel()
+        await asyncio.gather(task, return_exceptions=True)
+        await client.aclose()
 
 
 async def _in_background(hub: Hub, auth: Auth) -> None:
@@ -142,7 +142,7 @@ def _gone(_request: Request, _error: Exception) -> Response:
 def _redis(url: str) -> Redis:
     """Reads only, so each may be tried twice: the first call after Redis came back finds a dead connection.
 
-    RESP2, because RESP3 makes text of each pub/sub message before anybody asks for it.
+    RESP2, because RESP3 decodes each pub/sub message, needed or not.
     """
     pool = BlockingConnectionPool.from_url(
         url,

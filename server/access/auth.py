@@ -10,6 +10,7 @@ import hashlib
 import math
 import secrets
 import time
+from collections import defaultdict
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -59,9 +60,7 @@ class Auth:
     def __init__(self, client: Redis, session_key: str) -> None:
         self._client = client
         self._signer = URLSafeTimedSerializer(session_key, salt="synctail-session")
-        self._held: dict[Principal, set[Over]] = {}
-
-    # --- tokens and sessions ------------------------------------------------------------------------------------
+        self._held: defaultdict[Principal, set[Over]] = defaultdict(set)
 
     async def ensure_admin(self, known: str) -> str | None:
         """Store the known admin token; without one, make one if there is none yet and return it, to be shown once."""
@@ -95,27 +94,24 @@ class Auth:
         role = Role[stored[b"role"].decode().upper()]
         return Principal(stored[b"name"].decode(), role, session, hashed, until)
 
-    # --- those who stay -----------------------------------------------------------------------------------------
-
     @contextmanager
     def held(self, who: Principal, over: Over) -> Iterator[None]:
-        """While somebody stays connected, `over` is called when their token or session has come to its end."""
-        calls = self._held.setdefault(who, set())
-        calls.add(over)
+        """Calls `over` when the token or session of a connected client ends."""
+        self._held[who].add(over)
         try:
             yield
         finally:
-            calls.discard(over)
-            if not calls and self._held.get(who) is calls:
+            self._held[who].discard(over)
+            if not self._held[who]:
                 del self._held[who]
 
     async def run(self) -> None:
-        """Looks after those who stay, until cancelled: one question for each token or session, however many use it."""
+        """Until cancelled: one question for each token or session, however many clients use it."""
         while True:
             await asyncio.sleep(CHECK_EVERY_S)
             try:
                 ended = await self._ended(list(self._held))
-            except RedisError:  # who was let in stays until Redis says otherwise
+            except RedisError:  # they stay connected until Redis says otherwise
                 ended = []
             heed_cancellation()
             error = errors.SignInNeeded("The token was revoked or has expired, or the session is over. Sign in again.")
@@ -124,7 +120,7 @@ class Auth:
                     over(error)
 
     async def _ended(self, held: list[Principal]) -> list[Principal]:
-        """Those of them whose token or session is no more."""
+        """Those whose token or session has ended."""
         now = time.time()
         ended = [who for who in held if who.until < now]
         for start in range(0, len(held), CHECKED_AT_ONCE):
@@ -139,10 +135,8 @@ class Auth:
                     ended.append(who)
         return ended
 
-    # --- who is asking ------------------------------------------------------------------------------------------
-
     async def identify(self, connection: HTTPConnection) -> Principal | None:
-        """Whose token stands in the `Authorization` header or behind the session cookie; None: nobody's."""
+        """By the token in the `Authorization` header or behind the session cookie; None if it is not known."""
         scheme, _, token = connection.headers.get("authorization", "").partition(" ")
         if scheme:
             return await self._token(token_hash(token.strip())) if scheme.lower() == "bearer" else None

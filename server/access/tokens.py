@@ -11,7 +11,6 @@ import msgspec
 from redis.asyncio import Redis
 from starlette.requests import Request
 from starlette.responses import Response
-from starlette.routing import BaseRoute
 
 from server.access import auth
 from server.web import bodies, errors
@@ -50,7 +49,7 @@ class Tokens:
     def __init__(self, client: Redis) -> None:
         self._client = client
 
-    def routes(self) -> list[BaseRoute]:
+    def routes(self) -> list[HttpRoute]:
         return [
             HttpRoute("GET /api/tokens", self.listed, role=Role.ADMIN),
             HttpRoute("POST /api/tokens", self.make, role=Role.ADMIN),
@@ -59,18 +58,18 @@ class Tokens:
         ]
 
     async def listed(self, _request: Request) -> Response:
-        return bodies.answer(await self._all())
+        found = (await self._all()).values()
+        return bodies.answer(sorted(found, key=lambda one: (one.name.lower(), one.id)))
 
     async def own(self, request: Request) -> Response:
         """The token that asks: what a program may do with it, and until when."""
-        who = auth.principal(request)
-        [described] = await self._described([who.token])
+        [described] = (await self._described([auth.principal(request).token])).values()
         return bodies.answer(described)
 
     async def make(self, request: Request) -> Response:
         who = auth.principal(request)
         name, role, lasts = _checked(await bodies.read(request, _Wanted, SEND))
-        if any(one.name == name for one in await self._all()):
+        if any(one.name == name for one in (await self._all()).values()):
             raise errors.Conflict(f"There is a token {name!r} already. Choose another name, or remove that one first.")
         token = auth.new_token()
         hashed = auth.token_hash(token)
@@ -80,49 +79,44 @@ class Tokens:
             if lasts:
                 pipe.pexpire(keys.token(hashed), lasts)
             await pipe.execute()
-        [described] = await self._described([hashed])
-        made = {**msgspec.to_builtins(described), "token": token}
+        described = await self._described([hashed])
+        made = {**msgspec.to_builtins(described[hashed]), "token": token}
         return bodies.answer(made, 201, {"Cache-Control": "no-store"})
 
     async def remove(self, request: Request) -> Response:
         """Those connected with it are disconnected within seconds."""
-        who = auth.principal(request)
         wanted = request.path_params["token"]
-        found = [one.id for one in await self._all() if wanted in (one.id, one.name)]
-        if not found:
+        hashes = [hashed for hashed, one in (await self._all()).items() if wanted in (one.id, one.name)]
+        if not hashes:
             raise errors.TokenUnknown(f"There is no token {wanted!r}. GET /api/tokens lists them.")
-        hashes = [one for one in await self._hashes() if one[:ID_LENGTH] in found]
         if len(hashes) > 1:
             raise errors.Conflict(f"Several tokens are called {wanted!r}. Name one by its id.")
-        if who.token in hashes:
+        if auth.principal(request).token in hashes:
             raise errors.Conflict("This is the token that you use. Remove it with another one, or you are locked out.")
         await cast("Any", self._client.delete(*map(keys.token, hashes)))
         return Response(status_code=204)
 
-    async def _hashes(self) -> list[str]:
-        found: set[str] = set()
+    async def _all(self) -> dict[str, Described]:
+        hashes: set[str] = set()
         async for key in self._client.scan_iter(keys.token("*"), count=1000):
-            found.add(key.decode().removeprefix(keys.token("")))
-            if len(found) >= MOST:
+            hashes.add(key.decode().removeprefix(keys.token("")))
+            if len(hashes) >= MOST:
                 break
-        return sorted(found)
+        return await self._described([*hashes])
 
-    async def _all(self) -> list[Described]:
-        described = await self._described(await self._hashes())
-        return sorted(described, key=lambda one: (one.name.lower(), one.id))
-
-    async def _described(self, hashes: list[str]) -> list[Described]:
+    async def _described(self, hashes: list[str]) -> dict[str, Described]:
+        """By hash."""
         async with self._client.pipeline(transaction=False) as pipe:
             for one in hashes:
                 pipe.hgetall(keys.token(one))
                 pipe.pttl(keys.token(one))
             answers = await pipe.execute()
-        found = []
+        found = {}
         for one, stored, lasts in zip(hashes, answers[::2], answers[1::2], strict=True):
             if b"name" in stored and b"role" in stored:
                 fields = {name.decode(): text.decode() for name, text in stored.items()}
                 expires_at = rfc3339(utc_now() + timedelta(milliseconds=lasts)) if lasts >= 0 else None
-                found.append(msgspec.convert({**fields, "id": one[:ID_LENGTH], "expires_at": expires_at}, Described))
+                found[one] = msgspec.convert({**fields, "id": one[:ID_LENGTH], "expires_at": expires_at}, Described)
         return found
 
 

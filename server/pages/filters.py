@@ -15,10 +15,8 @@ LOOKED_AT = 16_384  # characters of a text
 
 
 def logged(text: object) -> str:
-    """What was logged, as a terminal would show it, without its effects; line/row.js shows the same.
-
-    Only the beginning of a text that is too long to be read without a script.
-    """
+    """What was logged, as a terminal would show it, without its effects; line/row.js shows the same. Of a long text
+    only the beginning, as much as can be read without a script."""
     return shown(str(text)[:LOOKED_AT])
 
 

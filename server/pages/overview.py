@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Any, NamedTuple
+from typing import Any
 
 import msgspec
 from starlette.requests import Request
@@ -29,12 +29,6 @@ from synctail.model.sync import Summary
 LISTED = 50
 LINES_WITHOUT_SCRIPT = 500
 DUES_KEPT = 10_000
-
-
-class Row(NamedTuple):
-    service: Service
-    last: Summary | None
-    due: str | None
 
 
 class Dues:
@@ -87,7 +81,7 @@ class Overview:
         found = [one for one in stored if q.lower() in f"{one.name.lower()} {one.id}"]
         last = await self._summaries.last_of(found)
         now = utc_now()
-        rows = [Row(one, last.get(one.id), self._dues.next(one, now)) for one in found]
+        rows = [{"service": one, "last": last.get(one.id), "due": self._dues.next(one, now)} for one in found]
         return self._render.list(request, "services.html", rows=rows, stored=len(stored), q=q)
 
     async def service(self, request: Request) -> Response:

@@ -125,13 +125,13 @@ def _refusals(service: Service) -> Iterator[None]:
     except ServiceInactive:
         raise errors.Conflict(f"The service {service.id!r} is not active. Activate it first.") from None
     except AlreadyRunning as running:
-        first, *more = running.sync_ids
-        if service.options.at_once == 1:
-            why = f"allows no overlap, and its sync {first} has not ended. Wait for it, or stop it."
+        named, at_once = ", ".join(running.sync_ids), service.options.at_once
+        if at_once == 1:
+            why = f"allows no overlap, and its sync {running.sync_ids[0]} has not ended. Wait for it, or stop it."
         else:
-            named = ", ".join(running.sync_ids)
-            why = f"runs {service.options.at_once:,} syncs at once, and has {named}. Wait for one of them, or stop it."
-        raise errors.Conflict(f"The service {service.id!r} {why}", sync=first, syncs=[first, *more]) from None
+            why = f"runs {at_once:,} syncs at once, and has {named}. Wait for one of them, or stop it."
+        syncs = list(running.sync_ids)
+        raise errors.Conflict(f"The service {service.id!r} {why}", sync=syncs[0], syncs=syncs) from None
     except TooManyWait:
         raise errors.Conflict(
             f"So many posts wait for the service {service.id!r} that no more are taken. Post again in a while."

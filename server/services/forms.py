@@ -243,7 +243,7 @@ def _version(service: Service) -> str:
 async def _posted(request: Request) -> tuple[Typed, str]:
     """What was typed, and which button was pressed."""
     form = await request.form(max_fields=MOST_INPUTS, max_files=0)
-    # The last of a name: a box that is not ticked is told by what stands before it.
+    # The last of a name: before each check box is a hidden input, for when it is not ticked.
     typed = {name: value.replace("\r\n", "\n") for name, value in form.multi_items() if isinstance(value, str)}
     return typed, typed.pop("do", "")
 
