@@ -3,23 +3,20 @@
 from __future__ import annotations
 
 import asyncio
-import http
 import logging
 import signal
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
 
-import jinja2
 from redis.asyncio import BlockingConnectionPool, Redis
 from redis.asyncio.retry import Retry
 from redis.backoff import NoBackoff
-from redis.exceptions import OutOfMemoryError, RedisError
+from redis.exceptions import RedisError
 from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
 from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response
-from starlette.templating import Jinja2Templates
 from starlette.types import ASGIApp
 
 from jobs.queue.check_requests import CheckRequests
@@ -37,17 +34,19 @@ from server.log.log_reader import LogReader
 from server.log.outline import Outlines
 from server.log.payload_files import Payloads
 from server.log.payload_reader import PayloadReader
+from server.log.poll import Poll
 from server.log.search import Search
 from server.log.summaries import Summaries
-from server.pages.overview import FILTERS, Pages
+from server.pages.overview import Overview
+from server.pages.render import Renderer
+from server.pages.sign_in import SignIn
 from server.services import schedules
 from server.services.actions import Actions
-from server.services.check_pages import CheckPages
 from server.services.checks import Checks
 from server.services.forms import Forms
 from server.services.inbound import Inbound
 from server.services.reader import ServiceReader
-from server.services.toml_files import Bundles
+from server.services.toml_files import TomlFiles
 from server.services.trial import Trials
 from server.settings import ServerSettings
 from server.web import errors
@@ -64,7 +63,7 @@ _log = logging.getLogger("synctail.server")
 
 class _App(Starlette):
     def build_middleware_stack(self) -> ASGIApp:
-        # Around what Starlette puts first: it answers what nobody caught, and that needs the headers as well.
+        # Around what Starlette puts first: its answer to an exception that was not caught needs the headers as well.
         return SecurityHeaders(super().build_middleware_stack())
 
 
@@ -78,60 +77,54 @@ def create_app(settings: ServerSettings) -> Starlette:
     search = Search(summaries, log)
     blocking = connect(settings.jobs.redis_url)
     actions = Actions(services, summaries, Requests(settings.jobs, blocking), Services(blocking))
-    bundles, checks = Bundles(services, actions), CheckRequests(blocking)
-    trials = Trials()
-    assets = Assets(ROOT / "static", reload=settings.reload)
-    pages = Pages(services, summaries, log, actions, auth, _templates(assets), retention=settings.jobs.retention)
-
-    @asynccontextmanager
-    async def lifespan(_app: Starlette) -> AsyncIterator[None]:
-        shown_once = await auth.ensure_admin(settings.admin_token)
-        if shown_once:
-            print(f"An admin token was made. It is shown this once: {shown_once}", flush=True)  # noqa: T201
-        task = asyncio.create_task(_in_background(hub, auth), name="background")
-        task.add_done_callback(_end_the_process)
-        try:
-            yield
-        finally:
-            task.remove_done_callback(_end_the_process)
-            task.cancel()
-            await asyncio.gather(task, return_exceptions=True)
-            await client.aclose()
-
-    def on_error(request: Request, error: Exception) -> Response:
-        return _answer(pages, request, error)
-
+    assets, trials = Assets(ROOT / "static", reload=settings.reload), Trials()
+    render = Renderer(ROOT / "templates", assets, retention=settings.jobs.retention)
+    routed = (  # where two take an address, the first is asked
+        Forms(services, summaries, actions, trials, render.page),
+        TomlFiles(services, actions, render.page),
+        SignIn(auth, render.page),
+        Overview(services, summaries, log, actions, render),
+        trials,
+        Tokens(client),
+        schedules,
+        Api(client, services, summaries, actions),
+        Poll(summaries, log, search),
+        search,
+        Outlines(summaries, log),
+        Inbound(services, actions),
+        Checks(services, CheckRequests(blocking), render.page),
+        Downloads(summaries, log, hub, auth, search),
+        Payloads(files),
+        Live(hub, auth),
+        assets,
+    )
     app = _App(
-        routes=[
-            *Forms(services, summaries, actions, bundles, trials, pages.render).routes(),
-            *CheckPages(services, checks, pages.render).routes(),
-            *pages.routes(),
-            *bundles.routes(),
-            *trials.routes(),
-            *Tokens(client).routes(),
-            *schedules.routes(),
-            *Api(client, services, summaries, log, actions, search).routes(),
-            *search.routes(),
-            *Outlines(summaries, log).routes(),
-            *Inbound(services, actions).routes(),
-            *Checks(services, checks).routes(),
-            *Downloads(summaries, log, hub, auth, search).routes(),
-            *Payloads(files).routes(),
-            *Live(hub, auth).routes(),
-            *assets.routes(),
-        ],
+        routes=[route for one in routed for route in one.routes()],
         exception_handlers={
-            errors.ApiError: on_error,
-            HTTPException: on_error,
-            RedisError: on_error,
-            ClientDisconnect: _nobody,
-            Exception: on_error,
+            **dict.fromkeys((errors.ApiError, HTTPException, RedisError, Exception), render.error),
+            ClientDisconnect: _gone,
         },
-        lifespan=lifespan,
+        lifespan=lambda _app: _running(client, hub, auth, settings.admin_token),
     )
     app.router.middleware_stack = Gate(app.router.middleware_stack, app.routes, auth, origins)
     app.state.dismiss = hub.dismiss
     return app
+
+
+@asynccontextmanager
+async def _running(client: Redis, hub: Hub, auth: Auth, admin_token: str) -> AsyncIterator[None]:
+    shown_once = await auth.ensure_admin(admin_token)
+    if shown_once:
+        print(f"An admin token was made. It is shown this once: {shown_once}", flush=True)  # noqa: T201
+    task = asyncio.create_task(_in_background(hub, auth), name="background")
+    task.add_done_callback(_end_the_process)
+    try:
+        yield
+    finally:
+        task.remove_done_callback(_end_the_process)
+        task.cancel()
+        await asyncio.gather(task, return_exceptions=True)
+        await client.aclose()
 
 
 async def _in_background(hub: Hub, auth: Auth) -> None:
@@ -141,15 +134,15 @@ async def _in_background(hub: Hub, auth: Auth) -> None:
         group.create_task(auth.run(), name="auth")
 
 
-def _nobody(_request: Request, _error: Exception) -> Response:
-    """The client left in the middle of its request: there is nobody to answer, and nothing to report."""
+def _gone(_request: Request, _error: Exception) -> Response:
+    """The client left in the middle of its request: nothing to answer, and nothing to report."""
     return Response(status_code=400)
 
 
 def _redis(url: str) -> Redis:
     """Reads only, so each may be tried twice: the first call after Redis came back finds a dead connection.
 
-    RESP2, because RESP3 makes text of each pub/sub message before anybody asks for it.
+    RESP2, because RESP3 decodes each pub/sub message, needed or not.
     """
     pool = BlockingConnectionPool.from_url(
         url,
@@ -164,46 +157,8 @@ def _redis(url: str) -> Redis:
     return Redis.from_pool(pool)
 
 
-def _templates(assets: Assets) -> Jinja2Templates:
-    env = jinja2.Environment(
-        loader=jinja2.FileSystemLoader(ROOT / "templates"), autoescape=True, undefined=jinja2.StrictUndefined
-    )
-    env.filters.update(FILTERS)
-    env.globals.update(static=assets.address, imported=assets.imported)
-    return Jinja2Templates(env=env)
-
-
 def _end_the_process(task: asyncio.Task[None]) -> None:
     """A server whose hub is dead would look well and deliver nothing; better that it is started anew."""
     if not task.cancelled():
         _log.critical("What runs in the background died; this process ends", exc_info=task.exception())
         signal.raise_signal(signal.SIGTERM)
-
-
-def _answer(pages: Pages, request: Request, error: Exception) -> Response:
-    """One table for all errors: a page for a person, a problem document for a program."""
-    match error:
-        case errors.ApiError():
-            known = error
-        case OutOfMemoryError():
-            known = errors.RedisFull()
-        case RedisError():
-            known = errors.RedisAway()
-        case HTTPException():
-            known = _unserved(request, error)
-        case _:
-            known = errors.ApiError("It was our fault, and is in the server's log.")
-    person = "text/html" in request.headers.get("accept", "") and not request.url.path.startswith("/api/")
-    answer = pages.error(request, known) if person else errors.problem(known)
-    if known.status == http.HTTPStatus.INTERNAL_SERVER_ERROR:
-        answer.headers["Connection"] = "close"  # the server closes it after a fault; a next request would be lost
-    return answer
-
-
-def _unserved(request: Request, error: HTTPException) -> errors.ApiError:
-    """What Starlette refuses by itself: an address, a method, a form that cannot be read."""
-    missing = error.status_code == http.HTTPStatus.NOT_FOUND
-    known = errors.ApiError(f"There is nothing at {request.url.path}." if missing else error.detail)
-    known.status, known.title = error.status_code, "Not found" if missing else error.detail
-    known.headers = error.headers or {}
-    return known

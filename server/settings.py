@@ -6,6 +6,7 @@ import os
 import re
 import secrets
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from ipaddress import ip_network
 from pathlib import Path
@@ -30,8 +31,12 @@ def _token(text: str) -> str:
     return text
 
 
+def _listed(text: str) -> tuple[str, ...]:
+    return tuple(part.strip() for part in text.split(",") if part.strip())
+
+
 def _origins(text: str) -> tuple[str, ...]:
-    origins = tuple(part.strip().rstrip("/") for part in text.split(",") if part.strip())
+    origins = tuple(part.rstrip("/") for part in _listed(text))
     for origin in origins:
         parts = urlsplit(origin)
         if parts.scheme not in ("http", "https") or not parts.netloc or parts.path:
@@ -40,7 +45,7 @@ def _origins(text: str) -> tuple[str, ...]:
 
 
 def _proxies(text: str) -> tuple[str, ...]:
-    proxies = tuple(part.strip() for part in text.split(",") if part.strip())
+    proxies = _listed(text)
     if proxies != ("*",):  # next to other entries it would count as a name
         for proxy in proxies:
             ip_network(proxy)
@@ -80,18 +85,12 @@ PROXIES = Setting(
     "addresses or networks separated by commas, or * alone",
     _proxies,
 )
-
-
-def _switch(text: str) -> bool:
-    return bool(("0", "1").index(text))
-
-
 RELOAD = Setting(
     "SYNCTAIL_RELOAD",
     "0",
     "With `1` the server reloads files of `static/` when they change, for work on the pages. `make run` sets it.",
     "0 or 1",
-    _switch,
+    lambda text: bool(("0", "1").index(text)),
 )
 
 SETTINGS = (HOST, PORT, ADMIN_TOKEN, SESSION_KEY, ALLOWED_ORIGINS, PROXIES, RELOAD)
@@ -125,20 +124,17 @@ def load(environ: Mapping[str, str]) -> ServerSettings:
 
 
 def _kept_key(data: Path) -> str:
-    path = data / "session-key"
+    path, act = data / "session-key", "written"
     try:
-        data.mkdir(mode=0o700, parents=True, exist_ok=True)
-        # O_EXCL: of two processes that start at once, one creates the key and both use it
-        with open(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as file:  # noqa: PTH123
-            file.write(secrets.token_urlsafe(32))
-    except FileExistsError:
-        pass
-    except OSError as error:
-        raise SettingsError(f"{jobs_settings.DATA.name}: {path} cannot be written: {error.strerror}") from None
-    try:
+        with suppress(FileExistsError):
+            data.mkdir(mode=0o700, parents=True, exist_ok=True)
+            # O_EXCL: of two processes that start at once, one creates the key and both use it
+            with open(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as file:  # noqa: PTH123
+                file.write(secrets.token_urlsafe(32))
+        act = "read"
         key = path.read_text().strip()
     except OSError as error:
-        raise SettingsError(f"{jobs_settings.DATA.name}: {path} cannot be read: {error.strerror}") from None
+        raise SettingsError(f"{jobs_settings.DATA.name}: {path} cannot be {act}: {error.strerror}") from None
     if not key:
         raise SettingsError(f"{jobs_settings.DATA.name}: {path} is empty; remove it, and a new key is created")
     return key

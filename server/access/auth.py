@@ -10,6 +10,7 @@ import hashlib
 import math
 import secrets
 import time
+from collections import defaultdict
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -59,25 +60,18 @@ class Auth:
     def __init__(self, client: Redis, session_key: str) -> None:
         self._client = client
         self._signer = URLSafeTimedSerializer(session_key, salt="synctail-session")
-        self._held: dict[Principal, set[Over]] = {}
-
-    # --- tokens and sessions ------------------------------------------------------------------------------------
+        self._held: defaultdict[Principal, set[Over]] = defaultdict(set)
 
     async def ensure_admin(self, known: str) -> str | None:
         """Store the known admin token; without one, make one if there is none yet and return it, to be shown once."""
-        if known:
-            await self._store_token(known, "admin")
-            return None
-        async for key in self._client.scan_iter(keys.token("*"), count=1000):
-            if await cast("Any", self._client.hget(key, "role")) == b"admin":
-                return None
-        token = new_token()
-        await self._store_token(token, "admin")
-        return token
-
-    async def _store_token(self, token: str, name: str) -> None:
-        fields = {"name": name, "role": Role.ADMIN.name.lower()}
-        await cast("Any", self._client.hset(keys.token(token_hash(token)), mapping=cast("Any", fields)))
+        if not known:
+            async for key in self._client.scan_iter(keys.token("*"), count=1000):
+                if await cast("Any", self._client.hget(key, "role")) == b"admin":
+                    return None
+        token = known or new_token()
+        fields: Any = {"name": "admin", "role": "admin"}
+        await cast("Any", self._client.hset(keys.token(token_hash(token)), mapping=fields))
+        return None if known else token
 
     async def sign_in(self, token: str) -> str | None:
         """The session cookie's value; None when the token is not known."""
@@ -100,27 +94,24 @@ class Auth:
         role = Role[stored[b"role"].decode().upper()]
         return Principal(stored[b"name"].decode(), role, session, hashed, until)
 
-    # --- those who stay -----------------------------------------------------------------------------------------
-
     @contextmanager
     def held(self, who: Principal, over: Over) -> Iterator[None]:
-        """While somebody stays connected, `over` is called when their token or session has come to its end."""
-        calls = self._held.setdefault(who, set())
-        calls.add(over)
+        """Calls `over` when the token or session of a connected client ends."""
+        self._held[who].add(over)
         try:
             yield
         finally:
-            calls.discard(over)
-            if not calls and self._held.get(who) is calls:
+            self._held[who].discard(over)
+            if not self._held[who]:
                 del self._held[who]
 
     async def run(self) -> None:
-        """Looks after those who stay, until cancelled: one question for each token or session, however many use it."""
+        """Until cancelled: one question for each token or session, however many clients use it."""
         while True:
             await asyncio.sleep(CHECK_EVERY_S)
             try:
                 ended = await self._ended(list(self._held))
-            except RedisError:  # who was let in stays until Redis says otherwise
+            except RedisError:  # they stay connected until Redis says otherwise
                 ended = []
             heed_cancellation()
             error = errors.SignInNeeded("The token was revoked or has expired, or the session is over. Sign in again.")
@@ -129,7 +120,7 @@ class Auth:
                     over(error)
 
     async def _ended(self, held: list[Principal]) -> list[Principal]:
-        """Those of them whose token or session is no more."""
+        """Those whose token or session has ended."""
         now = time.time()
         ended = [who for who in held if who.until < now]
         for start in range(0, len(held), CHECKED_AT_ONCE):
@@ -144,10 +135,8 @@ class Auth:
                     ended.append(who)
         return ended
 
-    # --- who is asking ------------------------------------------------------------------------------------------
-
     async def identify(self, connection: HTTPConnection) -> Principal | None:
-        """Whose token stands in the `Authorization` header or behind the session cookie; None: nobody's."""
+        """By the token in the `Authorization` header or behind the session cookie; None if it is not known."""
         scheme, _, token = connection.headers.get("authorization", "").partition(" ")
         if scheme:
             return await self._token(token_hash(token.strip())) if scheme.lower() == "bearer" else None
@@ -164,10 +153,6 @@ class Auth:
 def principal(connection: HTTPConnection) -> Principal:
     """Who is asking, as the gate found out; of an open route that is not known."""
     return cast("Principal", connection.scope["principal"])
-
-
-def maybe_principal(connection: HTTPConnection) -> Principal | None:
-    return cast("Principal | None", connection.scope.get("principal"))
 
 
 def require(who: Principal, role: Role) -> None:

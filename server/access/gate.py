@@ -1,7 +1,7 @@
 """Who may come in. Each request and websocket is held to its line of the route table before anything of it runs: who
 asks, which page made them ask, their role, and how much they send.
 
-Without a token nobody learns what is there: a path that does not exist is 401, too.
+Without a token a client does not learn what exists: a path that does not exist is 401, too.
 """
 
 from __future__ import annotations
@@ -55,7 +55,7 @@ class Gate:
             if who is None:
                 await _sign_in_first(asking)(scope, receive, send)
                 return
-        if route and match is Match.FULL:  # another method is 405, whoever asks
+        if route and match is Match.FULL:  # another method is 405 for every role
             if scope["method"] not in SAFE_METHODS and (who is None or who.session):
                 self._origins.check_change(asking.headers, session=who is not None)
             if who and route.role:
@@ -93,15 +93,15 @@ class Gate:
 
 def _found(routes: Iterable[R], scope: Scope) -> tuple[Match, R | None]:
     """As Starlette's router has it: the first route that takes the request, or else the first of another method."""
-    best: tuple[Match, R | None, Scope] = (Match.NONE, None, {})
+    best, found = Match.NONE, None
     for route in routes:
         match, matched = route.matches(scope)
-        if match.value > best[0].value:
-            best = (match, route, matched)
-            if match is Match.FULL:
-                break
-    scope.update(best[2])
-    return best[:2]
+        if match.value > best.value:
+            best, found = match, route
+            scope.update(matched)
+        if best is Match.FULL:
+            break
+    return best, found
 
 
 def _limited(receive: Receive, headers: Mapping[str, str], most: int) -> Receive:

@@ -1,4 +1,4 @@
-"""Which page asked the browser to send a request? A browser attaches the session's cookie whoever asks, so a request
+"""Which page asked the browser to send a request? A browser attaches the session's cookie for every page, so a request
 that changes something must come from a page of this server (CSRF), and so must a websocket. Pure.
 
 Browsers answer in two headers that no page can write: `Sec-Fetch-Site`, and `Origin` where that one is missing, as it

@@ -1,5 +1,5 @@
 """Create, list and remove access tokens over the API. A token is shown once, when it is created. Only its SHA-256 is
-stored; the first characters of that are its id."""
+SHA-256, whose first characters are its id."""
 
 from __future__ import annotations
 
@@ -11,7 +11,6 @@ import msgspec
 from redis.asyncio import Redis
 from starlette.requests import Request
 from starlette.responses import Response
-from starlette.routing import BaseRoute
 
 from server.access import auth
 from server.web import bodies, errors
@@ -22,8 +21,7 @@ from synctail.settings import parse_duration
 
 ID_LENGTH = 12
 LONGEST_NAME = 60
-MOST = 10_000
-"""Maximum tokens that are read. More than that means a leak elsewhere."""
+MOST = 10_000  # tokens that are looked at; more than that are a leak elsewhere
 _NAME = re.compile(rf"[^/]{{1,{LONGEST_NAME}}}")
 _ID = re.compile(rf"[0-9a-f]{{{ID_LENGTH}}}")
 SEND = 'Send {"name": "grafana", "role": "viewer", "expires": "90d"}.'
@@ -42,20 +40,16 @@ class Described(msgspec.Struct, frozen=True):
     id: str
     name: str
     role: str
-    created_at: str | None
-    created_by: str | None
-    expires_at: str | None
-
-
-class Made(Described, frozen=True):
-    token: str
+    created_at: str | None = None
+    created_by: str | None = None
+    expires_at: str | None = None
 
 
 class Tokens:
     def __init__(self, client: Redis) -> None:
         self._client = client
 
-    def routes(self) -> list[BaseRoute]:
+    def routes(self) -> list[HttpRoute]:
         return [
             HttpRoute("GET /api/tokens", self.listed, role=Role.ADMIN),
             HttpRoute("POST /api/tokens", self.make, role=Role.ADMIN),
@@ -64,96 +58,82 @@ class Tokens:
         ]
 
     async def listed(self, _request: Request) -> Response:
-        return bodies.answer(await self._all())
+        found = (await self._all()).values()
+        return bodies.answer(sorted(found, key=lambda one: (one.name.lower(), one.id)))
 
     async def own(self, request: Request) -> Response:
         """The token of this request: its role and its expiry."""
-        who = auth.principal(request)
-        [described] = await self._described([who.token])
+        [described] = (await self._described([auth.principal(request).token])).values()
         return bodies.answer(described)
 
     async def make(self, request: Request) -> Response:
         who = auth.principal(request)
         name, role, lasts = _checked(await bodies.read(request, _Wanted, SEND))
-        if any(one.name == name for one in await self._all()):
+        if any(one.name == name for one in (await self._all()).values()):
             raise errors.Conflict(f"The token {name!r} already exists. Choose another name, or remove it first.")
         token = auth.new_token()
         hashed = auth.token_hash(token)
-        fields = {"name": name, "role": role, "created_at": rfc3339(utc_now()), "created_by": who.name}
+        fields: Any = {"name": name, "role": role, "created_at": rfc3339(utc_now()), "created_by": who.name}
         async with self._client.pipeline(transaction=True) as pipe:
-            pipe.hset(keys.token(hashed), mapping=cast("Any", fields))
+            pipe.hset(keys.token(hashed), mapping=fields)
             if lasts:
                 pipe.pexpire(keys.token(hashed), lasts)
             await pipe.execute()
-        [described] = await self._described([hashed])
-        return bodies.answer(Made(**msgspec.structs.asdict(described), token=token), 201, {"Cache-Control": "no-store"})
+        described = await self._described([hashed])
+        made = {**msgspec.to_builtins(described[hashed]), "token": token}
+        return bodies.answer(made, 201, {"Cache-Control": "no-store"})
 
     async def remove(self, request: Request) -> Response:
-        """Connections with the token are closed within seconds."""
-        who = auth.principal(request)
+        """Those connected with it are disconnected within seconds."""
         wanted = request.path_params["token"]
-        found = [one.id for one in await self._all() if wanted in (one.id, one.name)]
-        if not found:
+        hashes = [hashed for hashed, one in (await self._all()).items() if wanted in (one.id, one.name)]
+        if not hashes:
             raise errors.TokenUnknown(f"There is no token {wanted!r}. GET /api/tokens lists them.")
-        hashes = [one for one in await self._hashes() if one[:ID_LENGTH] in found]
         if len(hashes) > 1:
             raise errors.Conflict(f"Several tokens are called {wanted!r}. Choose one by its id.")
-        if who.token in hashes:
+        if auth.principal(request).token in hashes:
             raise errors.Conflict("You are using this token. Remove it with another one, or you will be locked out.")
         await cast("Any", self._client.delete(*map(keys.token, hashes)))
         return Response(status_code=204)
 
-    async def _hashes(self) -> list[str]:
-        found: list[str] = []
-        prefix = keys.token("")
-        async for key in self._client.scan_iter(f"{prefix}*", count=1000):
-            found.append(key.decode()[len(prefix) :])
-            if len(found) >= MOST:
+    async def _all(self) -> dict[str, Described]:
+        hashes: set[str] = set()
+        async for key in self._client.scan_iter(keys.token("*"), count=1000):
+            hashes.add(key.decode().removeprefix(keys.token("")))
+            if len(hashes) >= MOST:
                 break
-        return sorted(set(found))
+        return await self._described([*hashes])
 
-    async def _all(self) -> list[Described]:
-        described = await self._described(await self._hashes())
-        return sorted(described, key=lambda one: (one.name.lower(), one.id))
-
-    async def _described(self, hashes: list[str]) -> list[Described]:
+    async def _described(self, hashes: list[str]) -> dict[str, Described]:
+        """By hash."""
         async with self._client.pipeline(transaction=False) as pipe:
             for one in hashes:
                 pipe.hgetall(keys.token(one))
                 pipe.pttl(keys.token(one))
             answers = await pipe.execute()
-        now = utc_now()
-        return [
-            Described(
-                id=one[:ID_LENGTH],
-                name=stored[b"name"].decode(),
-                role=stored[b"role"].decode(),
-                created_at=stored.get(b"created_at", b"").decode() or None,
-                created_by=stored.get(b"created_by", b"").decode() or None,
-                expires_at=rfc3339(now + timedelta(milliseconds=lasts)) if lasts >= 0 else None,
-            )
-            for one, stored, lasts in zip(hashes, answers[::2], answers[1::2], strict=True)
-            if b"name" in stored and b"role" in stored
-        ]
+        found = {}
+        for one, stored, lasts in zip(hashes, answers[::2], answers[1::2], strict=True):
+            if b"name" in stored and b"role" in stored:
+                fields = {name.decode(): text.decode() for name, text in stored.items()}
+                expires_at = rfc3339(utc_now() + timedelta(milliseconds=lasts)) if lasts >= 0 else None
+                found[one] = msgspec.convert({**fields, "id": one[:ID_LENGTH], "expires_at": expires_at}, Described)
+        return found
 
 
-def _checked(given: _Wanted) -> tuple[str, str, timedelta | None]:
+def _checked(wanted: _Wanted) -> tuple[str, str, timedelta | None]:
     """Raises `DefinitionRefused` with every error."""
     faults = []
-    name = given.name.strip()
-    # A name must not look like an id, and must fit into an address.
+    name = wanted.name.strip()
+    # Neither what looks like an id, nor what cannot be part of an address.
     if not _NAME.fullmatch(name) or not name.isprintable() or _ID.fullmatch(name):
-        says = f"takes 1 to {LONGEST_NAME} printable characters without a slash, got {name[:80]!r}"
-        faults.append(("name", says))
-    if given.role not in ROLES:
-        faults.append(("role", f"takes one of {', '.join(ROLES)}, got {given.role[:40]!r}"))
+        faults.append(("name", f"takes 1 to {LONGEST_NAME} printable characters without a slash, got {name[:80]!r}"))
+    if wanted.role not in ROLES:
+        faults.append(("role", f"takes one of {', '.join(ROLES)}, got {wanted.role[:40]!r}"))
     lasts = None
-    if given.expires:
-        try:
-            lasts = parse_duration(given.expires)
-        except ValueError:
-            says = f"takes a duration such as 90m, 24h or 90d, got {given.expires[:40]!r}"
-            faults.append(("expires", says))
+    try:
+        lasts = parse_duration(wanted.expires) if wanted.expires else None
+    except ValueError:
+        faults.append(("expires", f"takes a duration such as 90m, 24h or 90d, got {str(wanted.expires)[:40]!r}"))
     if faults:
         raise errors.DefinitionRefused.of(faults)
-    return name, given.role, lasts
+    return name, wanted.role, lasts

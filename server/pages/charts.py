@@ -50,9 +50,8 @@ class Chart(NamedTuple):
 def chart(days: Sequence[Day]) -> Chart:
     """The chart of consecutive days, at least one; the last is today."""
     top = _round_up(max(max(day.pulled, day.pushed, day.failed) for day in days))
-    totals = days[0]
-    for day in days[1:]:
-        totals = _sum(totals, day)
+    counts = ("syncs", "failed_syncs", "pulled", "pushed", "skipped", "filtered", "failed")
+    totals = Day(day=days[0].day, **{name: sum(getattr(day, name) for day in days) for name in counts})
     columns = [_column(day, top, today=day is days[-1]) for day in days]
     return Chart(columns, [short(top), short(top / 2), "0"], totals)
 
@@ -61,16 +60,10 @@ def _column(day: Day, top: int, *, today: bool) -> Column:
     when = date.fromisoformat(day.day)
     bars = []
     for kind, x in _BARS:
-        count: int = getattr(day, kind)
-        if count:
+        if count := getattr(day, kind):
             height = max(LEAST, round(count / top * HEIGHT))
             bars.append(Bar(kind, x, HEIGHT - height, height))
     return Column(day, f"{when:%a} {when.day} {when:%b}", str(when.day), f"{when:%a}", today, bars)
-
-
-def _sum(one: Day, other: Day) -> Day:
-    counts = ("syncs", "failed_syncs", "pulled", "pushed", "skipped", "filtered", "failed")
-    return type(one)(day=one.day, **{name: getattr(one, name) + getattr(other, name) for name in counts})
 
 
 def _round_up(most: int) -> int:

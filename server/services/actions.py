@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import dataclass
 
 from starlette.concurrency import run_in_threadpool
 
@@ -14,19 +15,19 @@ from jobs.services.store import ServiceExists, ServiceNotFound, Services
 from jobs.services.validate import DefinitionFaulty, read_run, read_service
 from server.access.auth import Principal
 from server.log.summaries import Summaries
-from server.services.reader import ServiceReader
+from server.services.reader import ServiceReader, no_service
 from server.web import errors
 from synctail.model.sync import Summary, Trigger
 
 
+@dataclass
 class Actions:
     """Raises `errors.ApiError`s."""
 
-    def __init__(self, stored: ServiceReader, summaries: Summaries, requests: Requests, services: Services) -> None:
-        self._stored = stored
-        self._summaries = summaries
-        self._requests = requests
-        self._services = services
+    _stored: ServiceReader
+    _summaries: Summaries
+    _requests: Requests
+    _services: Services
 
     async def create(self, definition: object) -> Service:
         with refused_as(errors.DefinitionRefused):
@@ -50,7 +51,7 @@ class Actions:
         try:
             await run_in_threadpool(self._services.replace, service)
         except ServiceNotFound:
-            raise _no_service(service_id) from None
+            raise no_service(service_id) from None
         return service
 
     async def put(self, created: Sequence[Service], replaced: Sequence[Service]) -> None:
@@ -66,7 +67,7 @@ class Actions:
         try:
             await run_in_threadpool(self._services.remove, service_id)
         except ServiceNotFound:
-            raise _no_service(service_id) from None
+            raise no_service(service_id) from None
 
     async def start(self, service_id: str, run: RunOptions | None = None) -> Summary:
         """`run`: options for this sync only."""
@@ -100,10 +101,10 @@ class Actions:
             raise errors.Conflict(f"The sync has already ended: it is {ended.status}.") from None
 
 
-def checked_run(given: object) -> RunOptions:
+def checked_run(body: object) -> RunOptions:
     """Raises `errors.OptionsRefused` with every error."""
     with refused_as(errors.OptionsRefused):
-        return read_run(given)
+        return read_run(body)
 
 
 @contextmanager
@@ -123,20 +124,16 @@ def _refusals(service: Service) -> Iterator[None]:
     except ServiceInactive:
         raise errors.Conflict(f"The service {service.id!r} is inactive. Activate it first.") from None
     except AlreadyRunning as running:
-        first, *more = running.sync_ids
-        if service.options.at_once == 1:
-            why = f"allows no overlap, and its sync {first} has not ended. Wait for it, or stop it."
+        named, at_once = ", ".join(running.sync_ids), service.options.at_once
+        if at_once == 1:
+            why = f"allows no overlap, and its sync {running.sync_ids[0]} has not ended. Wait for it, or stop it."
         else:
-            named = ", ".join(running.sync_ids)
-            why = f"runs at most {service.options.at_once:,} syncs at once: {named}. Wait for one to end, or stop it."
-        raise errors.Conflict(f"The service {service.id!r} {why}", sync=first, syncs=[first, *more]) from None
+            why = f"runs at most {at_once:,} syncs at once: {named}. Wait for one to end, or stop it."
+        syncs = list(running.sync_ids)
+        raise errors.Conflict(f"The service {service.id!r} {why}", sync=syncs[0], syncs=syncs) from None
     except TooManyWait:
         raise errors.Conflict(
             f"Too many posts are waiting for the service {service.id!r}. Post again in a while."
         ) from None
     except NoRetry as error:
         raise errors.Conflict(str(error)) from None
-
-
-def _no_service(service_id: str) -> errors.ApiError:
-    return errors.ServiceUnknown(f"There is no service {service_id!r}. GET /api/services lists them.")

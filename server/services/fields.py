@@ -30,45 +30,40 @@ MOST_ROWS = 2000
 
 
 @dataclass
-class Input:
-    """One input. `shape` says how its text is read: see `shape`."""
-
+class _Part:
     path: str
-    shape: str
     label: str
     help: str
+    faults: list[str] = field(default_factory=list, kw_only=True)
+
+
+@dataclass
+class Input(_Part):
+    """One input. `shape` says how its text is read: see `shape`."""
+
+    shape: str
     example: str
     value: str
     required: bool = False
     choices: tuple[tuple[str, str], ...] = ()
-    faults: list[str] = field(default_factory=list)
 
 
 @dataclass
-class Group:
+class Group(_Part):
     """Members that belong together. `choice` selects the kind that is shown. `carried` is what was typed into the
     others: going back to one finds it again."""
 
-    path: str
-    label: str
-    help: str
     choice: Input | None
     items: list[Item]
     carried: list[tuple[str, str]] = field(default_factory=list)
-    faults: list[str] = field(default_factory=list)
 
 
 @dataclass
-class Rows:
-    """A list of structs, or of named tables: a row for each."""
+class Rows(_Part):
+    """A list of structs, or of named tables: a row for each. `columns`: the inputs of a row that is not made yet."""
 
-    path: str
-    label: str
-    help: str
     rows: list[Group]
     columns: list[Item]
-    """The inputs of a row that has not been made yet."""
-    faults: list[str] = field(default_factory=list)
 
 
 Item = Input | Group | Rows
@@ -129,9 +124,9 @@ def typed_of(value: dict[str, Any], struct: type[Struct], path: str = "") -> Typ
     """The texts in the inputs of a well-formed definition."""
     found: Typed = {}
     for name, member in members(struct).items():
-        given = value.get(name, member.default)
-        if given is not NODEFAULT:
-            found |= _typed(given, member, join(path, name))
+        one = value.get(name, member.default)
+        if one is not NODEFAULT:
+            found |= _typed(one, member, join(path, name))
     return found
 
 
@@ -171,51 +166,51 @@ def _text(value: Any, form: str) -> str:  # noqa: PLR0911 - a line for each form
 # --- what was typed, as a definition ----------------------------------------------------------------------------------
 
 
-def definition_of(given: Typed, struct: type[Struct]) -> tuple[dict[str, Any], list[Fault]]:
+def definition_of(typed: Typed, struct: type[Struct]) -> tuple[dict[str, Any], list[Fault]]:
     """What was typed, as JSON, and what of it cannot be read. A member without an input is left out."""
     faults: list[Fault] = []
-    return _made_struct(given, struct, "", faults), faults
+    return _made_struct(typed, struct, "", faults), faults
 
 
-def _made_struct(given: Typed, struct: type[Struct], path: str, faults: list[Fault]) -> dict[str, Any]:
-    made = {name: _made(given, member, join(path, name), faults) for name, member in members(struct).items()}
+def _made_struct(typed: Typed, struct: type[Struct], path: str, faults: list[Fault]) -> dict[str, Any]:
+    made = {name: _made(typed, member, join(path, name), faults) for name, member in members(struct).items()}
     return {name: value for name, value in made.items() if value is not UNSET}
 
 
-def _made(given: Typed, member: Member, path: str, faults: list[Fault]) -> Any:
+def _made(typed: Typed, member: Member, path: str, faults: list[Fault]) -> Any:
     """`UNSET` for a member that is left out."""
     row = row_of(member.shape)
     if row is not None:
-        indexes = range(len(row_numbers(given, path)))
-        rows = [_made_struct(given, row, f"{path}[{index}]", faults) for index in indexes]
+        indexes = range(len(row_numbers(typed, path)))
+        rows = [_made_struct(typed, row, f"{path}[{index}]", faults) for index in indexes]
         return _tables(rows, path, faults) if row is NamedTable else rows
     if kinds_of(member.shape):
-        return _made_group(given, member.shape, path, faults)
-    if path not in given:
+        return _made_group(typed, member.shape, path, faults)
+    if path not in typed:
         return UNSET
     try:
-        return _read(given[path], member)
+        return _read(typed[path], member)
     except TypedFault as fault:
         faults.append(Fault(path, str(fault)))
         return UNSET
 
 
-def _made_group(given: Typed, of: Shape, path: str, faults: list[Fault]) -> Any:
+def _made_group(typed: Typed, of: Shape, path: str, faults: list[Fault]) -> Any:
     if "" in of.kinds:
-        left_out = of.optional and _is_left_out(given, of.kinds[""], path)
-        return None if left_out else _made_struct(given, of.kinds[""], path, faults)
-    kind = given.get(f"{path}.kind")
+        left_out = of.optional and _is_left_out(typed, of.kinds[""], path)
+        return None if left_out else _made_struct(typed, of.kinds[""], path, faults)
+    kind = typed.get(f"{path}.kind")
     if kind is None:
         return UNSET
     if not kind and of.optional:
         return None
-    return {"kind": kind} | (_made_struct(given, of.kinds[kind], path, faults) if kind in of.kinds else {})
+    return {"kind": kind} | (_made_struct(typed, of.kinds[kind], path, faults) if kind in of.kinds else {})
 
 
-def _is_left_out(given: Typed, struct: type[Struct], path: str) -> bool:
+def _is_left_out(typed: Typed, struct: type[Struct], path: str) -> bool:
     """An optional part is left out if none of its required members was typed."""
     needed = [name for name, member in members(struct).items() if member.required] or members(struct)
-    return not any(given.get(join(path, name), "").strip() for name in needed)
+    return not any(typed.get(join(path, name), "").strip() for name in needed)
 
 
 def _tables(rows: list[dict[str, Any]], path: str, faults: list[Fault]) -> dict[str, Any]:
@@ -276,18 +271,18 @@ def _number(text: str, *, whole: bool) -> int | float:
 # --- rows -------------------------------------------------------------------------------------------------------------
 
 
-def row_numbers(given: Typed, path: str) -> list[int]:
+def row_numbers(typed: Typed, path: str) -> list[int]:
     """The numbers of a list's rows, as the names of its inputs have them."""
     beginning = re.compile(re.escape(path) + r"\[([0-9]{1,6})\]")
-    return sorted({int(found[1]) for name in given if (found := beginning.match(name))})
+    return sorted({int(found[1]) for name in typed if (found := beginning.match(name))})
 
 
-def renumbered(given: Typed, path: str, order: Sequence[int | None]) -> Typed:
+def renumbered(typed: Typed, path: str, order: Sequence[int | None]) -> Typed:
     """The rows in this order, numbered 0, 1, 2 …; None stands for a new row."""
     inside = re.compile(re.escape(path) + r"\[([0-9]{1,6})\](.*)", re.DOTALL)
     places = {number: place for place, number in enumerate(order) if number is not None}
     made: Typed = {}
-    for name, text in given.items():
+    for name, text in typed.items():
         found = inside.fullmatch(name)
         if not found:
             made[name] = text
@@ -297,76 +292,76 @@ def renumbered(given: Typed, path: str, order: Sequence[int | None]) -> Typed:
     return made
 
 
-def tidied(given: Typed, struct: type[Struct], path: str = "", *, drop_blank: bool) -> Typed:
+def tidied(typed: Typed, struct: type[Struct], path: str = "", *, drop_blank: bool) -> Typed:
     """The rows of every list numbered without holes; `drop_blank` leaves those out in which nothing was typed."""
     for name, member in members(struct).items():
         inner, row, kinds = join(path, name), row_of(member.shape), kinds_of(member.shape)
         if row is not None:
-            numbers = row_numbers(given, inner)
-            kept = [one for one in numbers if not (drop_blank and _is_blank(given, row, f"{inner}[{one}]"))]
-            given = renumbered(given, inner, kept)
-        elif chosen := kinds.get("") or kinds.get(given.get(f"{inner}.kind", "")):
-            given = tidied(given, chosen, inner, drop_blank=drop_blank)
-    return given
+            numbers = row_numbers(typed, inner)
+            kept = [one for one in numbers if not (drop_blank and _is_blank(typed, row, f"{inner}[{one}]"))]
+            typed = renumbered(typed, inner, kept)
+        elif chosen := kinds.get("") or kinds.get(typed.get(f"{inner}.kind", "")):
+            typed = tidied(typed, chosen, inner, drop_blank=drop_blank)
+    return typed
 
 
-def _is_blank(given: Typed, row: type[Struct], path: str) -> bool:
+def _is_blank(typed: Typed, row: type[Struct], path: str) -> bool:
     texts = [name for name, member in members(row).items() if shape(member) not in ("choice", "check")]
-    return not any(given.get(join(path, name), "").strip() for name in texts)
+    return not any(typed.get(join(path, name), "").strip() for name in texts)
 
 
 # --- inputs -----------------------------------------------------------------------------------------------------------
 
 
-def items_of(given: Typed, struct: type[Struct], path: str = "") -> list[Item]:
+def items_of(typed: Typed, struct: type[Struct], path: str = "") -> list[Item]:
     """What is shown for the members of a struct, in the order of the form."""
     order = labels.ORDER.get(struct, ())
     names = sorted(members(struct), key=lambda name: (*order, name).index(name))
-    return [_item(given, members(struct)[name], join(path, name)) for name in names]
+    return [_item(typed, members(struct)[name], join(path, name)) for name in names]
 
 
-def _item(given: Typed, member: Member, path: str) -> Item:
+def _item(typed: Typed, member: Member, path: str) -> Item:
     row = row_of(member.shape)
     if row is not None:
-        places = [f"{path}[{index}]" for index in range(len(row_numbers(given, path)))]
-        rows = [Group(place, "", "", None, items_of(given, row, place)) for place in places]
+        places = [f"{path}[{index}]" for index in range(len(row_numbers(typed, path)))]
+        rows = [Group(place, "", "", None, items_of(typed, row, place)) for place in places]
         return Rows(path, member.title, member.description, rows, items_of({}, row, f"{path}[]"))
     if kinds_of(member.shape):
-        return _group(given, member, path)
+        return _group(typed, member, path)
     form, choices = shape(member), _choices(member)
-    value = given.get(path)
+    required = member.required and not member.shape.optional
+    value = typed.get(path)
     # Of a choice, what another kind has under the same name may be none of this one's.
     if value is None or (choices and value not in dict(choices)):
         value = "" if member.required else _text(member.default, form)
     example = _text(member.examples[0], form) if member.examples else ""
-    required = member.required and not member.shape.optional
-    return Input(path, form, member.title, member.description, example, value, required, choices)
+    return Input(path, member.title, member.description, form, example, value, required, choices)
 
 
-def _group(given: Typed, member: Member, path: str) -> Group:
+def _group(typed: Typed, member: Member, path: str) -> Group:
     kinds, optional = member.shape.kinds, member.shape.optional
     if "" in kinds:
-        items = items_of(given, kinds[""], path)
+        items = items_of(typed, kinds[""], path)
         for one in items:
             if optional and isinstance(one, Input):  # nothing in it is needed as long as nothing is typed
                 one.required = False
         return Group(path, member.title, member.description, None, items)
     name = f"{path}.kind"
-    kind = given.get(name, "" if optional else next(iter(kinds)))
+    kind = typed.get(name, "" if optional else next(iter(kinds)))
     choices = [("", "None")] if optional else []
     choices += [(one, labels.VALUES.get(one, one)) for one in kinds]
     if kind not in dict(choices):
         choices.append((kind, kind))
     says = (kinds[kind].__doc__ or "").partition("\n")[0] if kind in kinds else ""
     label = f"Kind of {member.title.lower()}"
-    choice = Input(name, "kind", label, says, "", kind, not optional, tuple(choices))
-    items = items_of(given, kinds[kind], path) if kind in kinds else []
+    choice = Input(name, label, says, "kind", "", kind, not optional, tuple(choices))
+    items = items_of(typed, kinds[kind], path) if kind in kinds else []
     shown = {name, *_names(items)}
     # What belongs to a list that is shown is shown, whatever its rows hold.
     lists = tuple(f"{one.path}[" for one in items if isinstance(one, Rows))
     carried = [
         (other, text)
-        for other, text in given.items()
+        for other, text in typed.items()
         if other.startswith(f"{path}.") and other not in shown and not other.startswith(lists)
     ]
     return Group(path, member.title, member.description, choice, items, carried)

@@ -4,35 +4,31 @@ submit button, answered with the same form and everything that was typed."""
 from __future__ import annotations
 
 import hashlib
-from typing import Any, NamedTuple, Protocol
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import partial
+from typing import Any, NamedTuple
 
 import msgspec
 from starlette.concurrency import run_in_threadpool
-from starlette.datastructures import UploadFile
 from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
-from starlette.routing import BaseRoute
 
 from jobs.services.model import RunOptions, Service
 from jobs.services.validate import Fault
 from server.access import auth
 from server.log.summaries import Summaries
-from server.services import fields, schedules, service_form, toml_files
+from server.services import fields, schedules, service_form
 from server.services.actions import Actions, checked_run
 from server.services.fields import Typed
 from server.services.reader import ServiceReader
-from server.services.toml_files import Bundles
 from server.services.trial import Trials
 from server.web import errors
-from server.web.routing import DEFINITION_BYTES, HttpRoute, Role
+from server.web.routing import DEFINITION_BYTES, HttpRoute, Render, Role
 
 MOST_INPUTS = 20_000
 RECORD = "try.record"
 """The input for a record on which filters and mapping are tried."""
-
-
-class Render(Protocol):
-    def __call__(self, request: Request, template: str, http_status: int = 200, /, **context: Any) -> Response: ...
 
 
 class Sheet(NamedTuple):
@@ -45,40 +41,28 @@ class Sheet(NamedTuple):
     service: Service | None = None
 
 
+@dataclass
 class Forms:
-    def __init__(
-        self,
-        services: ServiceReader,
-        summaries: Summaries,
-        actions: Actions,
-        bundles: Bundles,
-        trials: Trials,
-        render: Render,
-    ) -> None:
-        self._services = services
-        self._summaries = summaries
-        self._actions = actions
-        self._bundles = bundles
-        self._trials = trials
-        self._render = render
+    _services: ServiceReader
+    _summaries: Summaries
+    _actions: Actions
+    _trials: Trials
+    _render: Render
 
-    def routes(self) -> list[BaseRoute]:
+    def routes(self) -> list[HttpRoute]:
         one = "/services/{service}"
         return [
             HttpRoute("GET /services/new", self.new, role=Role.ADMIN),
             HttpRoute("POST /services/new", self.create, role=Role.ADMIN, body_bytes=DEFINITION_BYTES),
-            HttpRoute("GET /services/import", self.import_form, role=Role.ADMIN),
-            HttpRoute("POST /services/import", self.take, role=Role.ADMIN, body_bytes=DEFINITION_BYTES),
             HttpRoute(f"GET {one}/edit", self.edit, role=Role.ADMIN),
             HttpRoute(f"POST {one}/edit", self.replace, role=Role.ADMIN, body_bytes=DEFINITION_BYTES),
             HttpRoute(f"GET {one}/clone", self.clone, role=Role.ADMIN),
-            HttpRoute(f"POST {one}/activate", self.activate, role=Role.ADMIN),
-            HttpRoute(f"POST {one}/deactivate", self.deactivate, role=Role.ADMIN),
+            HttpRoute(f"POST {one}/activate", partial(self._change, active=True), role=Role.ADMIN),
+            HttpRoute(f"POST {one}/deactivate", partial(self._change, active=False), role=Role.ADMIN),
             HttpRoute(f"GET {one}/notes", self.notes, role=Role.ADMIN),
             HttpRoute(f"POST {one}/notes", self.write_notes, role=Role.ADMIN),
             HttpRoute(f"GET {one}/remove", self.ask_to_remove, role=Role.ADMIN),
             HttpRoute(f"POST {one}/remove", self.remove, role=Role.ADMIN),
-            HttpRoute(f"GET {one}/export.toml", self.export, role=Role.VIEWER),
             HttpRoute(f"GET {one}/run", self.run_form, role=Role.OPERATOR),
             HttpRoute(f"POST {one}/run", self.run, role=Role.OPERATOR),
         ]
@@ -99,84 +83,58 @@ class Forms:
 
     async def create(self, request: Request) -> Response:
         typed, do = await _posted(request)
-        sheet = _new_sheet()
-        if do != "save":
-            return await self._other(request, sheet, typed, do)
-        typed = fields.tidied(typed, Service, drop_blank=True)
-        definition, faults = await run_in_threadpool(service_form.definition_of, typed)
-        if not faults:
-            try:
-                service = await self._actions.create(definition)
-            except errors.Conflict:
-                faults = [Fault("id", "is already taken; choose another")]
-            else:
-                return RedirectResponse(f"/services/{service.id}", 303)
-        return await self._form(request, sheet, typed, faults, status=422)
+        return await self._submitted(request, _new_sheet(), typed, do)
 
     async def replace(self, request: Request) -> Response:
         typed, do = await _posted(request)
         service = await self._service(request)
-        sheet = _edit_sheet(service)
-        typed["id"] = service.id
-        if do != "save":
-            return await self._other(request, sheet, typed, do)
+        return await self._submitted(request, _edit_sheet(service), {**typed, "id": service.id}, do)
+
+    async def _submitted(self, request: Request, sheet: Sheet, typed: Typed, do: str) -> Response:
+        if do != "save":  # the form again, with a row more or less, another kind, or a record tried
+            typed = _with_rows(fields.tidied(typed, Service, drop_blank=False), do)
+            tried = await self._try(typed) if do == "try" else None
+            return await self._form(request, sheet, typed, tried=tried, done=do)
+        before, actions = sheet.service, self._actions
         typed = fields.tidied(typed, Service, drop_blank=True)
         definition, faults = await run_in_threadpool(service_form.definition_of, typed)
         if faults:
             return await self._form(request, sheet, typed, faults, status=422)
-        if typed.get("version") != _version(service):
+        if before and typed.get("version") != _version(before):
             # The form does not show the other version; saving again replaces it knowingly.
-            return await self._form(request, sheet, {**typed, "version": _version(service)}, status=409, changed=True)
-        await self._actions.replace(service.id, definition)
+            return await self._form(request, sheet, {**typed, "version": _version(before)}, status=409, changed=True)
+        try:
+            service = await (actions.replace(before.id, definition) if before else actions.create(definition))
+        except errors.Conflict:
+            faults = [Fault("id", "is already taken; choose another")]
+            return await self._form(request, sheet, typed, faults, status=422)
         return RedirectResponse(f"/services/{service.id}", 303)
-
-    async def _other(self, request: Request, sheet: Sheet, typed: Typed, do: str) -> Response:
-        """Any button but save: the form again, with a row more or less, another kind, or a record tried."""
-        typed = _with_rows(fields.tidied(typed, Service, drop_blank=False), do)
-        tried = None
-        if do == "try":
-            tried = await self._try(typed)
-        return await self._form(request, sheet, typed, tried=tried, done=do)
 
     async def _form(
         self,
         request: Request,
         sheet: Sheet,
         typed: Typed,
-        faults: list[Fault] | None = None,
+        faults: Sequence[Fault] = (),
         *,
         status: int = 200,
         tried: dict[str, Any] | None = None,
         changed: bool = False,
         done: str = "",
     ) -> Response:
-        # In a thread: other requests must not wait for a definition of a thousand rows.
-        view = await run_in_threadpool(service_form.view, typed, faults or [])
-        schedule, zone = typed.get("trigger.schedule", ""), typed.get("trigger.timezone", "UTC")
-        due, due_fault = None, None
-        if schedule:
-            try:
-                due = await run_in_threadpool(schedules.read_back, schedule, zone)
-            except schedules.ScheduleFault as fault:
-                due_fault = fault.says
-        version = typed.get("version") or (_version(sheet.service) if sheet.service else "")
-        return await run_in_threadpool(
-            self._render,
-            request,
-            "service_form.html",
-            status,
-            sheet=sheet,
-            view=view,
-            version=version,
-            record=typed.get(RECORD, ""),
-            tried=tried,
-            changed=changed,
-            due=due,
-            due_fault=due_fault,
-            zones=schedules.zones(),
-            functions=service_form.functions(),
-            done=done,
-        )
+        context = {
+            # In a thread: other requests must not wait for a definition of a thousand rows.
+            **await run_in_threadpool(service_form.view, typed, faults),
+            "sheet": sheet,
+            "version": typed.get("version") or (_version(sheet.service) if sheet.service else ""),
+            "record": typed.get(RECORD, ""),
+            "tried": tried,
+            "changed": changed,
+            "done": done,
+            "zones": schedules.zones(),
+            "functions": service_form.FUNCTIONS,
+        }
+        return await run_in_threadpool(self._render, request, "service_form.html", status, **context)
 
     async def _try(self, typed: Typed) -> dict[str, Any]:
         """The answer of `server.services.trial`, with what cannot be read among its errors."""
@@ -199,12 +157,6 @@ class Forms:
         return answer
 
     # --- small changes ------------------------------------------------------------------------------------------------
-
-    async def activate(self, request: Request) -> Response:
-        return await self._change(request, active=True)
-
-    async def deactivate(self, request: Request) -> Response:
-        return await self._change(request, active=False)
 
     async def notes(self, request: Request) -> Response:
         return self._render(request, "service_notes.html", service=await self._service(request))
@@ -229,57 +181,25 @@ class Forms:
         await self._actions.remove(request.path_params["service"])
         return RedirectResponse("/services", 303)
 
-    # --- as TOML ------------------------------------------------------------------------------------------------------
-
-    async def export(self, request: Request) -> Response:
-        service = await self._service(request)
-        return toml_files.answer([service], file=f"{service.id}.toml")
-
-    async def import_form(self, request: Request) -> Response:
-        return self._import_page(request)
-
-    async def take(self, request: Request) -> Response:
-        form = await request.form(max_fields=20, max_files=1)
-        text = str(form.get("toml") or "")
-        try:
-            file = form.get("file")
-            if isinstance(file, UploadFile) and file.size:
-                text = toml_files.decoded(await file.read())
-            changes = await self._bundles.plan(text)
-        except (errors.DefinitionRefused, errors.BadRequest) as refused:
-            faults = refused.extra.get("errors") or [{"path": "", "says": refused.detail}]
-            return self._import_page(request, 422, text=text, faults=faults)
-        if form.get("do") != "apply":
-            return self._import_page(request, text=text, changes=changes)
-        await self._bundles.carry_out(changes)
-        only = changes[0].after.id if len(changes) == 1 else None
-        return RedirectResponse(f"/services/{only}" if only else "/services", 303)
-
-    def _import_page(self, request: Request, status: int = 200, **context: Any) -> Response:
-        return self._render(
-            request, "service_import.html", status, **{"text": "", "faults": [], "changes": None, **context}
-        )
-
     # --- running otherwise --------------------------------------------------------------------------------------------
 
     async def run_form(self, request: Request) -> Response:
         service = await self._service(request)
-        return self._run_page(request, service, service_form.run_typed_of(service))
+        return self._run_page(request, service, service_form.typed_of(service_form.options_of(service)))
 
     async def run(self, request: Request) -> Response:
         """A button elsewhere sends none of the form, and starts a plain run."""
         typed, do = await _posted(request)
-        service_id = request.path_params["service"]
         if "page_size" not in typed:
-            return await self._started(service_id)
+            return await self._started(request.path_params["service"])
         service = await self._service(request)
         if do not in ("run", "save", ""):
             typed = _with_rows(fields.tidied(typed, RunOptions, drop_blank=False), do)
             return self._run_page(request, service, typed)
         typed = fields.tidied(typed, RunOptions, drop_blank=True)
-        given, faults = fields.definition_of(typed, RunOptions)
+        options, faults = fields.definition_of(typed, RunOptions)
         try:
-            run = checked_run(given)
+            run = checked_run(options)
         except errors.OptionsRefused as refused:
             faults += [Fault(**one) for one in refused.extra["errors"]]  # type: ignore[attr-defined]
         if faults:
@@ -287,18 +207,19 @@ class Forms:
         if do == "save":
             auth.require(auth.principal(request), Role.ADMIN)
             await self._actions.replace(service.id, msgspec.to_builtins(run.applied_to(service)))
-            return await self._started(service_id)
-        return await self._started(service_id, service_form.otherwise(run, service))
+            return await self._started(service.id)
+        return await self._started(service.id, service_form.otherwise(run, service))
 
-    async def _started(self, service_id: str, run: Any = None) -> Response:
+    async def _started(self, service_id: str, run: RunOptions | None = None) -> Response:
         summary = await self._actions.start(service_id, run)
         return RedirectResponse(f"/syncs/{summary.id}", 303)
 
     def _run_page(
-        self, request: Request, service: Service, typed: Typed, faults: list[Fault] | None = None, status: int = 200
+        self, request: Request, service: Service, typed: Typed, faults: Sequence[Fault] = (), status: int = 200
     ) -> Response:
-        items, complaints = service_form.run_view(typed, faults or [])
-        return self._render(request, "service_run.html", status, service=service, items=items, complaints=complaints)
+        items = fields.items_of(typed, RunOptions)
+        complaints, by_name = fields.put_faults(items, faults), {one.path: one for one in items}
+        return self._render(request, "service_run.html", status, service=service, items=by_name, complaints=complaints)
 
     async def _service(self, request: Request) -> Service:
         return await self._services.get(request.path_params["service"])
@@ -322,7 +243,7 @@ def _version(service: Service) -> str:
 async def _posted(request: Request) -> tuple[Typed, str]:
     """What was typed, and which button was pressed."""
     form = await request.form(max_fields=MOST_INPUTS, max_files=0)
-    # The last of a name: a box that is not ticked is told by what stands before it.
+    # The last of a name: before each check box is a hidden input, for when it is not ticked.
     typed = {name: value.replace("\r\n", "\n") for name, value in form.multi_items() if isinstance(value, str)}
     return typed, typed.pop("do", "")
 

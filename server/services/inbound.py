@@ -1,7 +1,5 @@
-"""The Inbound API: posted records start a sync of their service.
-
-It finds the records in a body and passes them on unchanged, as JSON; the sync interprets them.
-"""
+"""The Inbound API: posted records start a sync. It only finds the records in a body and hands them on as they came, in
+JSON; what they mean is the sync's business."""
 
 from __future__ import annotations
 
@@ -15,7 +13,6 @@ from jmespath.exceptions import JMESPathError
 from starlette.concurrency import run_in_threadpool
 from starlette.requests import Request
 from starlette.responses import Response
-from starlette.routing import BaseRoute
 
 from jobs.services.model import InboundSource
 from server.services.actions import Actions
@@ -27,10 +24,7 @@ from synctail.model.json_text import as_text
 LINES = frozenset({"application/x-ndjson", "application/ndjson", "application/jsonl", "application/x-jsonlines"})
 """Content types with one record per line."""
 AT_ONCE = 4
-"""Maximum bodies parsed at once: a body of 8 MiB may need ten times as much memory."""
-
-_list: msgspec.json.Decoder[list[msgspec.Raw]] = msgspec.json.Decoder(list[msgspec.Raw])
-_one: msgspec.json.Decoder[msgspec.Raw] = msgspec.json.Decoder(msgspec.Raw)
+"""Bodies decoded at the same time: what one of 8 MiB becomes may be ten times as large."""
 
 
 class Inbound:
@@ -39,7 +33,7 @@ class Inbound:
         self._actions = actions
         self._turn = asyncio.Semaphore(AT_ONCE)
 
-    def routes(self) -> list[BaseRoute]:
+    def routes(self) -> list[HttpRoute]:
         return [HttpRoute("POST /api/inbound/{service}", self.post, role=Role.OPERATOR, body_bytes=RECORDS_BYTES)]
 
     async def post(self, request: Request) -> Response:
@@ -86,7 +80,7 @@ def _at_the_top(body: bytes) -> list[bytes]:
         return [_object(_raw(body), "the body")]
     try:
         # The contents of an object are validated as JSON but not decoded.
-        records = [bytes(one) for one in _list.decode(body)]
+        records = [bytes(one) for one in msgspec.json.decode(body, type=list[msgspec.Raw])]
     except msgspec.DecodeError:
         records = [as_text(one) for one in _loads(body)]
     return [_object(one, f"[{n}]") for n, one in enumerate(records)]
@@ -110,7 +104,7 @@ def _below(body: bytes, at: str) -> list[bytes]:
 
 def _raw(text: bytes) -> bytes:
     try:
-        return bytes(_one.decode(text))
+        return bytes(msgspec.json.decode(text, type=msgspec.Raw))
     except msgspec.DecodeError:
         return as_text(_loads(text))
 

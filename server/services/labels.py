@@ -1,5 +1,5 @@
-"""How a form calls the values of a choice, and the order in which it asks. What members are called stands beside them,
-in `jobs.services.model`."""
+"""How a form calls the values of a choice, and the order in which it asks. Members have their titles in
+`jobs.services.model`."""
 
 from __future__ import annotations
 

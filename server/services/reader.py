@@ -28,14 +28,16 @@ class ServiceReader:
             try:
                 services.append(decode_service(service_id.decode(), definition))
             except Unreadable as error:  # it must not hide the others
-                self._report(str(error))
+                if str(error) not in self._reported:
+                    self._reported.add(str(error))
+                    _log.error("A service cannot be read and is not listed. %s", error)
         return sorted(services, key=lambda service: (service.name.lower(), service.id))
 
     async def get(self, service_id: str) -> Service:
         """Raises `ServiceUnknown` or `ServiceUnreadable`."""
         stored = await cast("Any", self._client.hget(keys.SERVICES, service_id))
         if stored is None:
-            raise errors.ServiceUnknown(f"There is no service {service_id!r}. GET /api/services lists them.")
+            raise no_service(service_id)
         try:
             return decode_service(service_id, stored)
         except Unreadable as error:
@@ -46,8 +48,6 @@ class ServiceReader:
         stored = await cast("Any", self._client.lrange(keys.service_missed(service_id), 0, -1))
         return [msgspec.json.decode(one, type=Missed) for one in stored]
 
-    def _report(self, text: str) -> None:
-        """In the process's log, once."""
-        if text not in self._reported:
-            self._reported.add(text)
-            _log.error("A service cannot be read and is not listed. %s", text)
+
+def no_service(service_id: str) -> errors.ServiceUnknown:
+    return errors.ServiceUnknown(f"There is no service {service_id!r}. GET /api/services lists them.")

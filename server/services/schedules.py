@@ -12,9 +12,10 @@ from cronsim import CronSim
 from starlette.concurrency import run_in_threadpool
 from starlette.requests import Request
 from starlette.responses import Response
-from starlette.routing import BaseRoute
 
 from jobs.services.model import Schedule
+from jobs.services.validate import DefinitionFaulty, Fault
+from server.services.actions import refused_as
 from server.web import bodies, errors
 from server.web.routing import HttpRoute, Role
 from synctail.model.ids import rfc3339, utc_now
@@ -22,34 +23,25 @@ from synctail.model.ids import rfc3339, utc_now
 SHOWN = 5
 
 
-def routes() -> list[BaseRoute]:
+def routes() -> list[HttpRoute]:
     return [HttpRoute("GET /api/schedule", _schedule, role=Role.VIEWER)]
 
 
 async def _schedule(request: Request) -> Response:
     query = request.query_params
-    try:
+    with refused_as(errors.DefinitionRefused):
         said = await run_in_threadpool(read_back, query.get("schedule", ""), query.get("timezone", "UTC"))
-    except ScheduleFault as fault:
-        raise errors.DefinitionRefused.of([(fault.path, fault.says)]) from None
     return bodies.answer(said)
 
 
-class ScheduleFault(ValueError):
-    def __init__(self, path: str, says: str) -> None:
-        super().__init__(f"{path}: {says}")
-        self.path = path
-        self.says = says
-
-
 def read_back(schedule: str, timezone: str, now: datetime | None = None) -> dict[str, Any]:
-    """`{"words", "next": [{"local", "utc"}]}`. Raises `ScheduleFault`."""
+    """`{"words", "next": [{"local", "utc"}]}`. Raises `DefinitionFaulty`."""
     try:
         trigger = Schedule(schedule, timezone)
     except ValueError as error:
-        raise ScheduleFault("timezone", str(error).removeprefix("timezone: ")) from None
+        raise DefinitionFaulty([Fault("timezone", str(error).removeprefix("timezone: "))]) from None
     if trigger.fault:
-        raise ScheduleFault("schedule", trigger.fault)
+        raise DefinitionFaulty([Fault("schedule", trigger.fault)])
     zone = ZoneInfo(timezone)
     dues = islice(trigger.due_after(now or utc_now()), SHOWN)
     shown = [{"local": due.astimezone(zone).isoformat(), "utc": rfc3339(due)} for due in dues]

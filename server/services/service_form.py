@@ -13,8 +13,8 @@ from jobs.services.notation import json_text, text_of_steps
 from jobs.services.shapes import members
 from jobs.services.validate import DefinitionFaulty, Fault, read_service
 from jobs.transform.functions import TRANSFORMS
-from server.services import fields
-from server.services.fields import Complaint, Item, Typed
+from server.services import fields, schedules
+from server.services.fields import Item, Typed
 
 SECTIONS = {
     "general": ("name", "id", "active", "notes"),
@@ -30,6 +30,17 @@ SECTIONS = {
 }
 """The members in each, by the id that it has on the page."""
 
+FUNCTIONS = [
+    {
+        "name": one.name,
+        "takes": one.takes,
+        "does": one.does,
+        "example": f"{json_text(one.example.value)} → {json_text(one.example.result)}",
+        "insert": text_of_steps([[one.name, *one.example.arguments]]),
+    }
+    for one in TRANSFORMS.values()
+]
+
 
 class Section(NamedTuple):
     """A section on the page. `faulty`: the number of faults in it."""
@@ -41,13 +52,8 @@ class Section(NamedTuple):
     faulty: int
 
 
-class View(NamedTuple):
-    sections: list[Section]
-    complaints: list[Complaint]
-
-
-def typed_of(service: Service) -> Typed:
-    return fields.typed_of(msgspec.to_builtins(service), Service)
+def typed_of(value: Service | RunOptions) -> Typed:
+    return fields.typed_of(msgspec.to_builtins(value), type(value))
 
 
 def definition_of(typed: Typed) -> tuple[dict[str, Any], list[Fault]]:
@@ -62,7 +68,8 @@ def definition_of(typed: Typed) -> tuple[dict[str, Any], list[Fault]]:
     return definition, faults
 
 
-def view(typed: Typed, faults: Sequence[Fault] = ()) -> View:
+def view(typed: Typed, faults: Sequence[Fault] = ()) -> dict[str, Any]:
+    """What the page shows of the inputs: `sections`, `complaints`, and when the schedule starts next."""
     by_name = {one.path: one for one in fields.items_of(typed, Service)}
     complaints = fields.put_faults([by_name[name] for names in SECTIONS.values() for name in names], faults)
     sections = []
@@ -72,51 +79,23 @@ def view(typed: Typed, faults: Sequence[Fault] = ()) -> View:
         about = members(Service)[names[0]]
         title, intro = (about.title, about.description) if len(names) == 1 else (section.capitalize(), "")
         sections.append(Section(section, title, intro, inside, faulty))
-    return View(sections, complaints)
+    due = due_fault = None
+    try:
+        if schedule := typed.get("trigger.schedule"):
+            due = schedules.read_back(schedule, typed.get("trigger.timezone", "UTC"))
+    except DefinitionFaulty as faulty:
+        due_fault = faulty.faults[0].says
+    return {"sections": sections, "complaints": complaints, "due": due, "due_fault": due_fault}
 
 
 # --- a run with other options -----------------------------------------------------------------------------------------
 
 
-def run_typed_of(service: Service) -> Typed:
-    run = RunOptions(filters=service.filters, page_size=service.options.page_size, store=service.store)
-    return fields.typed_of(msgspec.to_builtins(run), RunOptions)
-
-
-def run_view(typed: Typed, faults: Sequence[Fault] = ()) -> tuple[dict[str, Item], list[Complaint]]:
-    items = fields.items_of(typed, RunOptions)
-    complaints = fields.put_faults(items, faults)
-    return {one.path: one for one in items}, complaints
+def options_of(service: Service) -> RunOptions:
+    return RunOptions(filters=service.filters, page_size=service.options.page_size, store=service.store)
 
 
 def otherwise(run: RunOptions, service: Service) -> RunOptions:
     """Without what the service says itself."""
-    return RunOptions(
-        filters=None if run.filters == service.filters else run.filters,
-        page_size=None if run.page_size == service.options.page_size else run.page_size,
-        store=None if run.store == service.store else run.store,
-    )
-
-
-# --- the table of functions -------------------------------------------------------------------------------------------
-
-
-class Function(NamedTuple):
-    name: str
-    takes: str
-    does: str
-    example: str
-    insert: str
-
-
-def functions() -> tuple[Function, ...]:
-    return tuple(
-        Function(
-            one.name,
-            one.takes,
-            one.does,
-            f"{json_text(one.example.value)} → {json_text(one.example.result)}",
-            text_of_steps([[one.name, *one.example.arguments]]),
-        )
-        for one in TRANSFORMS.values()
-    )
+    own, wanted = options_of(service), msgspec.structs.asdict(run)
+    return RunOptions(**{name: value for name, value in wanted.items() if value != getattr(own, name)})

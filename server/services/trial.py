@@ -1,7 +1,5 @@
-"""Tries a record in its own process, for the pages and the API: at most two at once, each for a few seconds.
-
-It runs filters and mappings, never a script.
-"""
+"""Tries a record on filters and a mapping, never on a script: in a process of its own, at most two at once, each for a
+few seconds."""
 
 from __future__ import annotations
 
@@ -9,19 +7,17 @@ import asyncio
 import sys
 from contextlib import suppress
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import msgspec
 from starlette.requests import Request
 from starlette.responses import Response
-from starlette.routing import BaseRoute
 
 from server.web import bodies, errors
 from server.web.routing import DEFINITION_BYTES, HttpRoute, Role
 
 AT_ONCE = 2
-WAITING = 20
-"""Maximum queue; a longer one would exceed anyone's patience."""
+WAITING = 20  # more would wait longer than people do
 WITHIN_S = 5.0
 ROOT = Path(__file__).parents[2]
 NOTHING_SAID = "exceeded the time or memory of a trial. Try a smaller record or fewer functions."
@@ -32,7 +28,7 @@ class Trials:
         self._turns = asyncio.Semaphore(AT_ONCE)
         self._waiting = 0
 
-    def routes(self) -> list[BaseRoute]:
+    def routes(self) -> list[HttpRoute]:
         return [HttpRoute("POST /api/try", self.attempt, role=Role.OPERATOR, body_bytes=DEFINITION_BYTES)]
 
     async def attempt(self, request: Request) -> Response:
@@ -41,23 +37,21 @@ class Trials:
             raise errors.DefinitionRefused.of((one["path"], one["says"]) for one in answer["errors"])
         return bodies.answer(answer)
 
-    async def run(self, given: object) -> dict[str, Any]:
+    async def run(self, body: object) -> dict[str, Any]:
         """The result of `jobs.services.trial`. Raises `Busy`."""
         if self._waiting >= WAITING:
             raise errors.Busy("Too many records are being tried at once. Try again in a moment.")
         self._waiting += 1
         try:
             async with self._turns:
-                return await _in_a_process(msgspec.json.encode(given))
+                return await _in_a_process(msgspec.json.encode(body))
         finally:
             self._waiting -= 1
 
 
-async def _in_a_process(given: bytes) -> dict[str, Any]:
+async def _in_a_process(body: bytes) -> dict[str, Any]:
     process = await asyncio.create_subprocess_exec(
-        sys.executable,
-        "-m",
-        "jobs.services.trial",
+        *(sys.executable, "-m", "jobs.services.trial"),
         cwd=ROOT,
         env={"PYTHONPATH": str(ROOT), "PYTHONDONTWRITEBYTECODE": "1"},
         stdin=asyncio.subprocess.PIPE,
@@ -65,7 +59,7 @@ async def _in_a_process(given: bytes) -> dict[str, Any]:
         stderr=asyncio.subprocess.DEVNULL,
     )
     try:
-        said, _ = await asyncio.wait_for(process.communicate(given), WITHIN_S)
+        said, _ = await asyncio.wait_for(process.communicate(body), WITHIN_S)
     except TimeoutError:
         said = b""
     finally:
@@ -74,5 +68,4 @@ async def _in_a_process(given: bytes) -> dict[str, Any]:
         await process.wait()
     if not said:
         return {"errors": [{"path": "record", "says": NOTHING_SAID}]}
-    answer: dict[str, Any] = msgspec.json.decode(said)
-    return answer
+    return cast("dict[str, Any]", msgspec.json.decode(said))

@@ -13,14 +13,12 @@ import mimetypes
 import posixpath
 import re
 import time
-from collections.abc import Iterator
 from pathlib import Path
 from typing import NamedTuple
 
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import Response
-from starlette.routing import BaseRoute
 
 from server.web.routing import OPEN, HttpRoute
 
@@ -45,17 +43,11 @@ class _File(NamedTuple):
 
 
 class Assets:
-    """Serves the files as they are at the start.
-
-    With `reload` they are read again when one has changed, which is looked for once a second: for work on the pages.
-    """
+    """Serves the files as they are at the start; with `reload`, for work on the pages, as they were a second ago."""
 
     def __init__(self, folder: Path, *, reload: bool = False) -> None:
         self._folder = folder
         self._reload = reload
-        self._stamp: frozenset[tuple[str, int, int]] = frozenset()
-        self._files: dict[str, _File] = {}
-        self._version = ""
         self._read()
 
     def address(self, name: str) -> str:
@@ -65,10 +57,8 @@ class Assets:
         return f"/static/{self._version}/{name}"
 
     def imported(self, *names: str) -> list[str]:
-        """The addresses of all modules that these import, directly or not, without themselves.
-
-        A browser that is told of them at once does not find them one after the other.
-        """
+        """The addresses of all modules that these import, directly or not, without themselves: a browser that is told
+        of them at once does not find them one after the other."""
         found = dict.fromkeys(names)
         ahead = list(names)
         while ahead:
@@ -77,24 +67,19 @@ class Assets:
             ahead += more
         return [self.address(name) for name in list(found)[len(names) :]]
 
-    def routes(self) -> list[BaseRoute]:
+    def routes(self) -> list[HttpRoute]:
         return [HttpRoute("GET /static/{path:path}", self.file, role=OPEN)]
 
     async def file(self, request: Request) -> Response:
         self._look()
         path: str = request.path_params["path"]
         version, _, name = path.partition("/")
-        # Without a version, or of another one, as a server that is being replaced may name it: the newest, for this
-        # once.
+        # Without a version, or of another one, as a server that is being replaced may name it: the newest, not kept.
         found = self._files.get(path) or self._files.get(name)
         if found is None:
             raise HTTPException(404)
-        named = version == self._version
-        headers = {
-            "Cache-Control": FOR_EVER if named else "no-cache",
-            "ETag": found.etag,
-            "Vary": "Accept-Encoding",
-        }
+        kept = FOR_EVER if version == self._version else "no-cache"
+        headers = {"Cache-Control": kept, "ETag": found.etag, "Vary": "Accept-Encoding"}
         if found.etag in request.headers.get("if-none-match", ""):
             return Response(status_code=304, headers=headers)
         if "gzip" not in request.headers.get("accept-encoding", ""):
@@ -107,28 +92,16 @@ class Assets:
 
     def _read(self) -> None:
         self._looked = time.monotonic()
-        paths = dict(self._paths())
-        stamp = frozenset((name, (seen := path.stat()).st_mtime_ns, seen.st_size) for name, path in paths.items())
-        if stamp == self._stamp:
-            return
-        whole = hashlib.sha256()
-        files = {}
-        for name, path in paths.items():
-            plain = path.read_bytes()
-            digest = hashlib.sha256(plain).hexdigest()
-            whole.update(f"{name} {digest}\n".encode())
-            kind = TYPES.get(path.suffix) or mimetypes.guess_type(name)[0] or "application/octet-stream"
-            imports = _imports(name, plain) if path.suffix == ".js" else ()
-            files[name] = _File(kind, f'W/"{digest[:20]}"', plain, gzip.compress(plain, mtime=0), imports)
-        self._files, self._stamp, self._version = files, stamp, whole.hexdigest()[:10]
-
-    def _paths(self) -> Iterator[tuple[str, Path]]:
-        for path in sorted(self._folder.rglob("*")):
-            parts = path.relative_to(self._folder).parts
-            if path.is_file() and not any(part.startswith(".") for part in parts):
-                yield "/".join(parts), path
+        paths = {path.relative_to(self._folder).as_posix(): path for path in sorted(self._folder.rglob("*"))}
+        shown = {name: path for name, path in paths.items() if path.is_file() and "/." not in f"/{name}"}
+        self._files = {name: _file(name, path.read_bytes()) for name, path in shown.items()}
+        named = "".join(f"{name} {one.etag}\n" for name, one in self._files.items())
+        self._version = hashlib.sha256(named.encode()).hexdigest()[:10]
 
 
-def _imports(name: str, script: bytes) -> tuple[str, ...]:
-    folder = posixpath.dirname(name)
-    return tuple(posixpath.normpath(f"{folder}/{one.decode()}") for one in IMPORT.findall(script))
+def _file(name: str, plain: bytes) -> _File:
+    folder, ending = posixpath.dirname(name), posixpath.splitext(name)[1]
+    kind = TYPES.get(ending) or mimetypes.guess_type(name)[0] or "application/octet-stream"
+    found = IMPORT.findall(plain) if ending == ".js" else ()
+    imports = tuple(posixpath.normpath(f"{folder}/{one.decode()}") for one in found)
+    return _File(kind, f'W/"{hashlib.sha256(plain).hexdigest()[:20]}"', plain, gzip.compress(plain, mtime=0), imports)

@@ -15,7 +15,7 @@ T = TypeVar("T")
 
 
 async def read(request: Request, kind: type[T], send: str, *, empty: bytes = b"") -> T:
-    """`send` tells what to send, where it is not that; `empty` stands for an empty body. Raises `BadRequest`."""
+    """`send` tells the client what to send; `empty` is read in place of an empty body. Raises `BadRequest`."""
     body = await request.body()
     try:
         return msgspec.json.decode(body if body.strip() else empty, type=kind)

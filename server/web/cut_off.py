@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import AsyncIterator, Callable
 
 from redis.exceptions import RedisError
 from starlette.responses import StreamingResponse
 from starlette.types import Receive, Scope, Send
 
 from server.web import errors
-from server.web.protocols import cutter
+from server.web.protocols import CUT
 
 
 class Stream(StreamingResponse):
@@ -27,8 +27,7 @@ class Stream(StreamingResponse):
         last_words: Callable[[errors.ApiError], bytes] | None = None,
     ) -> None:
         # A proxy that buffers would delay live lines.
-        always = {"Cache-Control": "no-store", "X-Accel-Buffering": "no"}
-        super().__init__(body, status, {**always, **headers})
+        super().__init__(body, status, {"Cache-Control": "no-store", "X-Accel-Buffering": "no", **headers})
         self._last_words = last_words
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -40,12 +39,14 @@ class Stream(StreamingResponse):
         try:
             await super().__call__(scope, receive, send)
         except* (errors.ApiError, RedisError) as group:
-            error = next(_leaves(group))
-            known = error if isinstance(error, errors.ApiError) else errors.RedisAway()
-            cut = cutter(scope)
-            if cut is None:
+            cut = scope.get("extensions", {}).get(CUT, {}).get("cut")
+            if cut is None:  # under another server than ours
                 raise
             if self._last_words:
+                error: BaseException = group
+                while isinstance(error, BaseExceptionGroup):
+                    error = error.exceptions[0]
+                known = error if isinstance(error, errors.ApiError) else errors.RedisAway()
                 await send({"type": "http.response.body", "body": self._last_words(known), "more_body": True})
             cut()
             while (await receive())["type"] != "http.disconnect":
@@ -55,11 +56,3 @@ class Stream(StreamingResponse):
 def described(error: errors.ApiError) -> dict[str, object]:
     """An error in the middle of a stream, for a program."""
     return {"status": error.status, "title": error.title, "detail": error.detail}
-
-
-def _leaves(group: BaseExceptionGroup[Exception]) -> Iterator[Exception]:
-    for one in group.exceptions:
-        if isinstance(one, BaseExceptionGroup):
-            yield from _leaves(one)
-        else:
-            yield one

@@ -16,15 +16,14 @@ from starlette.responses import JSONResponse, Response
 class ApiError(Exception):
     """`detail` tells the reader what to do."""
 
-    status = 500
-    close_code = 1011
-    title = "Something went wrong"
+    status, close_code, title = 500, 1011, "Something went wrong"
+    detail = "It was our fault, and is in the server's log."
     headers: Mapping[str, str] = {}
 
-    def __init__(self, detail: str, **extra: object) -> None:
-        super().__init__(detail)
-        self.detail = detail
+    def __init__(self, detail: str = "", **extra: object) -> None:
+        self.detail = detail or self.detail
         self.extra = extra
+        super().__init__(self.detail)
 
 
 class BadRequest(ApiError):
@@ -69,8 +68,6 @@ class DefinitionRefused(ApiError):
 
 
 class OptionsRefused(DefinitionRefused):
-    """Like `DefinitionRefused`, for the options of one run."""
-
     title = "Invalid options"
 
 
@@ -118,31 +115,20 @@ class Busy(ApiError):
 
 class RedisAway(ApiError):
     status, close_code, title = 503, 1012, "Redis is unreachable"
-
-    def __init__(self, detail: str = "Redis is not responding. Try again in a moment.", **extra: object) -> None:
-        super().__init__(detail, **extra)
+    detail = "Redis is not responding. Try again in a moment."
 
 
 class RedisFull(ApiError):
-    """Redis answers but stores nothing new."""
-
     status, close_code, title = 503, 1012, "Redis is full"
-
-    def __init__(self) -> None:
-        super().__init__(
-            "Redis has reached its maxmemory, so nothing new can be stored. Raise it, or wait until logs expire."
-        )
+    detail = "Redis has reached its maxmemory, so nothing new can be stored. Raise it, or wait until logs expire."
 
 
 class Restarting(ApiError):
     status, close_code, title = 503, 1012, "The server is restarting"
-
-    def __init__(self) -> None:
-        super().__init__("This server is stopping. Reconnect with the number of your last line.")
+    detail = "This server is stopping. Reconnect with the number of your last line."
 
 
 def problem(error: ApiError) -> Response:
-    """A problem document."""
     headers = dict(error.headers)
     if error.status == http.HTTPStatus.UNAUTHORIZED:
         headers["WWW-Authenticate"] = 'Bearer realm="synctail"'

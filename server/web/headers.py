@@ -17,7 +17,7 @@ SECURITY = {
 
 
 class SecurityHeaders:
-    """Around the whole application, with what Starlette answers by itself when nobody has caught an exception."""
+    """Around the whole application, with what Starlette answers by itself to an exception that was not caught."""
 
     def __init__(self, app: ASGIApp) -> None:
         self._app = app

@@ -3,6 +3,7 @@ what the client has already."""
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Mapping
 
 from server.web.errors import BadRequest
@@ -18,6 +19,11 @@ def whole_number(query: Mapping[str, str], name: str, *, default: int, least: in
         limits = f"from {least} to {most:,}" if most < 2**53 else f"from {least} on"
         raise BadRequest(f"{name}: got {text[:40]!r}; takes a whole number {limits}")
     return int(text)
+
+
+def tag_of(state: bytes) -> str:
+    """The `ETag` of an answer."""
+    return f'"{hashlib.blake2b(state, digest_size=12).hexdigest()}"'
 
 
 def not_modified(headers: Mapping[str, str], tag: str) -> bool:

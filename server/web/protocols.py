@@ -8,9 +8,7 @@ would hold its buffers, its task and the shutdown of the process for ever. Here 
 from __future__ import annotations
 
 import asyncio
-from typing import Any
 
-from starlette.responses import Response
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 from uvicorn.protocols.websockets.websockets_sansio_impl import WebSocketsSansIOProtocol
 
@@ -99,8 +97,11 @@ class Socket(_Watched, WebSocketsSansIOProtocol):
     def send_receive_event_to_app(self) -> None:
         """Pass invalid text on as bytes: the application rejects messages anyway, and uvicorn would log a traceback for
         each."""
-        if self.curr_msg_data_type == "text" and not _is_text(b"".join(self.frames)):
-            self.curr_msg_data_type = "bytes"
+        if self.curr_msg_data_type == "text":
+            try:
+                b"".join(self.frames).decode()
+            except UnicodeDecodeError:
+                self.curr_msg_data_type = "bytes"
         super().send_receive_event_to_app()
 
     def keepalive_timeout(self) -> None:
@@ -169,7 +170,8 @@ class Http(_Watched, HttpToolsProtocol):
     def _refuse(self, detail: str) -> None:
         answer = errors.problem(errors.BadRequest(detail))
         answer.headers.update({**SECURITY, "Connection": "close"})
-        self.transport.write(_as_sent(answer))
+        head = b"".join(b"%s: %s\r\n" % header for header in answer.raw_headers)
+        self.transport.write(b"HTTP/1.1 400 Bad Request\r\n%s\r\n%s" % (head, bytes(answer.body)))
         self.transport.close()
         self._abort_soon()
 
@@ -199,21 +201,3 @@ class Http(_Watched, HttpToolsProtocol):
         """Close without the last chunk: of an answer of unknown length, every client can tell that it was cut off."""
         self.transport.close()
         self._abort_soon()
-
-
-def _is_text(message: bytes) -> bool:
-    try:
-        message.decode()
-    except UnicodeDecodeError:
-        return False
-    return True
-
-
-def _as_sent(answer: Response) -> bytes:
-    head = b"".join(b"%s: %s\r\n" % header for header in answer.raw_headers)
-    return b"HTTP/1.1 %d Bad Request\r\n%s\r\n%s" % (answer.status_code, head, bytes(answer.body))
-
-
-def cutter(scope: Any) -> Any:
-    """The function that cuts an answer off; None under a server without one."""
-    return scope.get("extensions", {}).get(CUT, {}).get("cut")

@@ -21,6 +21,10 @@ DEFINITION_BYTES = 1024 * 1024
 RECORDS_BYTES = 8 * 1024 * 1024
 
 
+Render = Callable[..., Response]
+"""Makes a page: `render(request, template, status, **context)`. The status may be left out."""
+
+
 class Role(IntEnum):
     """Each role may do what those before it may."""
 

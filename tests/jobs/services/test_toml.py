@@ -23,7 +23,7 @@ from jobs.services.validate import DefinitionFaulty, read_service
 from jobs.transform.model import Filter, MappedField, ScriptText
 from server.services import fields
 from server.services.actions import Actions
-from server.services.toml_files import Bundles, Change
+from server.services.toml_files import Change, TomlFiles
 from synctail.connect import connect
 from synctail.model import keys
 from synctail.model.filter_text import TypedFault, filter_of, value_of
@@ -144,7 +144,7 @@ def test_a_bundle_is_there_whole_or_not_at_all_when_redis_goes_away_in_between(
     away.execute_command = asked  # type: ignore[method-assign]
     store(client, service("b"))
     nobody: Any = None
-    services, bundles = Services(client), Bundles(nobody, Actions(nobody, nobody, nobody, Services(away)))
+    services, bundles = Services(client), TomlFiles(nobody, Actions(nobody, nobody, nobody, Services(away)), nobody)
     wanted = [service(one, name="New") for one in ("a", "b", "c")]
     with pytest.raises(RedisGone) if not writes else nullcontext():
         asyncio.run(bundles.carry_out([Change(service("b") if one.id == "b" else None, one) for one in wanted]))

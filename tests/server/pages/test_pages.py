@@ -19,7 +19,8 @@ from redis.asyncio.client import Pipeline
 from jobs.queue.requests import Requests
 from jobs.services.model import FileDestination, InboundSource, Missed, Options, Schedule, SqlDestination
 from server.access.auth import token_hash
-from server.pages.overview import Dues, elapsed, lasting
+from server.pages.filters import elapsed, lasting
+from server.pages.overview import Dues
 from synctail.log.day_totals import Days
 from synctail.model import keys
 from synctail.model.ids import rfc3339, utc_now

@@ -29,12 +29,12 @@ from jobs.services.model import (
     decode_service,
 )
 from jobs.services.shapes import members, shape_of
-from jobs.services.validate import Fault
+from jobs.services.validate import DefinitionFaulty, Fault
 from jobs.transform.functions import TRANSFORMS
 from jobs.transform.model import Filter, MappedField, ScriptText
 from server.access.auth import token_hash
 from server.services import fields, labels, service_form
-from server.services.schedules import ScheduleFault, read_back
+from server.services.schedules import read_back
 from synctail.model import keys
 from synctail.model.sync import Stored
 from tests.kit.support import ADMIN_TOKEN, OWN_PAGE, service, store
@@ -449,7 +449,7 @@ def test_each_member_of_a_service_has_a_place_in_a_section() -> None:
 
 def test_the_summary_of_faults_is_in_the_order_of_the_page() -> None:
     faults = [Fault(path, "is wrong") for path in ("id", "mapping[0].with[1]", "nowhere", "name", "filters")]
-    summary = service_form.view({"mapping[0].with": "trim"}, faults).complaints
+    summary = service_form.view({"mapping[0].with": "trim"}, faults)["complaints"]
     assert [one.label for one in summary] == ["Name", "ID", "Filters", "Mapping 1, Functions", "nowhere"]
 
 
@@ -510,7 +510,7 @@ def test_a_start_that_the_clocks_skip_or_repeat_is_shown_where_it_happens() -> N
     autumn = read_back("30 2 * * *", "Europe/Berlin", datetime(2026, 10, 24, 12, tzinfo=UTC))
     assert [one["local"][:16] for one in autumn["next"][:2]] == ["2026-10-25T02:30", "2026-10-26T02:30"]
     assert datetime.fromisoformat(autumn["next"][0]["local"]).astimezone(ZoneInfo("UTC")).hour == 0, "the first of two"
-    with pytest.raises(ScheduleFault):
+    with pytest.raises(DefinitionFaulty):
         read_back("H * * * *", "UTC")
 
 
