@@ -7,7 +7,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any, Literal, TypeVar
 
-from sqlalchemy import URL, Engine, create_engine, inspect, make_url
+from sqlalchemy import Engine, create_engine, inspect, make_url
 from sqlalchemy.engine.interfaces import ReflectedColumn
 from sqlalchemy.exc import (
     ArgumentError,
@@ -25,7 +25,14 @@ from synctail.model.sync import Phase
 
 T = TypeVar("T")
 
-CONNECT_S = 10
+_TIMEOUTS: dict[str, Any] = {
+    "connect_timeout": 10,
+    "application_name": "synctail",
+    "keepalives_idle": 30,
+    "keepalives_interval": 10,
+    "keepalives_count": 3,
+    "tcp_user_timeout": 60_000,
+}
 
 Meaning = Literal["transient", "system", "row"]
 
@@ -87,35 +94,17 @@ def _engine(definition: SqlSource | SqlDestination, context: Context, what: str)
         url = make_url(definition.url)
         if definition.password:
             url = url.set(password=context.secret(definition.password.secret))
-        engine = create_engine(url, connect_args=_connect_arguments(url))
+        # Time-outs, where the address does not set them itself.
+        timeouts = _TIMEOUTS if url.get_dialect().driver == "psycopg" else {}
+        engine = create_engine(url, connect_args={k: v for k, v in timeouts.items() if k not in url.query})
     except (ArgumentError, NoSuchModuleError, ImportError, ValueError) as error:
         raise ConnectorError(f"The {what}'s address cannot be used: {error}") from None
-    _check_that_it_exists(url)
-    return engine
-
-
-def _check_that_it_exists(url: URL) -> None:
-    """SQLite would create the file, and the fault would look like a missing table."""
     path = url.database
-    if url.get_backend_name() != "sqlite" or not path or path == ":memory:" or path.startswith("file:"):
-        return
-    if not Path(path).is_file():
+    is_file = url.get_backend_name() == "sqlite" and path and path != ":memory:" and not path.startswith("file:")
+    if path and is_file and not Path(path).is_file():
+        # SQLite would create it, and the fault would look like a missing table.
         raise ConnectorError(f"There is no database {path!r}. Create it, or correct the service.")
-
-
-def _connect_arguments(url: URL) -> dict[str, Any]:
-    """Time-outs, where the address does not set them itself."""
-    if url.get_dialect().driver != "psycopg":
-        return {}
-    wanted = {
-        "connect_timeout": CONNECT_S,
-        "application_name": "synctail",
-        "keepalives_idle": 30,
-        "keepalives_interval": 10,
-        "keepalives_count": 3,
-        "tcp_user_timeout": 60_000,
-    }
-    return {name: value for name, value in wanted.items() if name not in url.query}
+    return engine
 
 
 # --- what an error means ------------------------------------------------------------------------------------------

@@ -18,7 +18,7 @@ from paramiko import SFTPAttributes, SFTPClient, SFTPFile
 
 from jobs.connectors.base import ConnectorError, Context
 from jobs.connectors.files import FilesReader, FilesWriter, Found, Target, free_name, is_pattern, limited
-from jobs.connectors.formats.write import Writer
+from jobs.connectors.formats.codec import Writer
 from jobs.connectors.ssh import Server
 from jobs.services.model import SftpDestination, SftpSource
 from synctail.model.sync import Phase
@@ -39,18 +39,15 @@ class SftpWriter(FilesWriter):
         super().__init__(destination, context)
         self._server = Server(destination, context, Phase.PUSH)
 
-    def check(self) -> str:
+    def close(self) -> None:
+        self._server.close()
+
+    def _look(self) -> str:
         folder = posixpath.dirname(self._path) or "."
-        try:
-            try:
-                seen = self._server.do(lambda sftp: sftp.stat(folder), folder)
-            except FileNotFoundError:
-                raise ConnectorError(f"There is no folder {folder!r} on the server.") from None
-            if not stat.S_ISDIR(seen.st_mode or 0):
-                raise ConnectorError(f"{folder!r} on the server is not a folder.")
-            return f"signed in; the folder {folder!r} exists"
-        finally:
-            self._server.close()
+        seen = self._server.in_folder(lambda sftp: sftp.stat(folder), folder)
+        if not stat.S_ISDIR(seen.st_mode or 0):
+            raise ConnectorError(f"{folder!r} on the server is not a folder.")
+        return f"signed in; the folder {folder!r} exists"
 
     def _begin(self) -> tuple[Target, Writer]:
         return NewRemoteFile(self._server, self._path), Writer(self._destination)
@@ -61,6 +58,7 @@ class Remote:
 
     def __init__(self, server: Server) -> None:
         self._server = server
+        self.close = server.close
 
     def find(self, path: str) -> list[Found]:
         folder, pattern = posixpath.split(path)
@@ -73,10 +71,7 @@ class Remote:
         def listed(sftp: SFTPClient) -> list[SFTPAttributes]:
             return limited((one for one in sftp.listdir_iter(folder or ".") if _matches(one, pattern)), path)
 
-        try:
-            matching = self._server.do(listed, folder)
-        except FileNotFoundError:
-            raise ConnectorError(f"There is no folder {folder!r} on the server.") from None
+        matching = self._server.in_folder(listed, folder)
         return sorted(_found(posixpath.join(folder, one.filename), one) for one in matching)
 
     @contextmanager
@@ -115,9 +110,6 @@ class Remote:
         with suppress(FileNotFoundError):
             self._server.do(lambda sftp: sftp.rename(path, to), path)
         return to
-
-    def close(self) -> None:
-        self._server.close()
 
 
 def _matches(one: SFTPAttributes, pattern: str) -> bool:

@@ -11,8 +11,7 @@ import pytest
 
 from jobs.connectors.base import ConnectorError, NotSignedIn, Outcome, Unreachable
 from jobs.connectors.http_post import FAILING, HttpWriter
-from jobs.connectors.pace import Pace
-from jobs.connectors.retries import LONGEST_WAIT_S
+from jobs.connectors.retries import LONGEST_WAIT_S, Pace
 from jobs.services.model import BearerAuth, HttpDestination, Secret
 from synctail.model.json_text import Record
 from tests.kit.connecting import Answer, Asked, Log, Site, context

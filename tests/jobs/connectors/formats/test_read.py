@@ -12,7 +12,7 @@ import pytest
 
 from jobs.connectors.formats import base
 from jobs.connectors.formats.base import RECORD_BYTES, Broken
-from jobs.connectors.formats.read import read
+from jobs.connectors.formats.codec import read
 from jobs.services.model import FileFormat, FileSource
 from tests.kit.formats import pieces, records
 
