@@ -138,7 +138,7 @@ class FilesWriter(Destination):
         self._path = destination.path.replace("{time}", f"{utc_now():%Y%m%dT%H%M%SZ}")
         self._target: Target
         self._writer: Writer
-        self._written = self._completed = False
+        self._unfinished = False
 
     def _begin(self) -> tuple[Target, Writer]:
         raise NotImplementedError
@@ -149,7 +149,7 @@ class FilesWriter(Destination):
 
     def __exit__(self, *_: object) -> None:
         try:
-            if self._written and not self._completed and getattr(self._destination, "mode", "replace") == "replace":
+            if self._unfinished and getattr(self._destination, "mode", "replace") == "replace":
                 self._log.warning(f"{self._path} was not completed: what this sync wrote is discarded", phase=PUSH)
         finally:
             self._target.close()
@@ -157,15 +157,14 @@ class FilesWriter(Destination):
     def complete(self) -> None:
         self._target.write(self._writer.end())
         self._target.commit()
-        self._completed = True
+        self._unfinished = False
         self._log.info(f"{self._path} is complete", phase=PUSH)
 
     def push(self, records: Sequence[Record]) -> Iterator[Outcome]:
         data, refused = self._writer.encode(records)
         self._target.write(data)
-        self._written = self._written or None in refused
-        for record, reason in zip(records, refused, strict=True):
-            yield Outcome(record, reason)
+        self._unfinished = self._unfinished or None in refused
+        yield from map(Outcome, records, refused)
 
 
 def is_pattern(path: str) -> bool:

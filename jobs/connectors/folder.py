@@ -71,7 +71,7 @@ class Folder:
 
     def look(self, path: str) -> Found | None:
         """A file; None for a folder, or where there is nothing. The path in it has no links."""
-        target = inside(self._root, path)
+        target = _inside(self._root, path)
         with _naming(path, "read"), suppress(FileNotFoundError):
             seen = target.stat()
             if not stat.S_ISDIR(seen.st_mode):
@@ -114,7 +114,7 @@ class Folder:
 
     def may_write(self, path: str) -> str:
         """Where it would be written. Raises `ConnectorError` where it could not be. Creates nothing."""
-        target = inside(self._root, path)
+        target = _inside(self._root, path)
         if target.is_dir():
             raise ConnectorError(f"The file {path!r} cannot be written: there is a folder with that name.")
         near = next(parent for parent in target.parents if parent.exists())
@@ -125,7 +125,7 @@ class Folder:
     @contextmanager
     def _within(self, path: str, what: str, *, make: bool = False) -> Iterator[tuple[int, str]]:
         """The folder of a path, opened, and the name in it."""
-        target = inside(self._root, path)
+        target = _inside(self._root, path)
         with _naming(path, what):
             if make:
                 self._root.mkdir(parents=True, exist_ok=True)
@@ -214,9 +214,8 @@ class AppendedFile(_Written):
         return os.pread(self.handle, 1, os.fstat(self.handle).st_size - 1) == b"\n"
 
 
-def inside(folder: Path, path: str) -> Path:
-    """The path below `folder`, links resolved. Raises `ConnectorError` when it would lead out of it."""
-    root = folder.resolve()
+def _inside(root: Path, path: str) -> Path:
+    """The path below `root`, links resolved. Raises `ConnectorError` when it would lead out of it."""
     try:
         target = (root / path).resolve()
     except (OSError, RuntimeError, ValueError) as error:  # links in a circle, or a NUL

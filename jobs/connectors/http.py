@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import re
+import time
 from collections.abc import Iterator
 from typing import Any, NamedTuple
 
@@ -36,9 +37,8 @@ class HttpReader(Source):
     def __init__(self, source: HttpSource, context: Context) -> None:
         self._source = source
         self._paging = source.paging
-        self._keep_raw = context.keep_raw
-        self._page_size = source.paging.size or context.page_size
-        self._client = HttpClient(source.url, source, context)
+        self._context = context
+        self._client = HttpClient(source.url, source, context, time.sleep)
         self._retries = Retries(context, Phase.PULL)
 
     def close(self) -> None:
@@ -52,26 +52,24 @@ class HttpReader(Source):
             watch.asks(url)
             got = self._get(url)
             watch.got(url, got.records)
-            total = self._total(got)
             pulled += len(got.records)
-            yield self._page(got, total)
-            url = self._next(got, url, total, pulled)
+            page = self._page(got)
+            yield page
+            url = self._next(got, url, complete=page.total is not None and pulled >= page.total)
 
     def _look(self) -> str:
         got = self._get(self._start())
         return f"answered {got.answer.status_line} with {counted(len(got.records))}"
 
-    # --- from page to page ----------------------------------------------------------------------------------------
-
     def _start(self) -> httpx2.URL:
         url = httpx2.URL(self._source.url)
         if self._paging.style != "none" and self._paging.size_name:
-            url = url.copy_merge_params({self._paging.size_name: str(self._page_size)})
+            url = url.copy_merge_params({self._paging.size_name: str(self._paging.size or self._context.page_size)})
         if self._paging.style == "page":
             url = url.copy_set_param(self._paging.param_name, str(self._paging.first))
         return url
 
-    def _next(self, got: _Got, url: httpx2.URL, total: int | None, pulled: int) -> httpx2.URL | None:
+    def _next(self, got: _Got, url: httpx2.URL, *, complete: bool) -> httpx2.URL | None:
         name = self._paging.param_name
         match self._paging.style:
             case "link":
@@ -84,7 +82,6 @@ class HttpReader(Source):
                     return self._joined(url, cursor)
                 return url.copy_set_param(name, cursor) if cursor else None
             case "page":
-                complete = total is not None and pulled >= total
                 ended = not got.records or complete or (self._paging.next and not self._found(got))
                 return None if ended else url.copy_set_param(name, str(int(url.params[name]) + 1))
             case "none":
@@ -113,8 +110,6 @@ class HttpReader(Source):
                 "Check the source's address."
             )
         return joined
-
-    # --- one page -------------------------------------------------------------------------------------------------
 
     def _get(self, url: httpx2.URL) -> _Got:
         answer = self._retries(lambda: self._client.ask("GET", url, whole=True), shown(url))
@@ -146,17 +141,18 @@ class HttpReader(Source):
             raise ConnectorError(f"{address}: expected a list of objects {where}.")
         return found
 
-    def _total(self, got: _Got) -> int | None:
-        if not self._paging.total:
-            text = got.answer.response.headers.get("X-Total-Count", "")
-            return int(text) if _WHOLE_NUMBER.fullmatch(text) else None
-        total = search(self._paging.total, got.content)
-        return total if isinstance(total, int) and not isinstance(total, bool) and total >= 0 else None
-
-    def _page(self, got: _Got, total: int | None) -> Page:
-        if not self._keep_raw:
+    def _page(self, got: _Got) -> Page:
+        headers = got.answer.response.headers
+        if self._paging.total:
+            found = search(self._paging.total, got.content)
+            known = isinstance(found, int) and not isinstance(found, bool) and found >= 0
+        else:
+            found = headers.get("X-Total-Count", "")
+            known = bool(_WHOLE_NUMBER.fullmatch(found))
+        total = int(found) if known else None
+        if not self._context.keep_raw:
             return Page(got.records, total)
-        said = got.answer.response.headers.get("Content-Type", "").partition(";")[0].strip().lower()
+        said = headers.get("Content-Type", "").partition(";")[0].strip().lower()
         media_type = said if _MEDIA_TYPE.fullmatch(said) else "application/json"
         return Page(got.records, total, got.answer.body, media_type)
 

@@ -53,17 +53,10 @@ class Answer(NamedTuple):
 
 
 class HttpClient:
-    def __init__(
-        self,
-        url: str,
-        definition: HttpSource | HttpDestination,
-        context: Context,
-        *,
-        connections: int = 1,
-        sleep: Sleep = time.sleep,
-    ) -> None:
+    def __init__(self, url: str, definition: HttpSource | HttpDestination, context: Context, sleep: Sleep) -> None:
         """`url` names the only origin that is asked. `sleep`: as for `Retries`."""
         self._what = "this source" if isinstance(definition, HttpSource) else "this destination"
+        connections = 1 if isinstance(definition, HttpSource) else definition.concurrency
         self._longest_s = min(LONGEST_S, 10 * context.patience_s)
         self._pace = Pace(definition.rate_per_s, sleep=sleep)
         try:
@@ -86,16 +79,10 @@ class HttpClient:
         self._client.close()
 
     def ask(self, method: str, url: httpx2.URL, *, whole: bool = False, **content: Any) -> Answer:
-        """Waits for its turn, at the rate of the definition.
+        """Waits for its turn. `whole`: read all of the body, not only its first words. `content`: `content`, `headers`.
 
-        Args:
-            whole: read all of the answer's body, not only its first words.
-            content: `content` and `headers`.
-
-        Raises:
-            Transient: it may pass.
-            NotSignedIn: the credentials were refused.
-            ConnectorError: the address cannot be used, or the answer is too large.
+        Raises `Transient` for what may pass, `NotSignedIn`, and `ConnectorError` for an address that cannot be used or
+        an answer that is too large.
         """
         self._pace.turn()
         try:
@@ -126,8 +113,9 @@ class HttpClient:
             if len(body) > limit:
                 if limit == WORDS_BYTES:
                     break
-                most = f"{limit // 1024 // 1024} MiB"
-                raise ConnectorError(f"{response.url} answered with more than {most}. Ask for smaller pages.")
+                raise ConnectorError(
+                    f"{response.url} answered with more than {limit >> 20} MiB. Ask for smaller pages."
+                )
             if time.monotonic() > until:
                 raise Transient(f"the answer took longer than {self._longest_s:g} s")
         return bytes(body)
@@ -201,6 +189,4 @@ def _headers(auth: HttpAuth | None, context: Context) -> dict[str, str]:
             headers["Authorization"] = f"Basic {base64.b64encode(pair.encode()).decode()}"
         case HeaderAuth(name, value):
             headers[name] = context.secret(value.secret)
-        case None:
-            pass
     return headers

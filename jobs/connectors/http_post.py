@@ -43,14 +43,12 @@ class HttpWriter(Destination):
     def __init__(self, destination: HttpDestination, context: Context) -> None:
         self._destination = destination
         self._context = context
-        concurrency = destination.concurrency
-        plain = FIELD.sub("x", destination.url)
-        self._client = HttpClient(plain, destination, context, connections=concurrency, sleep=self._sleep)
+        self._client = HttpClient(FIELD.sub("x", destination.url), destination, context, self._sleep)
         self._lock = threading.Lock()
         self._sending = 0
         self._over = threading.Event()
         self._failing = 0
-        self._threads = ThreadPoolExecutor(concurrency, "synctail-http")
+        self._threads = ThreadPoolExecutor(destination.concurrency, "synctail-http")
 
     def close(self) -> None:
         # Threads that still wait for an answer are not waited for: the last one closes the client.
@@ -116,11 +114,8 @@ class HttpWriter(Destination):
         reason = f"{answer.status_line}{answer.words()}"
         if not single and answer.response.status_code not in _SPLIT:
             raise ConnectorError(f"{shown(url)} answered {reason}")
-        if len(records) > 1:
-            return self._split(records, reason)
-        return [Outcome(record, reason) for record in records]
-
-    def _split(self, records: Sequence[Record], reason: str) -> list[Outcome]:
+        if len(records) == 1:
+            return [Outcome(records[0], reason)]
         splitting = f"Splitting a batch of {len(records):,} to find the records that are refused: {reason}"
         self._context.log.warning(splitting, phase=Phase.PUSH.value)
         middle = len(records) // 2

@@ -10,7 +10,7 @@ import io
 import posixpath
 import secrets
 import stat
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from typing import Any
 
@@ -166,18 +166,18 @@ class _RemoteFile(io.RawIOBase):
         # `readv` asks from a thread of its own. The reader of the answers sees its errors too; the thread would only
         # print them.
         asks = file._prefetch_thread  # noqa: SLF001
-        file._prefetch_thread = lambda *parts: _quietly(asks, *parts)  # noqa: SLF001
+
+        def quietly(*parts: object) -> None:
+            with suppress(Exception):
+                asks(*parts)
+
+        file._prefetch_thread = quietly  # noqa: SLF001
 
     def close(self) -> None:
         if not self.closed and self._from is not None:
             with suppress(OSError, EOFError):
                 self._file.close()
         super().close()
-
-
-def _quietly(act: Callable[..., None], *args: object) -> None:
-    with suppress(Exception):
-        act(*args)
 
 
 class NewRemoteFile:
@@ -191,7 +191,6 @@ class NewRemoteFile:
         self._size = 0
         self._from: SFTPClient | None = None
         self._file: SFTPFile
-        self._begun = False
         self._committed = False
         self.write(b"")  # fails at once where it may not write
 
@@ -206,11 +205,10 @@ class NewRemoteFile:
     def _write(self, sftp: SFTPClient, data: bytes) -> None:
         if self._from is not sftp:
             # After a lost connection: what this batch wrote is cut off and written again.
-            self._file = sftp.open(self._temporary, "r+b" if self._begun else "wb", bufsize=0)
-            self._from = sftp
-            if self._begun:
+            self._file = sftp.open(self._temporary, "r+b" if self._from else "wb", bufsize=0)
+            if self._from:
                 self._file.truncate(self._size)
-            self._begun = True
+            self._from = sftp
         self._file.seek(self._size)
         for start in range(0, len(data), REQUEST_BYTES):
             # The last write waits for the answers to all: otherwise `stat` would read them in place of its own.
@@ -242,7 +240,7 @@ class NewRemoteFile:
 
     def close(self) -> None:
         # Not on a new connection, which would take too long: a sync that is stopped has a second.
-        if self._begun and not self._committed and self._server.is_open():
+        if self._from and not self._committed and self._server.is_open():
             with suppress(ConnectorError, OSError):
                 self._server.do(lambda sftp: sftp.remove(self._temporary), self._temporary)
         self._server.close()

@@ -30,7 +30,6 @@ class SqlWriter(Destination):
         if self._database.dialect not in _INSERT:
             raise ConnectorError(f"A destination of kind sql takes {' or '.join(_INSERT)} addresses.")
         self._columns: dict[str, ReflectedColumn] = {}
-        self._lists: set[str] = set()
         self._statements: dict[frozenset[str], Executable] = {}
 
     def __enter__(self) -> Self:
@@ -39,8 +38,6 @@ class SqlWriter(Destination):
         except BaseException:
             self.close()
             raise
-        # A column of a list type takes a list; any other takes its JSON.
-        self._lists = {name for name, found in self._columns.items() if isinstance(found["type"], ARRAY)}
         return self
 
     def close(self) -> None:
@@ -69,20 +66,13 @@ class SqlWriter(Destination):
         """All but those that are always computed."""
         return {name: found for name, found in self._database.columns().items() if "computed" not in found}
 
-    # --- writing --------------------------------------------------------------------------------------------------
-
     def _row(self, record: Record) -> Row:
         """An absent member is null, unless the column has a value of its own for it."""
         return {
-            name: self._value(name, record.get(name))
+            name: _value(record.get(name), found)
             for name, found in self._columns.items()
-            if name in record or not _fills_itself(found)
+            if name in record or (found.get("default") is None and "identity" not in found)
         }
-
-    def _value(self, name: str, value: Any) -> Any:
-        if isinstance(value, dict) or (isinstance(value, list) and name not in self._lists):
-            return as_json(value).decode()
-        return value
 
     def _write(self, rows: Sequence[Row]) -> list[str | None]:
         """Write rows in one transaction; split those of a batch that is refused. Returns why, for each row."""
@@ -128,5 +118,7 @@ class SqlWriter(Destination):
         return self._statements[names]
 
 
-def _fills_itself(found: ReflectedColumn) -> bool:
-    return found.get("default") is not None or "identity" in found
+def _value(value: Any, found: ReflectedColumn) -> Any:
+    """A column of a list type takes a list; any other takes its JSON."""
+    is_json = isinstance(value, dict) or (isinstance(value, list) and not isinstance(found["type"], ARRAY))
+    return as_json(value).decode() if is_json else value

@@ -50,8 +50,6 @@ class SqlReader(Source):
             self._execute(connection, text(f"EXPLAIN {self._source.query}")).close()
         return "the query can be run"
 
-    # --- reading --------------------------------------------------------------------------------------------------
-
     def _statement(self) -> Executable:
         if not self._source.table:
             return text(self._source.query)

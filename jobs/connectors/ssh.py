@@ -101,16 +101,12 @@ class Server:
         except BadHostKeyException as error:
             raise _strange(self._name, error.key) from None
         except AuthenticationException as error:
-            user = self._definition.user
-            raise NotSignedIn(
-                f"{self._name} refused the user {user!r}: {_said(error)}. Check the user, and the key or password."
-            ) from None
+            refused = f"{self._name} refused the user {self._definition.user!r}: {_said(error)}"
+            raise NotSignedIn(f"{refused}. Check the user, and the key or password.") from None
         except (SSHException, OSError, EOFError) as error:
-            # Nothing to sign in with: paramiko says so without having asked.
-            if "No authentication methods available" in str(error):
-                raise NotSignedIn(
-                    f"{self._name} requires a password or a private key, and the service names neither."
-                ) from None
+            if "No authentication methods available" in str(error):  # paramiko says so without having asked
+                lacks = "requires a password or a private key, and the service names neither"
+                raise NotSignedIn(f"{self._name} {lacks}.") from None
             raise Transient(f"no connection: {_said(error)}") from None
         if transport := ssh.get_transport():
             transport.set_keepalive(KEEPALIVE_S)
@@ -132,9 +128,6 @@ class Server:
             look_for_keys=False,
             transport_factory=self._host_key.transport,
         )
-
-
-# --- host keys ----------------------------------------------------------------------------------------------------
 
 
 class _HostKey(paramiko.MissingHostKeyPolicy):  # type: ignore[misc]
@@ -175,9 +168,6 @@ def _strange(name: str, key: PKey) -> ConnectorError:
         f"{name} presented the host key '{key.get_name()} {key.get_base64()}', which is not the expected one. "
         "If it is right, set it as 'host_key' in the service; if not, another machine may be answering."
     )
-
-
-# --- our key ------------------------------------------------------------------------------------------------------
 
 
 def _private_key(definition: Sftp, context: Context) -> PKey | None:

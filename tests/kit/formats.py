@@ -26,4 +26,4 @@ def records(data: bytes, form: FileFormat, **more: Any) -> list[Record]:
 def written(form: FileFormat, *batches: list[Record], **more: Any) -> tuple[bytes, list[str | None]]:
     writer = Writer(FileDestination(path="x", format=form, **more))
     encoded = [writer.encode(batch) for batch in batches]
-    return b"".join(one.data for one in encoded) + writer.end(), [why for one in encoded for why in one.refused]
+    return b"".join(data for data, _ in encoded) + writer.end(), [why for _, refused in encoded for why in refused]

@@ -56,13 +56,6 @@ def _page(items: Iterator[Item], page_size: int) -> Iterator[Item]:
             return
 
 
-class Encoded(NamedTuple):
-    """`refused`: for each record, in order, why it is not in `data`; None where it is."""
-
-    data: bytes
-    refused: list[str | None]
-
-
 class Writer:
     """`encode` makes bytes of each batch, then `end` of what closes the file. `begun`: it continues an existing file, a
     CSV with these `columns`."""
@@ -76,9 +69,10 @@ class Writer:
         if begun:
             self._encoder.encode(" ")  # the file has its byte order mark already
 
-    def encode(self, records: Sequence[Record]) -> Encoded:
+    def encode(self, records: Sequence[Record]) -> tuple[bytes, list[str | None]]:
+        """The batch's bytes, and for each record, in order, why it is not in them; None where it is."""
         if not records:
-            return Encoded(b"", [])
+            return b"", []
         data = [self._encoder.encode(self._start(records))]
         refused: list[str | None] = []
         for record in records:
@@ -87,7 +81,7 @@ class Writer:
                 refused.append(None)
             except Refused as error:
                 refused.append(str(error))
-        return Encoded(b"".join(data), refused)
+        return b"".join(data), refused
 
     def end(self) -> bytes:
         return self._encoder.encode(self._start([]) + self._syntax.end)

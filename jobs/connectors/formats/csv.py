@@ -89,10 +89,6 @@ class CsvSyntax(Syntax):
 
 
 def _value(value: Any) -> str:
-    match value:
-        case None | str():
-            return value or ""
-        case bool() | dict() | list():
-            return as_json(value).decode()
-        case _:
-            return str(value)
+    if isinstance(value, bool | dict | list):
+        return as_json(value).decode()
+    return "" if value is None else str(value)
