@@ -68,15 +68,9 @@ class Database:
             except DBAPIError as error:
                 raise passing_or_failure(error) from None
             except exc.NoSuchTableError:
-                table = self._definition.table
-                raise ConnectorError(
-                    f"The database has no table {table!r}. Create it, or correct the service."
-                ) from None
-            except (
-                exc.SQLAlchemyError,
-                TypeError,
-                ValueError,
-            ) as error:  # TypeError: an argument that the driver lacks
+                missing = f"The database has no table {self._definition.table!r}"
+                raise ConnectorError(f"{missing}. Create it, or correct the service.") from None
+            except (exc.SQLAlchemyError, TypeError, ValueError) as error:  # TypeError: an argument the driver lacks
                 raise Unreachable(f"The database cannot be reached: {reason(error)}") from None
 
         return self.retries(once)

@@ -93,8 +93,6 @@ class Folder:
 
     def close(self) -> None: ...
 
-    # --- for a destination ----------------------------------------------------------------------------------------
-
     def new(self, path: str) -> NewFile:
         """Raises `ConnectorError`, as all methods of the new file do."""
         with self._within(path, "written", make=True) as (folder, name):

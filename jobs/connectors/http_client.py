@@ -32,7 +32,6 @@ WORDS = 300
 """Characters of it that are quoted."""
 LONGEST_S = 300.0
 """Maximum time for one answer, however steadily it comes."""
-_GZIP = 31  # for zlib: with gzip's header
 _CHUNK = 64 * 1024
 
 
@@ -113,9 +112,8 @@ class HttpClient:
             if len(body) > limit:
                 if limit == WORDS_BYTES:
                     break
-                raise ConnectorError(
-                    f"{response.url} answered with more than {limit >> 20} MiB. Ask for smaller pages."
-                )
+                most = f"{limit // 1024 // 1024} MiB"
+                raise ConnectorError(f"{response.url} answered with more than {most}. Ask for smaller pages.")
             if time.monotonic() > until:
                 raise Transient(f"the answer took longer than {self._longest_s:g} s")
         return bytes(body)
@@ -135,7 +133,7 @@ def _unpacked(response: httpx2.Response) -> Iterator[bytes]:
         return
     if coding != "gzip":
         raise ConnectorError(f"{response.url} used the content encoding {coding[:40]!r}; only gzip is supported.")
-    unpacker = zlib.decompressobj(_GZIP)
+    unpacker = zlib.decompressobj(31)  # with gzip's header
     try:
         for chunk in response.iter_raw():
             rest = chunk

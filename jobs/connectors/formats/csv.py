@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import csv
 import io
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from types import SimpleNamespace
 from typing import Any
 
@@ -75,7 +75,7 @@ class CsvSyntax(Syntax):
         self._columns = list(layout.columns or columns)
         self._strict = not layout.columns
         returns: Any = SimpleNamespace(write=str)  # `writerow` returns what `write` does: the row
-        self._row = csv.writer(returns, delimiter=layout.delimiter).writerow
+        self._row: Callable[[Sequence[str]], str] = csv.writer(returns, delimiter=layout.delimiter).writerow
 
     def start(self, records: Sequence[Record]) -> str:
         self._columns = self._columns or list(dict.fromkeys(name for record in records for name in record))
@@ -84,8 +84,7 @@ class CsvSyntax(Syntax):
     def one(self, record: Record) -> str:
         if self._strict and (more := next((name for name in record if name not in self._columns), None)) is not None:
             raise Refused(f"the file has no column {more!r}. List all columns in 'columns'")
-        text: str = self._row([_value(record.get(name)) for name in self._columns])
-        return text
+        return self._row([_value(record.get(name)) for name in self._columns])
 
 
 def _value(value: Any) -> str:
