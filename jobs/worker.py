@@ -20,11 +20,6 @@ from rq.job import Job
 from rq.utils import now
 from rq.worker import WorkerStatus
 
-import jobs.connectors.file
-import jobs.connectors.http
-import jobs.connectors.http_post
-import jobs.connectors.sql
-import jobs.connectors.sql_source
 import jobs.tasks  # noqa: F401 - load before the fork, so that a sync starts in milliseconds (not SFTP: half of the time)
 from jobs.die_with_parent import die_with_parent
 from jobs.queue.job_queue import JobQueue

@@ -4,6 +4,5 @@
 - `http` reads and `http_post` sends, over `http_client`.
 - `sql_source` reads and `sql` writes, over `database`.
 - `file`, in a `folder` of this machine, and `sftp`, over `ssh`: both are `files`, whose contents are `formats`.
-- `inbound`: records that are posted to us.
-- `retries`, `pace`: how often and how fast a system is asked again.
+- `retries`: how often and how fast a system is asked.
 """

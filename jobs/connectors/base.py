@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal, NamedTuple, Protocol
+from typing import Literal, NamedTuple, Self
 
 from synctail.log.writer import LogWriter
 from synctail.model.json_text import Record
@@ -57,23 +57,46 @@ class Outcome(NamedTuple):
     refused: str | None = None
 
 
-class Source(Protocol):
-    def pages(self) -> Iterator[Page]:
-        """All records, page by page. Raises `ConnectorError`."""
+class Connector:
+    """A context, which closes it."""
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def close(self) -> None: ...
 
     def check(self) -> str:
-        """Reads as little as shows that a sync would work. Returns what it found. Raises `ConnectorError`."""
+        """For use outside the context: reads as little as shows that a sync would work, and writes nothing.
+
+        Returns what it found. Raises `ConnectorError`.
+        """
+        try:
+            return self._look()
+        finally:
+            self.close()
+
+    def _look(self) -> str:
+        raise NotImplementedError
 
 
-class Destination(Protocol):
+class Source(Connector):
+    def pages(self) -> Iterator[Page]:
+        """All records, page by page. Raises `ConnectorError`."""
+        raise NotImplementedError
+
+
+class Destination(Connector):
+    """Leaving the context discards what only appears as a whole and was not completed."""
+
     def push(self, records: Sequence[Record]) -> Iterator[Outcome]:
         """One outcome for each record, in order. Raises `ConnectorError` when the system itself fails."""
+        raise NotImplementedError
 
     def complete(self) -> None:
         """Called when all records were pushed: makes visible what only appears as a whole. Raises `ConnectorError`."""
-
-    def check(self) -> str:
-        """Writes nothing. Returns what it found. Raises `ConnectorError`. Works outside the context."""
 
 
 @dataclass(frozen=True)

@@ -7,16 +7,9 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any, Literal, TypeVar
 
-from sqlalchemy import URL, Engine, create_engine, inspect, make_url
+from sqlalchemy import Engine, create_engine, exc, inspect, make_url
 from sqlalchemy.engine.interfaces import ReflectedColumn
-from sqlalchemy.exc import (
-    ArgumentError,
-    DBAPIError,
-    NoSuchModuleError,
-    NoSuchTableError,
-    OperationalError,
-    SQLAlchemyError,
-)
+from sqlalchemy.exc import DBAPIError, OperationalError
 
 from jobs.connectors.base import ConnectorError, Context, NotSignedIn, Unreachable
 from jobs.connectors.retries import Retries, Transient
@@ -25,14 +18,20 @@ from synctail.model.sync import Phase
 
 T = TypeVar("T")
 
-CONNECT_S = 10
+_TIMEOUTS: dict[str, Any] = {
+    "connect_timeout": 10,
+    "application_name": "synctail",
+    "keepalives_idle": 30,
+    "keepalives_interval": 10,
+    "keepalives_count": 3,
+    "tcp_user_timeout": 60_000,
+}
 
 Meaning = Literal["transient", "system", "row"]
 
 # SQLSTATEs of PostgreSQL (its manual, appendix A). Any other is about a row.
 _TRANSIENT = ("08", "40001", "40P01", "53300", "55P03", "57P01", "57P02", "57P03", "57014")
 _SYSTEM = ("25006", "28", "3D000", "3F000", "42501", "42601", "42703", "42P01", "42P10", "53", "58", "XX")
-_NOT_SIGNED_IN = ("28",)
 _WRONG = ("25006", "3D000", "3F000", "42")
 _CREDENTIALS = r"authentication failed|no password supplied|pg_hba\.conf|role .* does not exist"
 _LATER = r"starting up|shutting down|recovery|terminating|too many|connection slots"
@@ -54,16 +53,8 @@ class Database:
     def columns(self) -> dict[str, ReflectedColumn]:
         """Those of the definition's table, by name. Raises `ConnectorError`, also where the key is not among them."""
         table, schema, key = self._definition.table, self._definition.schema or None, self._definition.key
-
-        def read() -> dict[str, ReflectedColumn]:
-            try:
-                return {column["name"]: column for column in inspect(self.engine).get_columns(table, schema)}
-            except NoSuchTableError:
-                raise ConnectorError(
-                    f"The database has no table {table!r}. Create it, or correct the service."
-                ) from None
-
-        columns = self.reach(read)
+        found = self.reach(lambda: inspect(self.engine).get_columns(table, schema))
+        columns = {column["name"]: column for column in found}
         if key not in columns:
             raise ConnectorError(f"The table {table!r} has no column {key!r}, the service's key.")
         return columns
@@ -76,7 +67,10 @@ class Database:
                 return act()
             except DBAPIError as error:
                 raise passing_or_failure(error) from None
-            except (SQLAlchemyError, TypeError, ValueError) as error:  # TypeError: an argument that the driver lacks
+            except exc.NoSuchTableError:
+                missing = f"The database has no table {self._definition.table!r}"
+                raise ConnectorError(f"{missing}. Create it, or correct the service.") from None
+            except (exc.SQLAlchemyError, TypeError, ValueError) as error:  # TypeError: an argument the driver lacks
                 raise Unreachable(f"The database cannot be reached: {reason(error)}") from None
 
         return self.retries(once)
@@ -87,35 +81,17 @@ def _engine(definition: SqlSource | SqlDestination, context: Context, what: str)
         url = make_url(definition.url)
         if definition.password:
             url = url.set(password=context.secret(definition.password.secret))
-        engine = create_engine(url, connect_args=_connect_arguments(url))
-    except (ArgumentError, NoSuchModuleError, ImportError, ValueError) as error:
+        # Time-outs, where the address does not set them itself.
+        timeouts = _TIMEOUTS if url.get_dialect().driver == "psycopg" else {}
+        engine = create_engine(url, connect_args={k: v for k, v in timeouts.items() if k not in url.query})
+    except (exc.ArgumentError, exc.NoSuchModuleError, ImportError, ValueError) as error:
         raise ConnectorError(f"The {what}'s address cannot be used: {error}") from None
-    _check_that_it_exists(url)
-    return engine
-
-
-def _check_that_it_exists(url: URL) -> None:
-    """SQLite would create the file, and the fault would look like a missing table."""
     path = url.database
-    if url.get_backend_name() != "sqlite" or not path or path == ":memory:" or path.startswith("file:"):
-        return
-    if not Path(path).is_file():
+    is_file = url.get_backend_name() == "sqlite" and path and path != ":memory:" and not path.startswith("file:")
+    if path and is_file and not Path(path).is_file():
+        # SQLite would create it, and the fault would look like a missing table.
         raise ConnectorError(f"There is no database {path!r}. Create it, or correct the service.")
-
-
-def _connect_arguments(url: URL) -> dict[str, Any]:
-    """Time-outs, where the address does not set them itself."""
-    if url.get_dialect().driver != "psycopg":
-        return {}
-    wanted = {
-        "connect_timeout": CONNECT_S,
-        "application_name": "synctail",
-        "keepalives_idle": 30,
-        "keepalives_interval": 10,
-        "keepalives_count": 3,
-        "tcp_user_timeout": 60_000,
-    }
-    return {name: value for name, value in wanted.items() if name not in url.query}
+    return engine
 
 
 # --- what an error means ------------------------------------------------------------------------------------------
@@ -149,7 +125,7 @@ def passing_or_failure(error: DBAPIError) -> Transient | ConnectorError:
 def failure(error: DBAPIError) -> ConnectorError:
     state = getattr(error.orig, "sqlstate", None) or ""
     said = reason(error)
-    if state.startswith(_NOT_SIGNED_IN) or re.search(_CREDENTIALS, said):
+    if state.startswith("28") or re.search(_CREDENTIALS, said):
         return NotSignedIn(f"The database refused the credentials: {said}")
     wrong = state.startswith(_WRONG) or getattr(error.orig, "sqlite_errorname", "") == "SQLITE_ERROR"
     later = isinstance(error, OperationalError) and not wrong and not _turned_away(error)

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from contextlib import closing
+
 from jobs.connectors.base import ConnectorError, Context
 from jobs.connectors.files import FilesReader, FilesWriter, Target
 from jobs.connectors.folder import AppendedFile, Folder
 from jobs.connectors.formats.base import Broken
-from jobs.connectors.formats.csv import columns_of
-from jobs.connectors.formats.write import Writer
+from jobs.connectors.formats.codec import Writer
+from jobs.connectors.formats.csv import CsvReader
 from jobs.services.model import FileDestination, FileSource
 
 
@@ -22,7 +24,7 @@ class FileWriter(FilesWriter):
         self._append = destination.mode == "append"
         self._folder = Folder(context.files, context.log)
 
-    def check(self) -> str:
+    def _look(self) -> str:
         return f"{self._folder.may_write(self._path)} can be written"
 
     def _begin(self) -> tuple[Target, Writer]:
@@ -43,8 +45,8 @@ class FileWriter(FilesWriter):
             file.write(b"\n")
         if layout.file_format != "csv":
             return Writer(layout, begun=True)
-        with file.reader() as there:
+        with file.reader() as there, closing(CsvReader(there, layout)) as old:
             try:
-                return Writer(layout, columns=columns_of(there, layout), begun=True)
+                return Writer(layout, columns=old.header(), begun=True)
             except Broken as error:
                 raise ConnectorError(f"{self._path}: {error}.") from None

@@ -12,10 +12,9 @@ from contextlib import AbstractContextManager
 from itertools import islice
 from typing import NamedTuple, Protocol, Self, TypeVar
 
-from jobs.connectors.base import ConnectorError, Context, Outcome, Page
+from jobs.connectors.base import ConnectorError, Context, Destination, Outcome, Page, Source
 from jobs.connectors.formats.base import Broken
-from jobs.connectors.formats.read import MEDIA_TYPES, read
-from jobs.connectors.formats.write import Writer
+from jobs.connectors.formats.codec import Writer, read
 from jobs.services.model import FileDestination, FileSource, SftpDestination, SftpSource
 from synctail.model.ids import utc_now
 from synctail.model.json_text import Record, counted
@@ -67,26 +66,25 @@ class Target(Protocol):
         """Discards what was not committed."""
 
 
-class FilesReader:
+class FilesReader(Source):
     def __init__(self, source: FileSource | SftpSource, context: Context, files: Files) -> None:
         self._source = source
+        self._context = context
         self._log = context.log
-        self._page_size = context.page_size
-        self._keep_raw = context.keep_raw
         self._files = files
         self._read: list[Found] = []
 
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
+    def __exit__(self, kind: object = None, *_: object) -> None:
         # Not before: only now is everything pushed, and a destination's own file complete.
         try:
             if kind is None and self._source.after != "keep":
                 for found in self._read:
                     self._clear(found)
         finally:
-            self._files.close()
+            self.close()
+
+    def close(self) -> None:
+        self._files.close()
 
     def pages(self) -> Iterator[Page]:
         found = self._files.find(self._source.path)
@@ -95,30 +93,24 @@ class FilesReader:
         for one in found:
             self._log.info(f"Reading {one.path}, {one.size:,} bytes", phase=PULL)
             count = 0
-            for page in self._pages(one, self._page_size):
+            for page in self._pages(one, self._context.page_size):
                 count += len(page.records)
                 yield page
             self._log.info(f"Read {one.path}: {counted(count)}", phase=PULL)
             self._read.append(one)
 
-    def check(self) -> str:
-        try:
-            found = self._files.find(self._source.path)
-            if not found:
-                return f"no file matches {self._source.path} at present"
-            page = next(self._pages(found[0], 1), None)
-            files = f"{len(found):,} file{'' if len(found) == 1 else 's'}"
-            return f"{files}; {found[0].path} can be read" + ("" if page else " and has no records")
-        finally:
-            self._files.close()
+    def _look(self) -> str:
+        found = self._files.find(self._source.path)
+        if not found:
+            return f"no file matches {self._source.path} at present"
+        page = next(self._pages(found[0], 1), None)
+        files = f"{len(found):,} file{'' if len(found) == 1 else 's'}"
+        return f"{files}; {found[0].path} can be read" + ("" if page else " and has no records")
 
     def _pages(self, found: Found, page_size: int) -> Iterator[Page]:
-        layout = self._source
-        ending = layout.file_format
         with self._files.open(found) as file:
             try:
-                for records, raw in read(file, layout, page_size, keep_raw=self._keep_raw):
-                    yield Page(records, raw=raw, type=MEDIA_TYPES[ending], ending=ending)
+                yield from read(file, self._source, page_size, keep_raw=self._context.keep_raw)
             except Broken as error:
                 raise ConnectorError(f"{found.path}: {error}.") from None
 
@@ -137,7 +129,7 @@ class FilesReader:
             self._log.info(f"Moved {path} to {to}", phase=PULL)
 
 
-class FilesWriter:
+class FilesWriter(Destination):
     """`_begin` makes the target, and a writer that starts a file or continues one."""
 
     def __init__(self, destination: FileDestination | SftpDestination, context: Context) -> None:
@@ -146,7 +138,7 @@ class FilesWriter:
         self._path = destination.path.replace("{time}", f"{utc_now():%Y%m%dT%H%M%SZ}")
         self._target: Target
         self._writer: Writer
-        self._written = self._completed = False
+        self._unfinished = False
 
     def _begin(self) -> tuple[Target, Writer]:
         raise NotImplementedError
@@ -157,7 +149,7 @@ class FilesWriter:
 
     def __exit__(self, *_: object) -> None:
         try:
-            if self._written and not self._completed and getattr(self._destination, "mode", "replace") == "replace":
+            if self._unfinished and getattr(self._destination, "mode", "replace") == "replace":
                 self._log.warning(f"{self._path} was not completed: what this sync wrote is discarded", phase=PUSH)
         finally:
             self._target.close()
@@ -165,15 +157,14 @@ class FilesWriter:
     def complete(self) -> None:
         self._target.write(self._writer.end())
         self._target.commit()
-        self._completed = True
+        self._unfinished = False
         self._log.info(f"{self._path} is complete", phase=PUSH)
 
     def push(self, records: Sequence[Record]) -> Iterator[Outcome]:
         data, refused = self._writer.encode(records)
         self._target.write(data)
-        self._written = self._written or None in refused
-        for record, reason in zip(records, refused, strict=True):
-            yield Outcome(record, reason)
+        self._unfinished = self._unfinished or None in refused
+        yield from map(Outcome, records, refused)
 
 
 def is_pattern(path: str) -> bool:

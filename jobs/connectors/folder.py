@@ -65,25 +65,18 @@ class Folder:
     def open(self, found: Found) -> Iterator[io.BufferedReader]:
         with self._within(found.path, "read") as (folder, name):
             file = os.fdopen(os.open(name, os.O_RDONLY | _FILE, dir_fd=folder), "rb")
-        with file:
+        with file, _naming(found.path, "read"):
             _check_regular(file.fileno(), found.path)
-            try:
-                yield file
-            except OSError as error:
-                raise _failed(found.path, "read", error) from None
+            yield file
 
     def look(self, path: str) -> Found | None:
         """A file; None for a folder, or where there is nothing. The path in it has no links."""
-        target = inside(self._root, path)
-        try:
+        target = _inside(self._root, path)
+        with _naming(path, "read"), suppress(FileNotFoundError):
             seen = target.stat()
-        except FileNotFoundError:
-            return None
-        except OSError as error:
-            raise _failed(path, "read", error) from None
-        if stat.S_ISDIR(seen.st_mode):
-            return None
-        return Found(str(target.relative_to(self._root)), seen.st_size, seen.st_mtime)
+            if not stat.S_ISDIR(seen.st_mode):
+                return Found(str(target.relative_to(self._root)), seen.st_size, seen.st_mtime)
+        return None
 
     def remove(self, path: str) -> None:
         with self._within(path, "deleted") as (folder, name):
@@ -92,20 +85,19 @@ class Folder:
     def move(self, path: str, folder: str) -> str:
         to = str(Path(path).parent / folder / Path(path).name)
         with self._within(path, "moved") as (old, name), self._within(to, "written", make=True) as (new, _):
-            if _is_there(name, new):
+            with suppress(FileNotFoundError):
+                os.stat(name, dir_fd=new, follow_symlinks=False)
                 to = str(Path(to).parent / free_name(name))
             os.rename(name, Path(to).name, src_dir_fd=old, dst_dir_fd=new)
         return to
 
     def close(self) -> None: ...
 
-    # --- for a destination ----------------------------------------------------------------------------------------
-
     def new(self, path: str) -> NewFile:
         """Raises `ConnectorError`, as all methods of the new file do."""
         with self._within(path, "written", make=True) as (folder, name):
             _remove_left_behind(folder, name)
-            return NewFile(path, os.dup(folder), name)
+            return NewFile(path, folder, name)
 
     def appended(self, path: str) -> AppendedFile:
         with self._within(path, "written", make=True) as (folder, name):
@@ -120,7 +112,7 @@ class Folder:
 
     def may_write(self, path: str) -> str:
         """Where it would be written. Raises `ConnectorError` where it could not be. Creates nothing."""
-        target = inside(self._root, path)
+        target = _inside(self._root, path)
         if target.is_dir():
             raise ConnectorError(f"The file {path!r} cannot be written: there is a folder with that name.")
         near = next(parent for parent in target.parents if parent.exists())
@@ -131,8 +123,8 @@ class Folder:
     @contextmanager
     def _within(self, path: str, what: str, *, make: bool = False) -> Iterator[tuple[int, str]]:
         """The folder of a path, opened, and the name in it."""
-        target = inside(self._root, path)
-        try:
+        target = _inside(self._root, path)
+        with _naming(path, what):
             if make:
                 self._root.mkdir(parents=True, exist_ok=True)
             folder = _descend(self._root, target.relative_to(self._root).parent.parts, make=make)
@@ -140,47 +132,52 @@ class Folder:
                 yield folder, target.name
             finally:
                 os.close(folder)
-        except OSError as error:
-            raise _failed(path, what, error) from None
 
 
-class NewFile:
-    """A `Target`: takes the place of the old file when it is complete. Locked while it is written."""
+class _Written:
+    """A `Target`, open under `handle`."""
 
-    def __init__(self, path: str, folder: int, name: str) -> None:
-        """Takes over `folder`, and closes it."""
+    def __init__(self, path: str, handle: int) -> None:
         self._path = path
-        self._folder = folder
-        self._name = name
-        self._temporary = f".{name}.{secrets.token_hex(6)}"
-        self._there = False
-        try:
-            flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | _FILE
-            self._handle = os.open(self._temporary, flags, 0o600, dir_fd=folder)
-        except OSError as error:
-            os.close(folder)
-            raise _failed(path, "written", error) from None
-        self._there = True
-        with suppress(OSError):  # a file system without locks: there, what is left behind stays
-            fcntl.flock(self._handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        self.handle = handle
 
     def write(self, data: bytes) -> None:
-        _write(self._handle, data, self._path)
+        rest = memoryview(data)
+        with _naming(self._path, "written"):
+            while rest:
+                rest = rest[os.write(self.handle, rest) :]
 
     def commit(self) -> None:
-        try:
-            os.fsync(self._handle)  # otherwise a power cut could leave the new name without content
-            os.fchmod(self._handle, 0o644)
-            os.rename(self._temporary, self._name, src_dir_fd=self._folder, dst_dir_fd=self._folder)
-            self._there = False
-        except OSError as error:
-            raise _failed(self._path, "written", error) from None
+        with _naming(self._path, "written"):
+            os.fsync(self.handle)
 
     def close(self) -> None:
-        if self._there:
-            with suppress(OSError):
-                os.unlink(self._temporary, dir_fd=self._folder)
-        os.close(self._handle)
+        os.close(self.handle)
+
+
+class NewFile(_Written):
+    """Takes the place of the old file when it is complete. Locked while it is written."""
+
+    def __init__(self, path: str, folder: int, name: str) -> None:
+        """Raises `OSError`."""
+        temporary = f".{name}.{secrets.token_hex(6)}"
+        super().__init__(path, os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL | _FILE, 0o600, dir_fd=folder))
+        self._folder = os.dup(folder)
+        self._name = name
+        self._temporary = temporary
+        with suppress(OSError):  # a file system without locks: there, what is left behind stays
+            fcntl.flock(self.handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+
+    def commit(self) -> None:
+        super().commit()  # otherwise a power cut could leave the new name without content
+        with _naming(self._path, "written"):
+            os.fchmod(self.handle, 0o644)
+            os.rename(self._temporary, self._name, src_dir_fd=self._folder, dst_dir_fd=self._folder)
+
+    def close(self) -> None:
+        with suppress(OSError):  # renamed
+            os.unlink(self._temporary, dir_fd=self._folder)
+        super().close()
         os.close(self._folder)
 
 
@@ -198,12 +195,8 @@ def _remove_left_behind(folder: int, name: str) -> None:
                 os.close(handle)
 
 
-class AppendedFile:
-    """A `Target`: what is written is visible at once."""
-
-    def __init__(self, path: str, handle: int) -> None:
-        self._path = path
-        self.handle = handle
+class AppendedFile(_Written):
+    """What is written is visible at once."""
 
     def is_empty(self) -> bool:
         return os.fstat(self.handle).st_size == 0
@@ -216,26 +209,11 @@ class AppendedFile:
 
     def ends_in_a_line(self) -> bool:
         """False where an earlier sync broke off in the middle of one."""
-        with self.reader() as file:
-            file.seek(-1, os.SEEK_END)
-            return file.read(1) == b"\n"
-
-    def write(self, data: bytes) -> None:
-        _write(self.handle, data, self._path)
-
-    def commit(self) -> None:
-        try:
-            os.fsync(self.handle)
-        except OSError as error:
-            raise _failed(self._path, "written", error) from None
-
-    def close(self) -> None:
-        os.close(self.handle)
+        return os.pread(self.handle, 1, os.fstat(self.handle).st_size - 1) == b"\n"
 
 
-def inside(folder: Path, path: str) -> Path:
-    """The path below `folder`, links resolved. Raises `ConnectorError` when it would lead out of it."""
-    root = folder.resolve()
+def _inside(root: Path, path: str) -> Path:
+    """The path below `root`, links resolved. Raises `ConnectorError` when it would lead out of it."""
     try:
         target = (root / path).resolve()
     except (OSError, RuntimeError, ValueError) as error:  # links in a circle, or a NUL
@@ -269,22 +247,10 @@ def _check_regular(handle: int, path: str) -> None:
         raise ConnectorError(f"{path!r} is not a regular file.")
 
 
-def _is_there(name: str, folder: int) -> bool:
+@contextmanager
+def _naming(path: str, what: str) -> Iterator[None]:
+    """Makes an `OSError` a `ConnectorError` which says that this file cannot be `what`, as in "written"."""
     try:
-        os.stat(name, dir_fd=folder, follow_symlinks=False)
-    except FileNotFoundError:
-        return False
-    return True
-
-
-def _write(handle: int, data: bytes, path: str) -> None:
-    rest = memoryview(data)
-    try:
-        while rest:
-            rest = rest[os.write(handle, rest) :]
+        yield
     except OSError as error:
-        raise _failed(path, "written", error) from None
-
-
-def _failed(path: str, what: str, error: OSError) -> ConnectorError:
-    return ConnectorError(f"The file {path!r} cannot be {what}: {error.strerror or error}.")
+        raise ConnectorError(f"The file {path!r} cannot be {what}: {error.strerror or error}.") from None

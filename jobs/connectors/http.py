@@ -5,14 +5,14 @@ from __future__ import annotations
 import hashlib
 import json
 import re
+import time
 from collections.abc import Iterator
-from typing import Any, NamedTuple, Self
+from typing import Any, NamedTuple
 
 import httpx2
 
-from jobs.connectors.base import ConnectorError, Context, Page
-from jobs.connectors.http_client import Answer, HttpClient, origin, search, shown, shown_origin, whole_number
-from jobs.connectors.pace import Pace
+from jobs.connectors.base import ConnectorError, Context, Page, Source
+from jobs.connectors.http_client import Answer, HttpClient, origin, search, shown
 from jobs.connectors.retries import Retries
 from jobs.services.model import HttpSource
 from synctail.model.json_text import Record, as_json, counted
@@ -21,6 +21,7 @@ from synctail.model.sync import Phase
 EMPTY_PAGES = 100
 """After so many empty pages in a row, paging counts as endless."""
 
+_WHOLE_NUMBER = re.compile("[0-9]{1,15}")
 _MEDIA_TYPE = re.compile(r"[a-z0-9][a-z0-9.+-]{0,60}/[a-z0-9][a-z0-9.+-]{0,60}")
 
 
@@ -32,21 +33,15 @@ class _Got(NamedTuple):
     records: list[Record]
 
 
-class HttpReader:
+class HttpReader(Source):
     def __init__(self, source: HttpSource, context: Context) -> None:
         self._source = source
         self._paging = source.paging
-        self._keep_raw = context.keep_raw
-        self._page_size = source.paging.size or context.page_size
-        self._client = HttpClient(source.url, source.auth, context, what="this source")
-        self._first = httpx2.URL(source.url)
-        self._pace = Pace(source.rate_per_s)
+        self._context = context
+        self._client = HttpClient(source.url, source, context, time.sleep)
         self._retries = Retries(context, Phase.PULL)
 
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(self, *_: object) -> None:
+    def close(self) -> None:
         self._client.close()
 
     def pages(self) -> Iterator[Page]:
@@ -57,52 +52,40 @@ class HttpReader:
             watch.asks(url)
             got = self._get(url)
             watch.got(url, got.records)
-            total = self._total(got)
             pulled += len(got.records)
-            yield self._page(got, total)
-            url = self._next(got, url, total, pulled)
+            page = self._page(got)
+            yield page
+            url = self._next(got, url, complete=page.total is not None and pulled >= page.total)
 
-    def check(self) -> str:
-        try:
-            got = self._get(self._start())
-            return f"answered {got.answer.status_line} with {counted(len(got.records))}"
-        finally:
-            self._client.close()
-
-    # --- from page to page ----------------------------------------------------------------------------------------
+    def _look(self) -> str:
+        got = self._get(self._start())
+        return f"answered {got.answer.status_line} with {counted(len(got.records))}"
 
     def _start(self) -> httpx2.URL:
-        url = self._first
+        url = httpx2.URL(self._source.url)
         if self._paging.style != "none" and self._paging.size_name:
-            url = url.copy_merge_params({self._paging.size_name: str(self._page_size)})
+            url = url.copy_merge_params({self._paging.size_name: str(self._paging.size or self._context.page_size)})
         if self._paging.style == "page":
             url = url.copy_set_param(self._paging.param_name, str(self._paging.first))
         return url
 
-    def _next(self, got: _Got, url: httpx2.URL, total: int | None, pulled: int) -> httpx2.URL | None:
+    def _next(self, got: _Got, url: httpx2.URL, *, complete: bool) -> httpx2.URL | None:
+        name = self._paging.param_name
         match self._paging.style:
             case "link":
-                link = self._found(got) if self._paging.next else got.answer.links.get("next", {}).get("url")
+                links = got.answer.response.links
+                link = self._found(got) if self._paging.next else links.get("next", {}).get("url")
                 return self._joined(url, link) if link else None
             case "cursor":
-                return self._after(self._found(got), url)
+                cursor = self._found(got)
+                if cursor.startswith(("http://", "https://")):
+                    return self._joined(url, cursor)
+                return url.copy_set_param(name, cursor) if cursor else None
             case "page":
-                complete = total is not None and pulled >= total
                 ended = not got.records or complete or (self._paging.next and not self._found(got))
-                return None if ended else self._counted_up(url)
+                return None if ended else url.copy_set_param(name, str(int(url.params[name]) + 1))
             case "none":
                 return None
-
-    def _after(self, cursor: str, url: httpx2.URL) -> httpx2.URL | None:
-        if not cursor:
-            return None
-        if cursor.startswith(("http://", "https://")):
-            return self._joined(url, cursor)
-        return url.copy_set_param(self._paging.param_name, cursor)
-
-    def _counted_up(self, url: httpx2.URL) -> httpx2.URL:
-        name = self._paging.param_name
-        return url.copy_set_param(name, str(int(url.params[name]) + 1))
 
     def _found(self, got: _Got) -> str:
         """What the answer has at `next`; empty for nothing."""
@@ -110,7 +93,7 @@ class HttpReader:
         if value is None or value is False or value == "":
             return ""
         if not isinstance(value, str | int):
-            where = f"{shown(got.answer.url)} has {value!r:.100} at {self._paging.next!r}"
+            where = f"{shown(got.answer.response.url)} has {value!r:.100} at {self._paging.next!r}"
             raise ConnectorError(f"{where}, which does not name a next page. Check 'paging'.")
         return str(value)
 
@@ -120,30 +103,31 @@ class HttpReader:
         except httpx2.InvalidURL as error:
             raise ConnectorError(f"{shown(url)} names a next page whose address is invalid: {error}.") from None
         if origin(joined) != self._client.origin:
+            # In full: two origins often differ only in scheme or port.
+            there, here = (f"{one.scheme}://{one.netloc.decode()}" for one in (joined, url))
             raise ConnectorError(
-                f"The next page is at {shown_origin(joined)}, not at {shown_origin(self._first)}: "
-                "credentials are not sent to another server. Check the source's address."
+                f"The next page is at {there}, not at {here}: credentials are not sent to another server. "
+                "Check the source's address."
             )
         return joined
 
-    # --- one page -------------------------------------------------------------------------------------------------
-
     def _get(self, url: httpx2.URL) -> _Got:
-        answer = self._retries(lambda: self._try(url), shown(url))
-        if not answer.ok:
-            moved = answer.headers.get("Location", "")
+        answer = self._retries(lambda: self._client.ask("GET", url, whole=True), shown(url))
+        response = answer.response
+        if not response.is_success:
+            moved = response.headers.get("Location", "")
             hint = f" (to {moved[:200]}). Use that address in the service" if moved else ""
-            raise ConnectorError(f"{shown(answer.url)} answered {answer.status_line}{hint}{answer.words()}")
-        if answer.status == httpx2.codes.NO_CONTENT:
+            raise ConnectorError(f"{shown(response.url)} answered {answer.status_line}{hint}{answer.words()}")
+        if response.status_code == httpx2.codes.NO_CONTENT:
             return _Got(answer, None, [])
-        content = _decoded(answer)
-        return _Got(answer, content, self._records(answer, content))
+        try:
+            content = json.loads(answer.body)
+        except (ValueError, RecursionError):
+            start = answer.body[:200].decode("utf-8", "replace")
+            raise ConnectorError(f"{shown(response.url)} did not answer with JSON, but with {start!r}") from None
+        return _Got(answer, content, self._records(shown(response.url), content))
 
-    def _try(self, url: httpx2.URL) -> Answer:
-        self._pace.turn()
-        return self._client.ask("GET", url, whole=True)
-
-    def _records(self, answer: Answer, content: Any) -> list[Record]:
+    def _records(self, address: str, content: Any) -> list[Record]:
         wanted = self._source.records
         found = content
         if wanted:
@@ -151,32 +135,26 @@ class HttpReader:
             named = isinstance(content, dict) and wanted in content
             found = content[wanted] if named else search(wanted, content)
             if found is None and not named:
-                raise ConnectorError(f"The answer from {shown(answer.url)} has no member {wanted!r}.")
+                raise ConnectorError(f"The answer from {address} has no member {wanted!r}.")
         if not isinstance(found, list) or not all(isinstance(record, dict) for record in found):
             where = f"under {wanted!r}" if wanted else "at the top"
-            raise ConnectorError(f"{shown(answer.url)}: expected a list of objects {where}.")
+            raise ConnectorError(f"{address}: expected a list of objects {where}.")
         return found
 
-    def _total(self, got: _Got) -> int | None:
-        if not self._paging.total:
-            return whole_number(got.answer.headers.get("X-Total-Count", ""))
-        total = search(self._paging.total, got.content)
-        return total if isinstance(total, int) and not isinstance(total, bool) and total >= 0 else None
-
-    def _page(self, got: _Got, total: int | None) -> Page:
-        if not self._keep_raw:
+    def _page(self, got: _Got) -> Page:
+        headers = got.answer.response.headers
+        if self._paging.total:
+            found = search(self._paging.total, got.content)
+            known = isinstance(found, int) and not isinstance(found, bool) and found >= 0
+        else:
+            found = headers.get("X-Total-Count", "")
+            known = bool(_WHOLE_NUMBER.fullmatch(found))
+        total = int(found) if known else None
+        if not self._context.keep_raw:
             return Page(got.records, total)
-        said = got.answer.headers.get("Content-Type", "").partition(";")[0].strip().lower()
+        said = headers.get("Content-Type", "").partition(";")[0].strip().lower()
         media_type = said if _MEDIA_TYPE.fullmatch(said) else "application/json"
         return Page(got.records, total, got.answer.body, media_type)
-
-
-def _decoded(answer: Answer) -> Any:
-    try:
-        return json.loads(answer.body)
-    except (ValueError, RecursionError):
-        start = answer.body[:200].decode("utf-8", "replace")
-        raise ConnectorError(f"{shown(answer.url)} did not answer with JSON, but with {start!r}") from None
 
 
 class _Watch:

@@ -7,11 +7,10 @@ from __future__ import annotations
 
 import base64
 import math
-import re
 import ssl
 import time
 import zlib
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 from functools import cache
@@ -22,8 +21,8 @@ import jmespath
 from jmespath.exceptions import JMESPathError
 
 from jobs.connectors.base import ConnectorError, Context, NotSignedIn
-from jobs.connectors.retries import Transient
-from jobs.services.model import BasicAuth, BearerAuth, HeaderAuth, HttpAuth
+from jobs.connectors.retries import Pace, Sleep, Transient
+from jobs.services.model import BasicAuth, BearerAuth, HeaderAuth, HttpAuth, HttpDestination, HttpSource
 
 ANSWER_BYTES = 32 * 1024 * 1024
 """Maximum size of an answer that is read as a whole."""
@@ -33,28 +32,18 @@ WORDS = 300
 """Characters of it that are quoted."""
 LONGEST_S = 300.0
 """Maximum time for one answer, however steadily it comes."""
-_GZIP = 31  # for zlib: with gzip's header
 _CHUNK = 64 * 1024
 
 
 class Answer(NamedTuple):
-    url: httpx2.URL
-    status: int
-    reason: str
-    headers: httpx2.Headers
+    """`body`: of the response, which is closed, unpacked. Only its first words where not all of it was wanted."""
+
+    response: httpx2.Response
     body: bytes
 
     @property
-    def ok(self) -> bool:
-        return 200 <= self.status < 300
-
-    @property
     def status_line(self) -> str:
-        return f"{self.status} {self.reason}".strip()
-
-    @property
-    def links(self) -> Mapping[str | None, Mapping[str, str]]:
-        return httpx2.Response(200, headers=self.headers).links
+        return f"{self.response.status_code} {self.response.reason_phrase}".strip()
 
     def words(self) -> str:
         """What it says, to go on a sentence with: `: no such order`."""
@@ -63,69 +52,58 @@ class Answer(NamedTuple):
 
 
 class HttpClient:
-    def __init__(
-        self,
-        url: str,
-        auth: HttpAuth | None,
-        context: Context,
-        *,
-        what: str,
-        connections: int = 1,
-        longest_s: float = LONGEST_S,
-    ) -> None:
-        """`what` it speaks to, as in "this source"."""
-        self._what = what
-        self._longest_s = min(longest_s, 10 * context.patience_s)
+    def __init__(self, url: str, definition: HttpSource | HttpDestination, context: Context, sleep: Sleep) -> None:
+        """`url` names the only origin that is asked. `sleep`: as for `Retries`."""
+        self._what = "this source" if isinstance(definition, HttpSource) else "this destination"
+        connections = 1 if isinstance(definition, HttpSource) else definition.concurrency
+        self._longest_s = min(LONGEST_S, 10 * context.patience_s)
+        self._pace = Pace(definition.rate_per_s, sleep=sleep)
         try:
             self.origin = origin(httpx2.URL(url))
         except httpx2.InvalidURL as error:
-            raise ConnectorError(f"The address of {what} cannot be used: {error}.") from None
+            raise ConnectorError(f"The address of {self._what} cannot be used: {error}.") from None
         try:
             self._client = httpx2.Client(
                 timeout=context.patience_s,
                 verify=_tls(),
-                headers=_headers(auth, context),
+                headers=_headers(definition.auth, context),
                 limits=httpx2.Limits(max_connections=connections, max_keepalive_connections=connections),
             )
         except UnicodeEncodeError:
             raise ConnectorError(
-                f"The credentials of {what} contain characters that an HTTP header cannot carry."
+                f"The credentials of {self._what} contain characters that an HTTP header cannot carry."
             ) from None
 
     def close(self) -> None:
         self._client.close()
 
-    def ask(
-        self,
-        method: str,
-        url: httpx2.URL,
-        *,
-        content: bytes | None = None,
-        headers: Mapping[str, str] | None = None,
-        whole: bool = False,
-    ) -> Answer:
-        """`whole`: read all of the answer's body, not only its first words. Raises `Transient` for what may pass,
-        `NotSignedIn`, and `ConnectorError` for an address that cannot be used or an answer that is too large."""
+    def ask(self, method: str, url: httpx2.URL, *, whole: bool = False, **content: Any) -> Answer:
+        """Waits for its turn. `whole`: read all of the body, not only its first words. `content`: `content`, `headers`.
+
+        Raises `Transient` for what may pass, `NotSignedIn`, and `ConnectorError` for an address that cannot be used or
+        an answer that is too large.
+        """
+        self._pace.turn()
         try:
-            request = self._client.build_request(method, url, content=content, headers=dict(headers or {}))
-            response = self._client.send(request, stream=True)
-            try:
-                answer = self._read(response, whole=whole)
-            finally:
-                response.close()
+            with self._client.stream(method, url, **content) as response:
+                answer = Answer(response, self._read(response, whole=whole))
         except (httpx2.UnsupportedProtocol, httpx2.LocalProtocolError) as error:
             raise ConnectorError(f"{url} cannot be used: {error}.") from None
+        except httpx2.TimeoutException as error:
+            raise Transient(f"no answer in time ({type(error).__name__})") from None
         except httpx2.RequestError as error:
-            raise Transient(_fault(error)) from None
-        if answer.status in (408, 425, 429) or answer.status >= 500:
-            raise Transient(answer.status_line, _retry_after(answer.headers), answered=True)
-        if answer.status in (401, 403):
-            raise NotSignedIn(
-                f"{answer.url} answered {answer.status_line}{answer.words()}. Check the credentials of {self._what}."
-            )
+            raise Transient(str(error) or type(error).__name__) from None
+        status = response.status_code
+        if status in (408, 425, 429) or status >= 500:
+            wait_s = _retry_after(response.headers)
+            self._pace.hold(wait_s or 0)
+            raise Transient(answer.status_line, wait_s, answered=True)
+        if status in (401, 403):
+            said = f"{response.url} answered {answer.status_line}{answer.words()}"
+            raise NotSignedIn(f"{said}. Check the credentials of {self._what}.")
         return answer
 
-    def _read(self, response: httpx2.Response, *, whole: bool) -> Answer:
+    def _read(self, response: httpx2.Response, *, whole: bool) -> bytes:
         until = time.monotonic() + self._longest_s
         limit = ANSWER_BYTES if whole and response.is_success else WORDS_BYTES
         body = bytearray()
@@ -138,7 +116,7 @@ class HttpClient:
                 raise ConnectorError(f"{response.url} answered with more than {most}. Ask for smaller pages.")
             if time.monotonic() > until:
                 raise Transient(f"the answer took longer than {self._longest_s:g} s")
-        return Answer(response.url, response.status_code, response.reason_phrase, response.headers, bytes(body))
+        return bytes(body)
 
 
 @cache
@@ -148,14 +126,14 @@ def _tls() -> ssl.SSLContext:
 
 
 def _unpacked(response: httpx2.Response) -> Iterator[bytes]:
-    """The body in pieces of bounded size, however well it was compressed."""
+    """The body in chunks of bounded size, however well it was compressed."""
     coding = response.headers.get("Content-Encoding", "identity").strip().lower()
     if coding == "identity":
         yield from response.iter_raw()  # as they come: gathered, a slow answer would not be seen to be slow
         return
     if coding != "gzip":
         raise ConnectorError(f"{response.url} used the content encoding {coding[:40]!r}; only gzip is supported.")
-    unpacker = zlib.decompressobj(_GZIP)
+    unpacker = zlib.decompressobj(31)  # with gzip's header
     try:
         for chunk in response.iter_raw():
             rest = chunk
@@ -173,18 +151,9 @@ def origin(url: httpx2.URL) -> tuple[str, str, int | None]:
     return url.scheme, url.host, url.port
 
 
-def shown_origin(url: httpx2.URL) -> str:
-    """In full: two often differ only in scheme or port."""
-    return f"{url.scheme}://{url.netloc.decode()}"
-
-
 def shown(url: httpx2.URL) -> str:
     """Without user and password."""
     return str(url.copy_with(username=None, password=None)) if url.userinfo else str(url)
-
-
-def whole_number(text: str) -> int | None:
-    return int(text) if re.fullmatch("[0-9]{1,15}", text) else None
 
 
 def search(expression: str, content: Any) -> Any:
@@ -193,12 +162,6 @@ def search(expression: str, content: Any) -> Any:
         return jmespath.search(expression, content)
     except JMESPathError:
         return None
-
-
-def _fault(error: httpx2.RequestError) -> str:
-    if isinstance(error, httpx2.TimeoutException):
-        return f"no answer in time ({type(error).__name__})"
-    return str(error) or type(error).__name__
 
 
 def _retry_after(headers: httpx2.Headers) -> float | None:
@@ -224,6 +187,4 @@ def _headers(auth: HttpAuth | None, context: Context) -> dict[str, str]:
             headers["Authorization"] = f"Basic {base64.b64encode(pair.encode()).decode()}"
         case HeaderAuth(name, value):
             headers[name] = context.secret(value.secret)
-        case None:
-            pass
     return headers

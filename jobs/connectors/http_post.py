@@ -12,14 +12,12 @@ import threading
 from collections import deque
 from collections.abc import Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
-from typing import Self
 from urllib.parse import quote
 
 import httpx2
 
-from jobs.connectors.base import ConnectorError, Context, Outcome, Unreachable
+from jobs.connectors.base import ConnectorError, Context, Destination, Outcome, Unreachable
 from jobs.connectors.http_client import Answer, HttpClient, origin, search, shown
-from jobs.connectors.pace import Pace
 from jobs.connectors.retries import Retries, Transient
 from jobs.services.model import HttpDestination
 from synctail.model.json_text import Record, as_json
@@ -41,25 +39,18 @@ class _Refused(Exception):
     """This record, with the reason."""
 
 
-class HttpWriter:
+class HttpWriter(Destination):
     def __init__(self, destination: HttpDestination, context: Context) -> None:
         self._destination = destination
         self._context = context
-        self._log = context.log
-        concurrency = destination.concurrency
-        plain = FIELD.sub("x", destination.url)
-        self._client = HttpClient(plain, destination.auth, context, what="this destination", connections=concurrency)
+        self._client = HttpClient(FIELD.sub("x", destination.url), destination, context, self._sleep)
         self._lock = threading.Lock()
         self._sending = 0
         self._over = threading.Event()
-        self._pace = Pace(destination.rate_per_s, sleep=self._sleep)
         self._failing = 0
-        self._threads = ThreadPoolExecutor(concurrency, "synctail-http")
+        self._threads = ThreadPoolExecutor(destination.concurrency, "synctail-http")
 
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(self, *_: object) -> None:
+    def close(self) -> None:
         # Threads that still wait for an answer are not waited for: the last one closes the client.
         with self._lock:
             self._over.set()
@@ -84,19 +75,14 @@ class HttpWriter:
             for one in waiting:
                 one.cancel()
 
-    def complete(self) -> None: ...
-
-    def check(self) -> str:
+    def _look(self) -> str:
         """Asks with `OPTIONS` what the address allows, which changes nothing."""
+        url = httpx2.URL(self._destination.url.split("{")[0])
         try:
-            url = httpx2.URL(self._destination.url.split("{")[0])
-            try:
-                answer = self._client.ask("OPTIONS", url)
-            except Transient as error:
-                raise Unreachable(f"{shown(url)} failed: {error}.") from None
-            return f"answered {answer.status_line} to OPTIONS; nothing was sent"
-        finally:
-            self.__exit__()
+            answer = self._client.ask("OPTIONS", url)
+        except Transient as error:
+            raise Unreachable(f"{shown(url)} failed: {error}.") from None
+        return f"answered {answer.status_line} to OPTIONS; nothing was sent"
 
     # --- in the threads -------------------------------------------------------------------------------------------
 
@@ -123,20 +109,15 @@ class HttpWriter:
             answer = self._posted(url, as_json(records[0]) if single else self._list(records))
         except _Refused as error:
             return [Outcome(record, str(error)) for record in records]
-        if answer.ok:
+        if answer.response.is_success:
             return [Outcome(record) for record in records]
         reason = f"{answer.status_line}{answer.words()}"
-        if not single and answer.status not in _SPLIT:
+        if not single and answer.response.status_code not in _SPLIT:
             raise ConnectorError(f"{shown(url)} answered {reason}")
-        if len(records) > 1:
-            return self._split(records, reason)
-        return [Outcome(record, reason) for record in records]
-
-    def _split(self, records: Sequence[Record], reason: str) -> list[Outcome]:
-        self._log.warning(
-            f"Splitting a batch of {len(records):,} to find the records that are refused: {reason}",
-            phase=Phase.PUSH.value,
-        )
+        if len(records) == 1:
+            return [Outcome(records[0], reason)]
+        splitting = f"Splitting a batch of {len(records):,} to find the records that are refused: {reason}"
+        self._context.log.warning(splitting, phase=Phase.PUSH.value)
         middle = len(records) // 2
         return [*self._sent(records[:middle]), *self._sent(records[middle:])]
 
@@ -149,18 +130,11 @@ class HttpWriter:
             seed = f"{self._context.sync_id}\n".encode() + content
             headers["Idempotency-Key"] = hashlib.sha256(seed).hexdigest()[:32]
 
-        def once() -> Answer:
-            self._pace.turn()
-            try:
-                return self._client.ask(self._destination.method, url, content=content, headers=headers)
-            except Transient as error:
-                if error.wait_s:
-                    self._pace.hold(error.wait_s)
-                raise
-
         retries = Retries(self._context, Phase.PUSH, name=shown(url), sleep=self._sleep)
         try:
-            answer = retries.attempt(once)
+            answer = retries.attempt(
+                lambda: self._client.ask(self._destination.method, url, content=content, headers=headers)
+            )
         except Transient as error:
             self._failing += 1
             failed = retries.failed(error)
@@ -185,11 +159,8 @@ def address(template: str, record: Record) -> str:
 
     def value(match: re.Match[str]) -> str:
         found = search(match[1], record)
-        if found is None or isinstance(found, dict | list):
-            text = ""
-        else:
-            text = found if isinstance(found, str) else as_json(found).decode()
-        if not text or text in (".", ".."):
+        text = found if isinstance(found, str) else as_json(found).decode()
+        if found is None or isinstance(found, dict | list) or text in ("", ".", ".."):
             raise _Refused(f"the address needs {match[1]!r}, which is {found!r:.100} in this record")
         return quote(text, safe="", errors="replace")
 

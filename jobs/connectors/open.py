@@ -1,64 +1,56 @@
-"""Opens the connector that a definition names. A sync loads only the connectors it uses."""
+"""Opens the connector that a definition names."""
 
 from __future__ import annotations
 
-from contextlib import AbstractContextManager
+from collections.abc import Iterator
 
-from jobs.connectors.base import Context, Destination, Source
-from jobs.services.model import (
-    FileDestination,
-    FileSource,
-    HttpDestination,
-    HttpSource,
-    InboundSource,
-    Service,
-    SftpDestination,
-    SftpSource,
-    SqlDestination,
-    SqlSource,
-)
+from jobs.connectors.base import ConnectorError, Context, Destination, Page, Source
+from jobs.connectors.file import FileReader, FileWriter
+from jobs.connectors.http import HttpReader
+from jobs.connectors.http_post import HttpWriter
+from jobs.connectors.sql import SqlWriter
+from jobs.connectors.sql_source import SqlReader
+from jobs.services import model
 
 
-def open_source(service: Service, context: Context) -> AbstractContextManager[Source]:
+class Posted(Source):
+    """The source of a service that takes posted records: it has nothing to pull."""
+
+    def __init__(self, service_id: str) -> None:
+        self._found = f"records are posted to /api/inbound/{service_id}"
+
+    def pages(self) -> Iterator[Page]:
+        raise ConnectorError(f"There is nothing to pull: {self._found}.")
+
+    def _look(self) -> str:
+        return self._found
+
+
+def open_source(service: model.Service, context: Context) -> Source:
     match service.source:
-        case HttpSource():
-            from jobs.connectors.http import HttpReader  # noqa: PLC0415 - a sync loads only the connectors it uses
+        case model.HttpSource() as source:
+            return HttpReader(source, context)
+        case model.SqlSource() as source:
+            return SqlReader(source, context)
+        case model.FileSource() as source:
+            return FileReader(source, context)
+        case model.SftpSource() as source:
+            from jobs.connectors.sftp import SftpReader  # noqa: PLC0415 - half of the time that all others take to load
 
-            return HttpReader(service.source, context)
-        case SqlSource():
-            from jobs.connectors.sql_source import SqlReader  # noqa: PLC0415
-
-            return SqlReader(service.source, context)
-        case FileSource():
-            from jobs.connectors.file import FileReader  # noqa: PLC0415
-
-            return FileReader(service.source, context)
-        case SftpSource():
-            from jobs.connectors.sftp import SftpReader  # noqa: PLC0415
-
-            return SftpReader(service.source, context)
-        case InboundSource():
-            from jobs.connectors.inbound import Posted  # noqa: PLC0415
-
+            return SftpReader(source, context)
+        case model.InboundSource():
             return Posted(service.id)
 
 
-def open_destination(service: Service, context: Context) -> AbstractContextManager[Destination]:
-    """Leaving the context discards what only appears as a whole and was not completed."""
+def open_destination(service: model.Service, context: Context) -> Destination:
     match service.destination:
-        case HttpDestination():
-            from jobs.connectors.http_post import HttpWriter  # noqa: PLC0415
+        case model.HttpDestination() as destination:
+            return HttpWriter(destination, context)
+        case model.SqlDestination() as destination:
+            return SqlWriter(destination, context)
+        case model.FileDestination() as destination:
+            return FileWriter(destination, context)
+        case model.SftpDestination() as destination:
+            from jobs.connectors.sftp import SftpWriter  # noqa: PLC0415 - as above
 
-            return HttpWriter(service.destination, context)
-        case SqlDestination():
-            from jobs.connectors.sql import SqlWriter  # noqa: PLC0415
-
-            return SqlWriter(service.destination, context)
-        case FileDestination():
-            from jobs.connectors.file import FileWriter  # noqa: PLC0415
-
-            return FileWriter(service.destination, context)
-        case SftpDestination():
-            from jobs.connectors.sftp import SftpWriter  # noqa: PLC0415
-
-            return SftpWriter(service.destination, context)
+            return SftpWriter(destination, context)

@@ -10,7 +10,7 @@ import io
 import posixpath
 import secrets
 import stat
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from typing import Any
 
@@ -18,7 +18,7 @@ from paramiko import SFTPAttributes, SFTPClient, SFTPFile
 
 from jobs.connectors.base import ConnectorError, Context
 from jobs.connectors.files import FilesReader, FilesWriter, Found, Target, free_name, is_pattern, limited
-from jobs.connectors.formats.write import Writer
+from jobs.connectors.formats.codec import Writer
 from jobs.connectors.ssh import Server
 from jobs.services.model import SftpDestination, SftpSource
 from synctail.model.sync import Phase
@@ -39,18 +39,15 @@ class SftpWriter(FilesWriter):
         super().__init__(destination, context)
         self._server = Server(destination, context, Phase.PUSH)
 
-    def check(self) -> str:
+    def close(self) -> None:
+        self._server.close()
+
+    def _look(self) -> str:
         folder = posixpath.dirname(self._path) or "."
-        try:
-            try:
-                seen = self._server.do(lambda sftp: sftp.stat(folder), folder)
-            except FileNotFoundError:
-                raise ConnectorError(f"There is no folder {folder!r} on the server.") from None
-            if not stat.S_ISDIR(seen.st_mode or 0):
-                raise ConnectorError(f"{folder!r} on the server is not a folder.")
-            return f"signed in; the folder {folder!r} exists"
-        finally:
-            self._server.close()
+        seen = self._server.in_folder(lambda sftp: sftp.stat(folder), folder)
+        if not stat.S_ISDIR(seen.st_mode or 0):
+            raise ConnectorError(f"{folder!r} on the server is not a folder.")
+        return f"signed in; the folder {folder!r} exists"
 
     def _begin(self) -> tuple[Target, Writer]:
         return NewRemoteFile(self._server, self._path), Writer(self._destination)
@@ -61,6 +58,7 @@ class Remote:
 
     def __init__(self, server: Server) -> None:
         self._server = server
+        self.close = server.close
 
     def find(self, path: str) -> list[Found]:
         folder, pattern = posixpath.split(path)
@@ -73,10 +71,7 @@ class Remote:
         def listed(sftp: SFTPClient) -> list[SFTPAttributes]:
             return limited((one for one in sftp.listdir_iter(folder or ".") if _matches(one, pattern)), path)
 
-        try:
-            matching = self._server.do(listed, folder)
-        except FileNotFoundError:
-            raise ConnectorError(f"There is no folder {folder!r} on the server.") from None
+        matching = self._server.in_folder(listed, folder)
         return sorted(_found(posixpath.join(folder, one.filename), one) for one in matching)
 
     @contextmanager
@@ -115,9 +110,6 @@ class Remote:
         with suppress(FileNotFoundError):
             self._server.do(lambda sftp: sftp.rename(path, to), path)
         return to
-
-    def close(self) -> None:
-        self._server.close()
 
 
 def _matches(one: SFTPAttributes, pattern: str) -> bool:
@@ -174,18 +166,18 @@ class _RemoteFile(io.RawIOBase):
         # `readv` asks from a thread of its own. The reader of the answers sees its errors too; the thread would only
         # print them.
         asks = file._prefetch_thread  # noqa: SLF001
-        file._prefetch_thread = lambda *parts: _quietly(asks, *parts)  # noqa: SLF001
+
+        def quietly(*parts: object) -> None:
+            with suppress(Exception):
+                asks(*parts)
+
+        file._prefetch_thread = quietly  # noqa: SLF001
 
     def close(self) -> None:
         if not self.closed and self._from is not None:
             with suppress(OSError, EOFError):
                 self._file.close()
         super().close()
-
-
-def _quietly(act: Callable[..., None], *args: object) -> None:
-    with suppress(Exception):
-        act(*args)
 
 
 class NewRemoteFile:
@@ -199,7 +191,6 @@ class NewRemoteFile:
         self._size = 0
         self._from: SFTPClient | None = None
         self._file: SFTPFile
-        self._begun = False
         self._committed = False
         self.write(b"")  # fails at once where it may not write
 
@@ -214,11 +205,10 @@ class NewRemoteFile:
     def _write(self, sftp: SFTPClient, data: bytes) -> None:
         if self._from is not sftp:
             # After a lost connection: what this batch wrote is cut off and written again.
-            self._file = sftp.open(self._temporary, "r+b" if self._begun else "wb", bufsize=0)
-            self._from = sftp
-            if self._begun:
+            self._file = sftp.open(self._temporary, "r+b" if self._from else "wb", bufsize=0)
+            if self._from:
                 self._file.truncate(self._size)
-            self._begun = True
+            self._from = sftp
         self._file.seek(self._size)
         for start in range(0, len(data), REQUEST_BYTES):
             # The last write waits for the answers to all: otherwise `stat` would read them in place of its own.
@@ -250,7 +240,7 @@ class NewRemoteFile:
 
     def close(self) -> None:
         # Not on a new connection, which would take too long: a sync that is stopped has a second.
-        if self._begun and not self._committed and self._server.is_open():
+        if self._from and not self._committed and self._server.is_open():
             with suppress(ConnectorError, OSError):
                 self._server.do(lambda sftp: sftp.remove(self._temporary), self._temporary)
         self._server.close()

@@ -6,12 +6,12 @@ from collections.abc import Iterator, Sequence
 from itertools import groupby
 from typing import Any, Self
 
-from sqlalchemy import ARRAY, Executable, TableClause, column, table, text
+from sqlalchemy import ARRAY, Executable, column, table, text
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.engine.interfaces import ReflectedColumn
 from sqlalchemy.exc import DBAPIError
 
-from jobs.connectors.base import ConnectorError, Context, Outcome
+from jobs.connectors.base import ConnectorError, Context, Destination, Outcome
 from jobs.connectors.database import Database, failure, meaning, passing_or_failure, reason
 from jobs.services.model import SqlDestination
 from synctail.model.json_text import Record, as_json
@@ -22,7 +22,7 @@ _INSERT = {"sqlite": sqlite.insert, "postgresql": postgresql.insert}
 Row = dict[str, Any]
 
 
-class SqlWriter:
+class SqlWriter(Destination):
     def __init__(self, destination: SqlDestination, context: Context) -> None:
         self._destination = destination
         self._log = context.log
@@ -30,38 +30,28 @@ class SqlWriter:
         if self._database.dialect not in _INSERT:
             raise ConnectorError(f"A destination of kind sql takes {' or '.join(_INSERT)} addresses.")
         self._columns: dict[str, ReflectedColumn] = {}
-        self._lists: set[str] = set()
         self._statements: dict[frozenset[str], Executable] = {}
 
     def __enter__(self) -> Self:
         try:
             self._columns = self._writable_columns()
         except BaseException:
-            self._database.close()
+            self.close()
             raise
-        # A column of a list type takes a list; any other takes its JSON.
-        self._lists = {name for name, found in self._columns.items() if isinstance(found["type"], ARRAY)}
         return self
 
-    def __exit__(self, *_: object) -> None:
+    def close(self) -> None:
         self._database.close()
 
     def push(self, records: Sequence[Record]) -> Iterator[Outcome]:
-        refused = self._write([self._row(record) for record in records], 0)
-        for position, record in enumerate(records):
-            yield Outcome(record, refused.get(position))
+        yield from map(Outcome, records, self._write([self._row(record) for record in records]))
 
-    def complete(self) -> None: ...
-
-    def check(self) -> str:
-        try:
-            columns = self._writable_columns()
-            name = self._destination.table
-            if self._database.dialect == "postgresql" and not self._may_insert():
-                raise ConnectorError(f"The user may not write to the table {name!r}. Grant INSERT and UPDATE.")
-            return f"the table {name!r} exists (columns: {len(columns)})"
-        finally:
-            self._database.close()
+    def _look(self) -> str:
+        columns = self._writable_columns()
+        name = self._destination.table
+        if self._database.dialect == "postgresql" and not self._may_insert():
+            raise ConnectorError(f"The user may not write to the table {name!r}. Grant INSERT and UPDATE.")
+        return f"the table {name!r} exists (columns: {len(columns)})"
 
     def _may_insert(self) -> bool:
         quote = self._database.engine.dialect.identifier_preparer.quote
@@ -76,38 +66,27 @@ class SqlWriter:
         """All but those that are always computed."""
         return {name: found for name, found in self._database.columns().items() if "computed" not in found}
 
-    # --- writing --------------------------------------------------------------------------------------------------
-
     def _row(self, record: Record) -> Row:
         """An absent member is null, unless the column has a value of its own for it."""
         return {
-            name: self._value(name, record.get(name))
+            name: _value(record.get(name), found)
             for name, found in self._columns.items()
-            if name in record or not _fills_itself(found)
+            if name in record or (found.get("default") is None and "identity" not in found)
         }
 
-    def _value(self, name: str, value: Any) -> Any:
-        if isinstance(value, dict) or (isinstance(value, list) and name not in self._lists):
-            return as_json(value).decode()
-        return value
-
-    def _write(self, rows: Sequence[Row], start: int) -> dict[int, str]:
-        """Write rows in one transaction; split those of a batch that is refused. Returns reasons by position."""
-        if not rows:
-            return {}
+    def _write(self, rows: Sequence[Row]) -> list[str | None]:
+        """Write rows in one transaction; split those of a batch that is refused. Returns why, for each row."""
         try:
             self._database.retries(lambda: self._transaction(rows))
         # OverflowError, ValueError: a driver's, for a value it cannot send.
         except (DBAPIError, OverflowError, ValueError) as error:
             if len(rows) == 1:
-                return {start: reason(error)}
+                return [reason(error)]
             middle = len(rows) // 2
-            self._log.debug(
-                f"Splitting a batch of {len(rows):,} to find the rows that are refused: {reason(error)}",
-                phase=Phase.PUSH.value,
-            )
-            return self._write(rows[:middle], start) | self._write(rows[middle:], start + middle)
-        return {}
+            splitting = f"Splitting a batch of {len(rows):,} to find the rows that are refused: {reason(error)}"
+            self._log.debug(splitting, phase=Phase.PUSH.value)
+            return self._write(rows[:middle]) + self._write(rows[middle:])
+        return [None] * len(rows)
 
     def _transaction(self, rows: Sequence[Row]) -> None:
         """Raises `Transient`, `ConnectorError`, or what the driver says of a row."""
@@ -122,24 +101,24 @@ class SqlWriter:
             raise passing_or_failure(error) from None
 
     def _statement(self, names: frozenset[str]) -> Executable:
-        if names not in self._statements:
-            self._statements[names] = self._build([name for name in self._columns if name in names])
-        return self._statements[names]
-
-    def _build(self, names: Sequence[str]) -> Executable:
+        if names in self._statements:
+            return self._statements[names]
+        ordered = [name for name in self._columns if name in names]
         schema = self._destination.schema or None
-        target: TableClause = table(self._destination.table, *(column(name) for name in names), schema=schema)
+        target = table(self._destination.table, *(column(name) for name in ordered), schema=schema)
         # The two dialects' inserts have `on_conflict_…` in common, but no common type that says so.
         insert: Any = _INSERT[self._database.dialect](target)
         key = self._destination.key
-        changes = {name: insert.excluded[name] for name in names if name != key}
-        statement: Executable = insert
+        changes = {name: insert.excluded[name] for name in ordered if name != key}
         if self._destination.mode == "upsert" and changes:
-            statement = insert.on_conflict_do_update(index_elements=[key], set_=changes)
+            insert = insert.on_conflict_do_update(index_elements=[key], set_=changes)
         elif self._destination.mode == "upsert":
-            statement = insert.on_conflict_do_nothing(index_elements=[key])
-        return statement
+            insert = insert.on_conflict_do_nothing(index_elements=[key])
+        self._statements[names] = insert
+        return self._statements[names]
 
 
-def _fills_itself(found: ReflectedColumn) -> bool:
-    return found.get("default") is not None or "identity" in found
+def _value(value: Any, found: ReflectedColumn) -> Any:
+    """A column of a list type takes a list; any other takes its JSON."""
+    is_json = isinstance(value, dict) or (isinstance(value, list) and not isinstance(found["type"], ARRAY))
+    return as_json(value).decode() if is_json else value

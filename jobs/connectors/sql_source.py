@@ -8,63 +8,53 @@ from collections.abc import Iterator
 from contextlib import closing
 from datetime import date, datetime, time, timedelta
 from decimal import Decimal
-from typing import Any, Self
+from typing import Any
 from uuid import UUID
 
-from sqlalchemy import Connection, CursorResult, Executable, TableClause, column, func, select, table, text
+from sqlalchemy import Connection, CursorResult, Executable, column, func, select, table, text
 from sqlalchemy.exc import DBAPIError, SQLAlchemyError
 
-from jobs.connectors.base import ConnectorError, Context, Page, Unreachable
+from jobs.connectors.base import ConnectorError, Context, Page, Source, Unreachable
 from jobs.connectors.database import Database, failure, meaning, reason
 from jobs.services.model import SqlSource
-from synctail.model.json_text import Record
 from synctail.model.sync import Phase
 
 
-class SqlReader:
+class SqlReader(Source):
     def __init__(self, source: SqlSource, context: Context) -> None:
         self._source = source
         self._page_size = context.page_size
         self._database = Database(source, context, Phase.PULL, what="source")
+        self._table = table(source.table, schema=source.schema or None)
 
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(self, *_: object) -> None:
+    def close(self) -> None:
         self._database.close()
 
     def pages(self) -> Iterator[Page]:
         statement = self._statement()
+        counts = select(func.count()).select_from(self._table)
         with self._connect() as connection:
-            total = self._total(connection) if self._source.table else None
+            total = self._execute(connection, counts).scalar_one() if self._source.table else None
             with closing(self._execute(connection, statement, stream=True)) as rows:
                 names = self._names(rows)
                 read = 0
                 while page := self._fetch(rows, read):
                     read += len(page)
-                    yield Page([_record(names, row) for row in page], total)
+                    yield Page([dict(zip(names, map(as_json_value, row), strict=True)) for row in page], total)
 
-    def check(self) -> str:
-        try:
-            if self._source.table:
-                return f"the table {self._source.table!r} exists (columns: {len(self._database.columns())})"
-            with self._connect() as connection:
-                # Planned and not run: it may be a long one.
-                self._execute(connection, text(f"EXPLAIN {self._source.query}")).close()
-            return "the query can be run"
-        finally:
-            self._database.close()
-
-    # --- reading --------------------------------------------------------------------------------------------------
+    def _look(self) -> str:
+        if self._source.table:
+            return f"the table {self._source.table!r} exists (columns: {len(self._database.columns())})"
+        with self._connect() as connection:
+            # Planned and not run: it may be a long one.
+            self._execute(connection, text(f"EXPLAIN {self._source.query}")).close()
+        return "the query can be run"
 
     def _statement(self) -> Executable:
         if not self._source.table:
             return text(self._source.query)
         names = self._database.columns()
-        return select(*(column(name) for name in names)).select_from(self._table()).order_by(column(self._source.key))
-
-    def _table(self) -> TableClause:
-        return table(self._source.table, schema=self._source.schema or None)
+        return select(*(column(name) for name in names)).select_from(self._table).order_by(column(self._source.key))
 
     def _connect(self) -> Connection:
         return self._database.reach(lambda: self._readonly(self._database.engine.connect()))
@@ -79,10 +69,6 @@ class SqlReader:
             connection.close()
             raise
         return connection
-
-    def _total(self, connection: Connection) -> int:
-        rows = self._execute(connection, select(func.count()).select_from(self._table()))
-        return int(rows.scalar_one())
 
     def _execute(self, connection: Connection, statement: Executable, *, stream: bool = False) -> CursorResult[Any]:
         """`stream`: the server (PostgreSQL) keeps what has not been fetched yet."""
@@ -121,10 +107,6 @@ def _failed(error: DBAPIError, read: int) -> ConnectorError:
         after = f" after {read:,} rows. Run the sync again: what was pushed is remembered" if read else ""
         return Unreachable(f"The database failed: {reason(error)}{after}")
     return failure(error)
-
-
-def _record(names: list[str], row: Any) -> Record:
-    return {name: as_json_value(value) for name, value in zip(names, row, strict=True)}
 
 
 def as_json_value(value: Any) -> Any:  # noqa: PLR0911 - all that drivers return

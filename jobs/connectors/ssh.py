@@ -5,11 +5,10 @@ from __future__ import annotations
 import base64
 import binascii
 import hashlib
-import hmac
 import io
 import logging
 from collections.abc import Callable
-from typing import NamedTuple, NoReturn, TypeVar
+from typing import NoReturn, TypeVar
 
 import paramiko
 from paramiko import ECDSAKey, Ed25519Key, PKey, RSAKey, SFTPClient, SSHClient, SSHException
@@ -40,7 +39,7 @@ class Server:
         self._retries = Retries(context, phase, name=self._name)
         self._ssh: SSHClient | None = None
         self._sftp: SFTPClient | None = None
-        self._host_key = _host_key(definition.host_key)
+        self._host_key = _HostKey(self._name, definition.host_key)
         self._key = _private_key(definition, context)
         self._password = context.secret(definition.password.secret) if definition.password else None
 
@@ -62,6 +61,13 @@ class Server:
                 raise ConnectorError(f"{self._name}: {what}: {error}.") from None
 
         return self._retries(once)
+
+    def in_folder(self, act: Callable[[SFTPClient], T], folder: str) -> T:
+        """As `do`, but raises `ConnectorError` where the folder is missing."""
+        try:
+            return self.do(act, folder)
+        except FileNotFoundError:
+            raise ConnectorError(f"There is no folder {folder!r} on the server.") from None
 
     def is_open(self) -> bool:
         transport = self._ssh.get_transport() if self._ssh else None
@@ -86,27 +92,21 @@ class Server:
 
     def _connect(self) -> SFTPClient:
         ssh = self._ssh = SSHClient()
-        if self._host_key is None:
+        if not self._definition.host_key:
             ssh.load_system_host_keys()
-        ssh.set_missing_host_key_policy(_HostKeyPolicy(self._name, self._host_key))
+        ssh.set_missing_host_key_policy(self._host_key)
         try:
             self._sign_in(ssh)
             sftp = ssh.open_sftp()
         except BadHostKeyException as error:
             raise _strange(self._name, error.key) from None
         except AuthenticationException as error:
-            user = self._definition.user
-            raise NotSignedIn(
-                f"{self._name} refused the user {user!r}: {_said(error)}. Check the user, and the key or password."
-            ) from None
-        except SSHException as error:
-            # Nothing to sign in with: paramiko says so without having asked.
-            if "No authentication methods available" in str(error):
-                raise NotSignedIn(
-                    f"{self._name} requires a password or a private key, and the service names neither."
-                ) from None
-            raise Transient(f"no connection: {_said(error)}") from None
-        except (OSError, EOFError) as error:
+            refused = f"{self._name} refused the user {self._definition.user!r}: {_said(error)}"
+            raise NotSignedIn(f"{refused}. Check the user, and the key or password.") from None
+        except (SSHException, OSError, EOFError) as error:
+            if "No authentication methods available" in str(error):  # paramiko says so without having asked
+                lacks = "requires a password or a private key, and the service names neither"
+                raise NotSignedIn(f"{self._name} {lacks}.") from None
             raise Transient(f"no connection: {_said(error)}") from None
         if transport := ssh.get_transport():
             transport.set_keepalive(KEEPALIVE_S)
@@ -122,71 +122,45 @@ class Server:
             username=self._definition.user,
             password=self._password,
             pkey=self._key,
-            timeout=limit_s,
-            banner_timeout=limit_s,
-            auth_timeout=limit_s,
-            channel_timeout=limit_s,
+            **dict.fromkeys(("timeout", "banner_timeout", "auth_timeout", "channel_timeout"), limit_s),
             # Only what the service names: not the keys of the worker's user.
             allow_agent=False,
             look_for_keys=False,
-            transport_factory=_transport(self._host_key),
+            transport_factory=self._host_key.transport,
         )
 
 
-# --- host keys ----------------------------------------------------------------------------------------------------
+class _HostKey(paramiko.MissingHostKeyPolicy):  # type: ignore[misc]
+    """Accepts the host key that a definition names, as a line of known_hosts or a fingerprint, and no other."""
 
-
-class _HostKey(NamedTuple):
-    """A host key as a definition names it. `kind`: empty for a fingerprint, which does not say it."""
-
-    kind: str
-    sha256: bytes
-
-    def is_it(self, key: PKey) -> bool:
-        return hmac.compare_digest(hashlib.sha256(key.asbytes()).digest(), self.sha256)
-
-
-class _HostKeyPolicy(paramiko.MissingHostKeyPolicy):  # type: ignore[misc]
-    """Accepts `wanted` alone. None: no key that known_hosts does not have."""
-
-    def __init__(self, name: str, wanted: _HostKey | None) -> None:
+    def __init__(self, name: str, text: str) -> None:
+        """`name`: of the server. Raises `ConnectorError`."""
         self._name = name
-        self._wanted = wanted
+        self._kind, self._sha256 = "", b""  # a fingerprint does not say its kind
+        try:
+            if text.startswith("SHA256:"):
+                self._sha256 = base64.b64decode(text.removeprefix("SHA256:") + "=", validate=True)
+            elif text:
+                blob = PublicBlob.from_string(text)
+                self._kind, self._sha256 = blob.key_type, hashlib.sha256(blob.key_blob).digest()
+        except (ValueError, binascii.Error, SSHException, IndexError):
+            raise ConnectorError(
+                "host_key takes a line of known_hosts without the host, such as 'ssh-ed25519 AAAA…', or 'SHA256:…'."
+            ) from None
 
     def missing_host_key(self, client: SSHClient, hostname: str, key: PKey) -> None:
         del client, hostname
-        if self._wanted is None or not self._wanted.is_it(key):
+        if hashlib.sha256(key.asbytes()).digest() != self._sha256:
             raise _strange(self._name, key)
 
-
-def _host_key(text: str) -> _HostKey | None:
-    """Raises `ConnectorError`."""
-    if not text:
-        return None
-    try:
-        if text.startswith("SHA256:"):
-            return _HostKey("", base64.b64decode(text.removeprefix("SHA256:") + "=", validate=True))
-        blob = PublicBlob.from_string(text)
-    except (ValueError, binascii.Error, SSHException, IndexError):
-        raise ConnectorError(
-            "host_key takes a line of known_hosts without the host, such as 'ssh-ed25519 AAAA…', or 'SHA256:…'."
-        ) from None
-    return _HostKey(blob.key_type, hashlib.sha256(blob.key_blob).digest())
-
-
-def _transport(wanted: _HostKey | None) -> Callable[..., paramiko.Transport]:
-    """A server has several host keys, and presents one of the kind that is asked for first."""
-
-    def make(sock: object, **more: object) -> paramiko.Transport:
+    def transport(self, sock: object, **more: object) -> paramiko.Transport:
+        """A server has several host keys, and presents one of the kind that is asked for first."""
         transport = paramiko.Transport(sock, **more)
-        if wanted and wanted.kind:
-            kinds = ("rsa-sha2-512", "rsa-sha2-256") if wanted.kind == "ssh-rsa" else (wanted.kind,)
-            options = transport.get_security_options()
-            first = [kind for kind in kinds if kind in options.key_types]
-            options.key_types = (*first, *(kind for kind in options.key_types if kind not in first))
+        kinds = ("rsa-sha2-512", "rsa-sha2-256") if self._kind == "ssh-rsa" else (self._kind,)
+        options = transport.get_security_options()
+        # A stable sort: the others keep their order.
+        options.key_types = sorted(options.key_types, key=lambda kind: (*kinds, kind).index(kind))
         return transport
-
-    return make
 
 
 def _strange(name: str, key: PKey) -> ConnectorError:
@@ -194,9 +168,6 @@ def _strange(name: str, key: PKey) -> ConnectorError:
         f"{name} presented the host key '{key.get_name()} {key.get_base64()}', which is not the expected one. "
         "If it is right, set it as 'host_key' in the service; if not, another machine may be answering."
     )
-
-
-# --- our key ------------------------------------------------------------------------------------------------------
 
 
 def _private_key(definition: Sftp, context: Context) -> PKey | None:

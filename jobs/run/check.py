@@ -11,7 +11,7 @@ from typing import Any, cast
 
 import msgspec
 
-from jobs.connectors.base import ConnectorError, Context, Destination, Source
+from jobs.connectors.base import ConnectorError, Context
 from jobs.connectors.open import open_destination, open_source
 from jobs.services.ends import passwords
 from jobs.services.model import Checked, Service, ServiceCheck
@@ -61,8 +61,8 @@ def check(service: Service, settings: Settings) -> tuple[Checked, Checked]:
     mask = masker([*settings.secrets.values(), *passwords(service)])
     until = time.monotonic() + LONGEST_S
     ends = [
-        _End(lambda: cast("Source", open_source(service, context)).check()),
-        _End(lambda: cast("Destination", open_destination(service, context)).check()),
+        _End(lambda: open_source(service, context).check()),
+        _End(lambda: open_destination(service, context).check()),
     ]
     source, destination = (end.found(until) for end in ends)
     return _masked(source, mask), _masked(destination, mask)

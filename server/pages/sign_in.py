@@ -40,7 +40,7 @@ class SignIn:
         target = _own_path(str(form.get("next", "")))
         session = await self._auth.sign_in(str(form.get("token", "")))
         if session is None:
-            error = "This token is not known. Copy it whole, or ask the operator of Synctail for one."
+            error = "Unknown token. Copy all of it, or ask your administrator for one."
             return self._render(request, "sign_in.html", 401, next=target, error=error)
         return _with_cookie(request, target, auth.COOKIE, session, auth.SESSION_S)
 

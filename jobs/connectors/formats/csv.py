@@ -4,59 +4,46 @@ from __future__ import annotations
 
 import csv
 import io
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from types import SimpleNamespace
 from typing import Any
 
-from jobs.connectors.formats.base import RECORD_BYTES, Broken, Item, Refused, Syntax, oversize
-from jobs.connectors.formats.text import Text
+from jobs.connectors.formats.base import RECORD_BYTES, Broken, Item, Reader, Refused, Syntax, oversize
 from jobs.services.model import Layout
 from synctail.model.json_text import Record, as_json
 
 csv.field_size_limit(RECORD_BYTES)  # the usual 128 KiB would refuse what other formats take
 
 
-def columns_of(file: io.BufferedReader, layout: Layout) -> list[str]:
-    """The names in the header. Raises `Broken`."""
-    reader = CsvReader(file, layout)
-    try:
-        return reader.header()
-    finally:
-        reader.close()
-
-
-class CsvReader:
+class CsvReader(Reader):
     """Every value is text. A field without a name, as after a comma at the end of each line, is left out."""
 
-    def __init__(self, file: io.BufferedReader, layout: Layout) -> None:
-        self._text = Text(file, layout.encoding, newline="")
-        self.close = self._text.close
+    newline = ""
+
+    def __init__(self, file: io.BufferedReader, layout: Layout, *, keep_raw: bool = False) -> None:
+        super().__init__(file, layout, keep_raw=keep_raw)
         self._raw: list[str] = []
         self._size = 0
         self._began = 1
         self._rows = csv.reader(self._feed(), delimiter=layout.delimiter, strict=True)
         self._columns = layout.columns
-        self._header = ""
 
     def header(self) -> list[str]:
+        """The names in the first row. Raises `Broken`."""
         names = [name.strip() for name in next(self._read(), [])]
         twice = {name for name in names if name and names.count(name) > 1}
         if twice:
             raise Broken(f"line {self._began:,}: the header has the column {min(twice)!r} twice")
+        self.head = "".join(self._raw)
         return names
 
     def items(self) -> Iterator[Item]:
-        names = self._columns
-        if not names:
-            names = self.header()
-            self._header = "".join(self._raw)
+        names = self._columns or self.header()
         for row in self._read():
             if len(row) != len(names):
                 raise Broken(f"line {self._began:,}: expected {len(names):,} fields, got {len(row):,}")
             record = {name: value for name, value in zip(names, row, strict=True) if name}
-            yield Item(record, self._size, "".join(self._raw))
-
-    def wrap(self, raws: list[str]) -> str:
-        return self._header + "".join(raws)
+            yield Item(record, self._size, "".join(self._raw) if self._keep_raw else "")
 
     def _read(self) -> Iterator[list[str]]:
         """Rows that are not empty."""
@@ -84,15 +71,14 @@ class CsvReader:
 class CsvSyntax(Syntax):
     """The columns are those named, or the members of the first batch in the order in which they come."""
 
-    def __init__(self, layout: Layout, columns: Sequence[str] | None) -> None:
-        self._columns = list(layout.columns or columns or [])
+    def __init__(self, layout: Layout, columns: Sequence[str]) -> None:
+        self._columns = list(layout.columns or columns)
         self._strict = not layout.columns
-        self._line = io.StringIO()
-        self._rows = csv.writer(self._line, delimiter=layout.delimiter)
+        returns: Any = SimpleNamespace(write=str)  # `writerow` returns what `write` does: the row
+        self._row: Callable[[Sequence[str]], str] = csv.writer(returns, delimiter=layout.delimiter).writerow
 
     def start(self, records: Sequence[Record]) -> str:
-        if not self._columns:
-            self._columns = list(dict.fromkeys(name for record in records for name in record))
+        self._columns = self._columns or list(dict.fromkeys(name for record in records for name in record))
         return self._row(self._columns) if self._columns else ""
 
     def one(self, record: Record) -> str:
@@ -100,20 +86,8 @@ class CsvSyntax(Syntax):
             raise Refused(f"the file has no column {more!r}. List all columns in 'columns'")
         return self._row([_value(record.get(name)) for name in self._columns])
 
-    def _row(self, values: Sequence[str]) -> str:
-        self._line.seek(0)
-        self._line.truncate()
-        self._rows.writerow(values)
-        return self._line.getvalue()
-
 
 def _value(value: Any) -> str:
-    match value:
-        case None:
-            return ""
-        case str():
-            return value
-        case bool() | dict() | list():
-            return as_json(value).decode()
-        case _:
-            return str(value)
+    if isinstance(value, bool | dict | list):
+        return as_json(value).decode()
+    return "" if value is None else str(value)

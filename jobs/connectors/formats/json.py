@@ -1,32 +1,53 @@
-"""JSON: a list of objects, which may be in a member of other objects (`data.orders`)."""
+"""JSON: a list of objects, which may be in a member of other objects (`data.orders`). NDJSON: one object per line."""
 
 from __future__ import annotations
 
+import io
 import json
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Any
 
-from jobs.connectors.formats.base import CHUNK, Broken, Item, Syntax, as_record, oversize
-from jobs.connectors.formats.text import Text
+from jobs.connectors.formats.base import CHUNK, Broken, Item, Reader, Syntax, as_record, oversize
+from jobs.services.model import Layout
 from synctail.model.json_text import Record, as_json
 
 _NOT_SPACE = re.compile(r"[^ \t\r\n]")
 _LONGEST_TOKEN = 16
 
 
-class JsonReader:
+class NdjsonReader(Reader):
+    def items(self) -> Iterator[Item]:
+        for line in self._text.lines():
+            if not line.isspace():
+                yield Item(as_record(self._value(line), self._text.line), len(line), line)
+
+    def _value(self, line: str) -> Any:
+        try:
+            return json.loads(line)
+        except json.JSONDecodeError as error:
+            why = f"not valid JSON: {error.msg} at character {error.pos + 1}"
+        except (ValueError, RecursionError):
+            why = "cannot be read as JSON"
+        raise Broken(f"line {self._text.line:,}: {why}")
+
+
+class NdjsonSyntax(Syntax):
+    def one(self, record: Record) -> str:
+        return as_json(record).decode() + "\n"
+
+
+class JsonReader(Reader):
     """Decodes one value after the other, from a buffer that holds little more than the current one."""
 
-    def __init__(self, text: Text, path: str) -> None:
-        self._text = text
-        self.close = text.close
-        self._path = path.split(".") if path else []
+    head, between, end = "[\n", ",\n", "\n]\n"
+
+    def __init__(self, file: io.BufferedReader, layout: Layout, *, keep_raw: bool = False) -> None:
+        super().__init__(file, layout, keep_raw=keep_raw)
+        self._path = layout.records.split(".") if layout.records else []
         self._decode = json.JSONDecoder().raw_decode
         self._buffer = ""
         self._at = 0
-        self._start = 0
-        """Where the last value begins."""
         self._before = 0
         """Lines before the buffer."""
         self._ended = False
@@ -35,9 +56,6 @@ class JsonReader:
         yield from self._find(self._path)
         if self._peek():
             raise self._broken("unexpected text after the end")
-
-    def wrap(self, raws: list[str]) -> str:
-        return "[\n" + ",\n".join(raws) + "\n]\n"
 
     # --- lists and objects ----------------------------------------------------------------------------------------
 
@@ -60,16 +78,17 @@ class JsonReader:
             raise self._broken("expected a list, got an object. Name the member that holds the list in 'records'")
         for _ in self._within("[", "]"):
             self._peek()
-            line = self._line()
-            record = as_record(self._value(), line)
-            yield Item(record, self._at - self._start, self._buffer[self._start : self._at])
+            line = self._line(self._at)
+            value, start = self._value()
+            raw = self._buffer[start : self._at] if self._keep_raw else ""
+            yield Item(as_record(value, line), self._at - start, raw)
 
     def _members(self) -> Iterator[str]:
         """The names in an object. The caller takes each value before it asks for the next name."""
         for _ in self._within("{", "}"):
             if self._peek() != '"':
                 raise self._broken("not valid JSON: expected a name")
-            name: str = self._value()
+            name, _start = self._value()
             self._take(":")
             yield name
 
@@ -94,16 +113,15 @@ class JsonReader:
 
     def _peek(self) -> str:
         """The next character that is not white space; empty at the end."""
-        while True:
-            match = _NOT_SPACE.search(self._buffer, self._at)
-            if match:
-                self._at = match.start()
-                return match[0]
+        while not (match := _NOT_SPACE.search(self._buffer, self._at)):
             self._at = len(self._buffer)
             if not self._fill():
                 return ""
+        self._at = match.start()
+        return match[0]
 
-    def _value(self) -> Any:
+    def _value(self) -> tuple[Any, int]:
+        """The next value, and where it starts in the buffer."""
         self._peek()
         while True:
             try:
@@ -117,43 +135,41 @@ class JsonReader:
             else:
                 # A number at the end of the buffer may go on.
                 if end < len(self._buffer) or not self._fill():
-                    self._start, self._at = self._at, end
-                    return value
+                    start, self._at = self._at, end
+                    return value, start
 
     # --- the buffer -----------------------------------------------------------------------------------------------
 
     def _fill(self) -> bool:
-        """Read more. False at the end of the file."""
+        """Read more, and forget what has been read. False at the end of the file."""
         if self._ended:
             return False
-        self._drop()
-        if large := oversize(len(self._buffer) - self._at):
-            raise self._broken(f"the value that starts here is {large}, or never ends")
-        # Doubled each time: a large value is tried a few times, not once for each chunk.
-        chunk = self._text.chunk(max(CHUNK, len(self._buffer) - self._at))
-        self._ended = not chunk
-        self._buffer += chunk
-        return not self._ended
-
-    def _drop(self) -> None:
-        """Forget what has been read."""
         if self._at > CHUNK:
             self._before += self._buffer.count("\n", 0, self._at)
             self._buffer = self._buffer[self._at :]
             self._at = 0
+        rest = len(self._buffer) - self._at
+        if large := oversize(rest):
+            raise self._broken(f"the value that starts here is {large}, or never ends")
+        # Doubled each time: a large value is tried a few times, not once for each chunk.
+        chunk = self._text.chunk(max(CHUNK, rest))
+        self._ended = not chunk
+        self._buffer += chunk
+        return not self._ended
 
-    def _line(self, at: int | None = None) -> int:
-        return 1 + self._before + self._buffer.count("\n", 0, self._at if at is None else at)
+    def _line(self, at: int) -> int:
+        return 1 + self._before + self._buffer.count("\n", 0, at)
 
     def _broken(self, why: str, at: int | None = None) -> Broken:
-        return Broken(f"line {self._line(at):,}: {why}")
+        return Broken(f"line {self._line(self._at if at is None else at):,}: {why}")
 
 
 class JsonSyntax(Syntax):
     between = ",\n"
 
-    def __init__(self, path: str) -> None:
-        names = path.split(".") if path else []
+    def __init__(self, layout: Layout, columns: Sequence[str]) -> None:
+        del columns
+        names = layout.records.split(".") if layout.records else []
         self.head = "".join(f"{{{json.dumps(name)}: " for name in names) + "[\n"
         self.end = "\n]" + "}" * len(names) + "\n"
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import codecs
 import io
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Any
 from xml.etree.ElementTree import Element
 from xml.sax.saxutils import escape, quoteattr
@@ -13,21 +13,25 @@ from xml.sax.saxutils import escape, quoteattr
 from defusedxml.common import DefusedXmlException
 from defusedxml.ElementTree import DefusedXMLParser, ParseError, iterparse, tostring
 
-from jobs.connectors.formats.base import CHUNK, Broken, Item, Refused, Syntax, oversize
+from jobs.connectors.formats.base import CHUNK, Broken, Item, Reader, Refused, Syntax, oversize
 from jobs.services.model import Layout
 from synctail.model.json_text import Record, as_json
 
 
-class XmlReader:
+class XmlReader(Reader):
     """The members of a record are the elements within it, a list where a name is there more than once. Attributes are
     members too, as `@name`; text beside members is `#text`. Namespaces are left out."""
 
-    def __init__(self, file: io.BufferedReader, layout: Layout, *, keep_raw: bool) -> None:
+    head, between, end = "<records>\n", "\n", "\n</records>\n"
+
+    def __init__(self, file: io.BufferedReader, layout: Layout, *, keep_raw: bool = False) -> None:
         self._file = _Counted(file)
         self._element = layout.element
         own = codecs.lookup(layout.encoding).name == "utf-8"  # then the file itself names its encoding
         self._parser = DefusedXMLParser(encoding=None if own else layout.encoding)
         self._keep_raw = keep_raw
+
+    def close(self) -> None: ...
 
     def items(self) -> Iterator[Item]:
         try:
@@ -42,11 +46,6 @@ class XmlReader:
             raise Broken(f"cannot be read as XML: {error}") from None
         except RecursionError:
             raise Broken("its elements are nested too deeply") from None
-
-    def close(self) -> None: ...
-
-    def wrap(self, raws: list[str]) -> str:
-        return "<records>\n" + "\n".join(raws) + "\n</records>\n"
 
     def _items(self) -> Iterator[Item]:
         around: list[Element] = []
@@ -90,25 +89,19 @@ class _Counted:
 
 def _record(element: Element) -> Record:
     value = _read_value(element)
-    if isinstance(value, dict):
-        return value
-    return {"#text": value} if value else {}
+    return value if isinstance(value, dict) else {"#text": value} if value else {}
 
 
 def _read_value(element: Element) -> Any:
     members: dict[str, Any] = {f"@{_local(name)}": value for name, value in element.attrib.items()}
-    seen: dict[str, list[Any]] = {}
+    inner: dict[str, list[Any]] = {}
     for child in element:
-        name = _local(child.tag)
-        values = seen.setdefault(name, [])
-        values.append(_read_value(child))
-        members[name] = values if len(values) > 1 else values[0]
+        inner.setdefault(_local(child.tag), []).append(_read_value(child))
+    members |= {name: values if len(values) > 1 else values[0] for name, values in inner.items()}
     text = element.text or ""
-    if not members:
-        return text
-    if text.strip():
+    if members and text.strip():
         members["#text"] = text.strip()
-    return members
+    return members or text
 
 
 def _local(tag: Any) -> str:
@@ -123,7 +116,8 @@ _CR = {"\r": "&#13;"}
 
 
 class XmlSyntax(Syntax):
-    def __init__(self, layout: Layout) -> None:
+    def __init__(self, layout: Layout, columns: Sequence[str]) -> None:
+        del columns
         root = layout.records or "records"
         self._element = layout.element
         self.head = f'<?xml version="1.0" encoding="UTF-8"?>\n<{root}>\n'
@@ -135,23 +129,19 @@ class XmlSyntax(Syntax):
 
 def _element(name: str, value: Any) -> str:
     _check_name(name, "element")
-    match value:
-        case dict():
-            attributes = "".join(_attribute(k[1:], v) for k, v in value.items() if k.startswith("@"))
-            inner = "".join(
-                _text(v) if k == "#text" else _member(k, v) for k, v in value.items() if not k.startswith("@")
-            )
-            return f"<{name}{attributes}>{inner}</{name}>"
-        case list():
-            return f"<{name}>{_member('item', value)}</{name}>"
-        case _:
-            return f"<{name}>{_text(value)}</{name}>"
+    if isinstance(value, list):
+        return f"<{name}>{_member('item', value)}</{name}>"
+    members = value if isinstance(value, dict) else {"#text": value}
+    attributes = "".join(_attribute(k[1:], v) for k, v in members.items() if k.startswith("@"))
+    inner = "".join(_member(k, v) for k, v in members.items() if not k.startswith("@"))
+    return f"<{name}{attributes}>{inner}</{name}>"
 
 
 def _member(name: str, value: Any) -> str:
-    if value is None:
-        return ""
-    return "".join(_element(name, one) for one in value) if isinstance(value, list) else _element(name, value)
+    if name == "#text":
+        return escape(_scalar(value), _CR)
+    values = value if isinstance(value, list) else [] if value is None else [value]
+    return "".join(_element(name, one) for one in values)
 
 
 def _attribute(name: str, value: Any) -> str:
@@ -159,14 +149,9 @@ def _attribute(name: str, value: Any) -> str:
     return "" if value is None else f" {name}={quoteattr(_scalar(value), _CR)}"
 
 
-def _text(value: Any) -> str:
-    return escape(_scalar(value), _CR)
-
-
 def _scalar(value: Any) -> str:
     text = value if isinstance(value, str) else as_json(value).decode() if value is not None else ""
-    found = _FORBIDDEN.search(text)
-    if found:
+    if found := _FORBIDDEN.search(text):
         raise Refused(f"it contains {found[0]!a}, which XML does not allow")
     return text
 

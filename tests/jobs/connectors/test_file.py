@@ -233,7 +233,7 @@ def test_each_sync_has_its_own_file_where_the_path_holds_its_time(folder: Path) 
     assert re.fullmatch(r"orders-\d{8}T\d{6}Z\.csv", path.name)
 
 
-def test_a_pipe_in_place_of_a_file_blocks_nothing(folder: Path) -> None:
+def test_a_pipe_in_place_of_a_file_does_not_hang_the_sync(folder: Path) -> None:
     os.mkfifo(folder / "pipe.ndjson")
     with pytest.raises(ConnectorError, match=r"cannot be written|not a regular file"):
         write(writer(folder, "pipe.ndjson", "append"))

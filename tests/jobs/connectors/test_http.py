@@ -9,6 +9,7 @@ import threading
 import time
 from collections.abc import Iterator
 from contextlib import closing, suppress
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from email.utils import format_datetime
 from typing import Any
@@ -458,8 +459,9 @@ def test_a_server_that_drips_is_given_up() -> None:
         thread = threading.Thread(target=drip)
         thread.start()
         url = f"http://127.0.0.1:{listener.getsockname()[1]}/"
-        client = HttpClient(url, None, context(), what="the source", longest_s=0.3)
-        with closing(client), pytest.raises(Transient, match=r"the answer took longer than 0\.3 s"):
+        patience = replace(context(), patience_s=0.1)  # a tenth of the longest answer
+        client = HttpClient(url, HttpSource(url=url), patience, time.sleep)
+        with closing(client), pytest.raises(Transient, match=r"the answer took longer than 1 s"):
             client.ask("GET", httpx2.URL(url), whole=True)
         over.set()
         thread.join(PATIENCE_S)

@@ -11,8 +11,7 @@ import pytest
 
 from jobs.connectors.base import ConnectorError, NotSignedIn, Outcome, Unreachable
 from jobs.connectors.http_post import FAILING, HttpWriter
-from jobs.connectors.pace import Pace
-from jobs.connectors.retries import LONGEST_WAIT_S
+from jobs.connectors.retries import LONGEST_WAIT_S, Pace
 from jobs.services.model import BearerAuth, HttpDestination, Secret
 from synctail.model.json_text import Record
 from tests.kit.connecting import Answer, Asked, Log, Site, context
@@ -184,7 +183,7 @@ def test_a_server_that_is_not_there_ends_the_sync() -> None:
         push(HttpDestination(url=f"http://127.0.0.1:{free_port()}/"), orders(3), max_attempts=1)
 
 
-def test_leaving_early_waits_for_no_request(site: Site) -> None:
+def test_leaving_early_waits_for_no_answer(site: Site) -> None:
     """A stop in the middle: neither a hanging answer nor a wait between attempts holds it up."""
     release = threading.Event()
 
@@ -215,7 +214,7 @@ def test_a_batch_is_a_list_in_the_member_that_is_named(site: Site) -> None:
     assert site.asked[-1].json == {"orders": orders(3)}
 
 
-def test_a_batch_that_is_refused_is_halved_until_the_bad_record_is_alone(site: Site) -> None:
+def test_a_batch_that_is_refused_is_halved_until_the_bad_one_is_alone(site: Site) -> None:
     site.replies = lambda asked: Answer(b"five?", 422) if {"id": 5} in asked.json else Answer({})
     log = Log()
     outcomes = push(to(site, batch=8), orders(8), log=log)

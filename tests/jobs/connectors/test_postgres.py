@@ -149,9 +149,9 @@ def test_what_may_pass_is_tried_again(db: Postgres, state: str) -> None:
     ],
 )
 def test_what_fails_as_a_whole_is_told(db: Postgres, more: Any, kind: type[ConnectorError], told: str) -> None:
-    given = {name: value.format(folder=db.folder) for name, value in more.items()}
+    more = {name: value.format(folder=db.folder) for name, value in more.items()}
     with pytest.raises(ConnectorError, match=told) as error:
-        push(destination(db, **given), [order(1)])
+        push(destination(db, **more), [order(1)])
     assert type(error.value) is kind
 
 
@@ -168,12 +168,12 @@ def test_the_password_is_a_secret(db: Postgres) -> None:
 def test_a_user_who_may_not_write_is_told_once(db: Postgres) -> None:
     db.run("GRANT SELECT ON orders TO guarded")
     target = destination(db, url=db.address("guarded"), password=Secret("DB"))
-    given = context(secrets={"DB": DATABASE_PASSWORD}, max_attempts=1)
-    with SqlWriter(target, given) as writer, pytest.raises(ConnectorError, match="permission denied for table orders"):
+    used = context(secrets={"DB": DATABASE_PASSWORD}, max_attempts=1)
+    with SqlWriter(target, used) as writer, pytest.raises(ConnectorError, match="permission denied for table orders"):
         list(writer.push([order(1), order(2)]))
     with pytest.raises(ConnectorError, match=r"may not write to the table 'orders'\. Grant INSERT"):
-        SqlWriter(target, given).check()
-    assert "exists (columns: 8)" in SqlWriter(destination(db), given).check()
+        SqlWriter(target, used).check()
+    assert "exists (columns: 8)" in SqlWriter(destination(db), used).check()
 
 
 # --- as a source --------------------------------------------------------------------------------------------------
@@ -258,8 +258,8 @@ def test_a_connection_that_is_lost_in_the_middle_is_told(db: Postgres) -> None:
 
 
 def test_a_query_is_checked_without_being_run(db: Postgres) -> None:
-    given = context(max_attempts=1)
+    used = context(max_attempts=1)
     query = "SELECT pg_sleep(60), id FROM orders WHERE paid = :paid"
-    assert SqlReader(SqlSource(url=db.url, query=query, params={"paid": True}), given).check() == "the query can be run"
+    assert SqlReader(SqlSource(url=db.url, query=query, params={"paid": True}), used).check() == "the query can be run"
     with pytest.raises(ConnectorError, match='relation "ghosts" does not exist'):
-        SqlReader(SqlSource(url=db.url, query="SELECT * FROM ghosts"), given).check()
+        SqlReader(SqlSource(url=db.url, query="SELECT * FROM ghosts"), used).check()

@@ -44,9 +44,9 @@ def writer(sftp: SftpServer, to: SftpDestination, log: Log | None = None, **more
     return SftpWriter(to, context(log, **{"secrets": sftp.secrets, **more}))
 
 
-def write(sftp: SftpServer, to: SftpDestination, *given: Record, **more: Any) -> None:
+def write(sftp: SftpServer, to: SftpDestination, *records: Record, **more: Any) -> None:
     with writer(sftp, to, **more) as opened:
-        assert [outcome.refused for outcome in opened.push(given)] == [None] * len(given)
+        assert [outcome.refused for outcome in opened.push(records)] == [None] * len(records)
         opened.complete()
 
 
@@ -56,10 +56,10 @@ def names(folder: Path) -> list[str]:
 
 @pytest.mark.parametrize("ending", ["csv", "json", "ndjson", "xml"])
 def test_what_was_written_can_be_read(sftp: SftpServer, ending: str) -> None:
-    given = [{"id": f"{n}", "name": "Ana ä\n"} for n in range(5)]
-    write(sftp, sftp.destination(f"o.{ending}"), *given)
+    records = [{"id": f"{n}", "name": "Ana ä\n"} for n in range(5)]
+    write(sftp, sftp.destination(f"o.{ending}"), *records)
     assert names(sftp.files) == [f"o.{ending}"]
-    assert read(sftp, sftp.source(f"o.{ending}")) == given
+    assert read(sftp, sftp.source(f"o.{ending}")) == records
 
 
 def test_a_file_is_not_seen_before_it_is_complete_and_takes_the_place_of_the_old_one(sftp: SftpServer) -> None:
@@ -199,21 +199,21 @@ def test_a_host_key_may_be_a_fingerprint(sftp: SftpServer) -> None:
 def test_another_host_key_is_refused_before_anything_is_said(sftp: SftpServer, tmp_path: Path, other: str) -> None:
     subprocess.run(["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-f", str(tmp_path / "k")], check=True)
     key = (tmp_path / "k.pub").read_text()
-    given = {"key": key, "fingerprint": fingerprint(key), "unknown": ""}[other]
+    host_key = {"key": key, "fingerprint": fingerprint(key), "unknown": ""}[other]
     with pytest.raises(
         ConnectorError, match=r"presented the host key 'ssh-ed25519 .*', which is not the expected"
     ) as told:
-        read(sftp, sftp.source("o.csv", host_key=given))
+        read(sftp, sftp.source("o.csv", host_key=host_key))
     assert sftp.host_key.split()[1] in str(told.value)
 
 
 def test_another_key_or_password_is_refused(sftp: SftpServer, tmp_path: Path) -> None:
     subprocess.run(["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-f", str(tmp_path / "k")], check=True)
-    given = {"SFTP_KEY": (tmp_path / "k").read_text(), "PASSWORD": "not-this-one"}
+    secrets = {"SFTP_KEY": (tmp_path / "k").read_text(), "PASSWORD": "not-this-one"}
     with pytest.raises(NotSignedIn, match=r"refused the user .*: Authentication failed"):
-        read(sftp, sftp.source("o.csv"), secrets=given)
+        read(sftp, sftp.source("o.csv"), secrets=secrets)
     with pytest.raises(NotSignedIn, match="Check the user, and the key or password"):
-        read(sftp, sftp.source("o.csv", private_key=None, password=Secret("PASSWORD")), secrets=given)
+        read(sftp, sftp.source("o.csv", private_key=None, password=Secret("PASSWORD")), secrets=secrets)
     with pytest.raises(NotSignedIn, match="requires a password or a private key, and the service names neither"):
         read(sftp, sftp.source("o.csv", private_key=None))
 
@@ -223,13 +223,13 @@ def test_a_key_may_have_a_passphrase_and_stand_in_one_line(sftp: SftpServer, tmp
     path.write_text(sftp.secrets["SFTP_KEY"])
     path.chmod(0o600)
     subprocess.run(["ssh-keygen", "-q", "-p", "-N", "open sesame", "-f", str(path)], check=True)
-    given = {"SFTP_KEY": path.read_text().replace("\n", "\\n"), "PHRASE": "open sesame", "OTHER": "x"}
+    secrets = {"SFTP_KEY": path.read_text().replace("\n", "\\n"), "PHRASE": "open sesame", "OTHER": "x"}
     (sftp.files / "o.csv").write_text("id\n1\n")
-    assert read(sftp, sftp.source("o.csv", passphrase=Secret("PHRASE")), secrets=given) == [{"id": "1"}]
+    assert read(sftp, sftp.source("o.csv", passphrase=Secret("PHRASE")), secrets=secrets) == [{"id": "1"}]
     with pytest.raises(ConnectorError, match="The private key SFTP_KEY has a passphrase"):
-        reader(sftp, sftp.source("o.csv"), secrets=given)
+        reader(sftp, sftp.source("o.csv"), secrets=secrets)
     with pytest.raises(ConnectorError, match="is not a readable private key, or the passphrase is wrong"):
-        reader(sftp, sftp.source("o.csv", passphrase=Secret("OTHER")), secrets=given)
+        reader(sftp, sftp.source("o.csv", passphrase=Secret("OTHER")), secrets=secrets)
     with pytest.raises(ConnectorError, match="The secret SFTP_KEY is not set"):
         reader(sftp, sftp.source("o.csv"), secrets={})
 

@@ -299,8 +299,8 @@ def test_checks_look_and_change_nothing(warehouse: Path) -> None:
     assert writer(destination(warehouse)).check() == "the table 'orders' exists (columns: 4)"
     query = "DELETE FROM orders RETURNING id"
     push(destination(warehouse), [order(1)])
-    for given in (source(warehouse, table="orders"), source(warehouse, query=query)):
-        SqlReader(given, context(max_attempts=1)).check()
+    for each in (source(warehouse, table="orders"), source(warehouse, query=query)):
+        SqlReader(each, context(max_attempts=1)).check()
     assert len(rows(warehouse)) == 1
     with pytest.raises(ConnectorError, match="no such table"):
         SqlReader(source(warehouse, query="SELECT * FROM ghosts"), context(max_attempts=1)).check()

@@ -12,7 +12,7 @@ import pytest
 
 from jobs.connectors.formats import base
 from jobs.connectors.formats.base import RECORD_BYTES, Broken
-from jobs.connectors.formats.read import read
+from jobs.connectors.formats.codec import read
 from jobs.services.model import FileFormat, FileSource
 from tests.kit.formats import pieces, records
 
@@ -78,7 +78,7 @@ def test_what_is_broken_is_told_with_its_line(form: FileFormat, data: bytes, mor
     assert len(str(broken.value)) < 300
 
 
-def test_json_is_found_in_the_member_that_is_named_whatever_stands_around() -> None:
+def test_json_is_found_in_the_member_that_is_named_between_any_others() -> None:
     inner = b'{"x": null, "orders": [{"id": 1}, {"id": 2}], "y": "}"}'
     data = b'{"meta": {"n": [1, {"orders": 5}]}, "data": ' + inner + b', "z": 1.5}'
     assert records(data, "json", records="data.orders") == [{"id": 1}, {"id": 2}]
