@@ -136,14 +136,8 @@ export class Follower extends EventTarget {
     for (const timer of this.#timers.values()) clearTimeout(timer);
     this.#timers.clear();
     this.#abort?.abort();
-    this.#abort = null;
-    const socket = this.#socket;
+    this.#socket?.close(1000);
     this.#socket = null;
-    try {
-      socket?.close(1000);
-    } catch {
-      // It never opened; there is nothing to close.
-    }
     return this.#epoch;
   }
 
@@ -182,7 +176,7 @@ export class Follower extends EventTarget {
       return this.#lost(1006, false);
     }
     this.#listen(this.#socket, epoch);
-    // Without a frame in time, polling takes over; a hanging handshake must not keep lines from anyone.
+    // Without a frame in time, polling takes over; a hanging handshake must not hold lines back.
     const left = probing ? this.#timing.connectWithin : this.#without + this.#timing.connectWithin - performance.now();
     this.#later("connect", Math.max(left, 0), () => this.#ask());
   }

@@ -35,7 +35,7 @@ test("a line in a gap is not missing, and knows why", () => {
   assert.deepEqual(store.missing(5, 60), [[51, 60]]);
 });
 
-test("what is far from what is read is let go, and the neighbourhood and the end stay", () => {
+test("what is far from what is read is dropped, and the neighbourhood and the end stay", () => {
   const store = new LineStore({ most: 5_000_000 });
   store.focus(50_500);
   for (let first = 1; first < 100_000; first += 500) store.put(lines(first, first + 499));
@@ -44,7 +44,7 @@ test("what is far from what is read is let go, and the neighbourhood and the end
   for (const n of [50_000, 50_999, 100_000]) assert.ok(store.get(n), `${n} is held`);
   const [[first, last]] = store.missing(1, 49_000);
   store.put(lines(first, last).slice(0, 1000));
-  assert.ok(store.get(first), "what was let go can be had again");
+  assert.ok(store.get(first), "what was dropped can be had again");
 });
 
 test("a line that comes twice is held once", () => {
