@@ -217,8 +217,10 @@ export class ListedRows extends EventTarget {
   add(numbers) {
     if (numbers.length === 0) return;
     const from = this.indexOf(numbers[0]);
-    const merged = [...this.#numbers.splice(from), ...numbers].sort((a, b) => a - b);
-    for (const [i, n] of merged.entries()) if (n !== merged[i - 1]) this.#numbers.push(n);
+    const tail = this.#numbers.splice(from);
+    const mixed = tail[0] <= numbers[numbers.length - 1];
+    const merged = mixed ? [...new Set([...tail, ...numbers])].sort((a, b) => a - b) : numbers.concat(tail);
+    for (const n of merged) this.#numbers.push(n);
     this.dispatchEvent(new CustomEvent("change", { detail: { from } }));
   }
 }
