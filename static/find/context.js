@@ -88,7 +88,7 @@ export class Context {
     const filtered = filters(this.#finder.query);
     if (!filtered && !this.#offered) return;
     this.#offered = filtered;
-    for (const { row, element: own } of this.#view.mounted) {
+    for (const { row, element: own } of this.#view.pool.mounted) {
       const there = own.querySelector(":scope > .in-context");
       if (filtered === (there !== null) || row.kind !== "line") continue;
       if (there) {

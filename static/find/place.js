@@ -22,7 +22,7 @@ export class Place {
   go(n) {
     this.at = n;
     this.#coming = true;
-    this.#view.mark(n);
+    this.#view.pool.mark(n);
     this.#view.seek(n);
   }
 
@@ -34,19 +34,21 @@ export class Place {
   /** The line from which the next one of a kind is looked for. @param {Direction} direction */
   from(direction) {
     if (this.#stays) return this.at;
-    if (this.#view.following) return direction > 0 ? this.#view.shown : this.#view.shown + 1;
+    const { following, last } = this.#view.viewport;
+    if (following) return direction > 0 ? last : last + 1;
     return direction > 0 ? this.#view.top - 1 : this.#view.top;
   }
 
   /** The same for a match: a reader who follows the newest line wants the newest match first. @param {Direction} direction */
   hit(direction) {
-    if (!this.#stays && this.#view.following) return { from: this.#view.shown + 1, direction: /** @type {Direction} */ (-1) };
+    const { following, last } = this.#view.viewport;
+    if (!this.#stays && following) return { from: last + 1, direction: /** @type {Direction} */ (-1) };
     return { from: this.from(direction), direction };
   }
 
   get #stays() {
     if (!this.at || this.#coming) return this.at > 0;
-    const row = this.#view.mounted.find(({ row: { first, last } }) => first <= this.at && this.at <= last);
+    const row = this.#view.pool.mounted.find(({ row: { first, last } }) => first <= this.at && this.at <= last);
     if (!row) return false;
     const { top, bottom } = row.element.getBoundingClientRect();
     const seen = this.#scroller.getBoundingClientRect();

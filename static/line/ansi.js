@@ -169,7 +169,7 @@ function control(text, at) {
   return dropped(whole.length);
 }
 
-/** `ESC ]`, a command to the system, of which only links are taken. @param {string} text @param {number} at @returns {Action | null} */
+/** `ESC ]`, a command to the system; only links are taken. @param {string} text @param {number} at @returns {Action | null} */
 function command(text, at) {
   const found = string(text, at);
   if (!found) return null;
@@ -397,15 +397,15 @@ const SET = {
 /** The style after an SGR sequence. @param {Style} style @param {string} parameters "1;38;5;196" @returns {Style} */
 function sgr(style, parameters) {
   let next = { ...style };
-  const given = parameters.split(";");
-  for (let i = 0; i < given.length; i += 1) {
-    const code = Number(given[i].split(":", 1)[0]);
+  const params = parameters.split(";");
+  for (let i = 0; i < params.length; i += 1) {
+    const code = Number(params[i].split(":", 1)[0]);
     if (code === 0) next = {};
     else if (code === 38 || code === 48) {
-      const { colour, used } = given[i].includes(":") ? withColons(given[i]) : withSemicolons(given, i);
+      const { colour, used } = params[i].includes(":") ? withColons(params[i]) : withSemicolons(params, i);
       i += used;
       if (colour !== null) next[code === 38 ? "fg" : "bg"] = colour;
-    } else apply(next, code, given[i]);
+    } else apply(next, code, params[i]);
   }
   // Always in the same order, so that equal styles compare as equal.
   return /** @type {Style} */ (Object.fromEntries(Object.entries(next).sort(([a], [b]) => (a < b ? -1 : 1))));
@@ -422,10 +422,10 @@ function apply(style, code, parameter) {
   else if (code >= 100 && code <= 107) style.bg = code - 100 + 8;
 }
 
-/** `38;5;N` and `38;2;R;G;B`. @param {string[]} given @param {number} i */
-function withSemicolons(given, i) {
-  if (given[i + 1] === "5") return { colour: indexed(given[i + 2]), used: 2 };
-  if (given[i + 1] === "2") return { colour: mixed(given.slice(i + 2, i + 5)), used: 4 };
+/** `38;5;N` and `38;2;R;G;B`. @param {string[]} params @param {number} i */
+function withSemicolons(params, i) {
+  if (params[i + 1] === "5") return { colour: indexed(params[i + 2]), used: 2 };
+  if (params[i + 1] === "2") return { colour: mixed(params.slice(i + 2, i + 5)), used: 4 };
   return { colour: null, used: 1 };
 }
 

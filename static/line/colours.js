@@ -55,7 +55,7 @@ export function drawn(style) {
   const [text, ground] = style.inverse ? [bg, fg] : [fg, bg];
   if (ground !== undefined) {
     const back = plain(ground);
-    const front = text === undefined ? better(back) : against(plain(text), back);
+    const front = text === undefined ? better(back) : towards(plain(text), better(back), back);
     return { classes: [...classes, "painted"], properties: { "--fg": hex(front), "--bg": hex(back) } };
   }
   if (text === undefined) return { classes: style.dim ? [...classes, "dim"] : classes, properties: {} };
@@ -107,9 +107,6 @@ function both(colour) {
 
 /** Black or white, whichever can be read on it. @param {Rgb} back */
 const better = (back) => (contrast(BLACK, back) >= contrast(WHITE, back) ? BLACK : WHITE);
-
-/** @param {Rgb} text @param {Rgb} back */
-const against = (text, back) => towards(text, better(back), back);
 
 /** The colour itself, or the first one on its way to `end` that can be read. @param {Rgb} rgb @param {Rgb} end @param {Rgb} back @returns {Rgb} */
 function towards(rgb, end, back) {

@@ -72,7 +72,7 @@ export class FieldsPane {
 
   /** The number of the line it shows, or 0. */
   get n() {
-    return this.isOpen ? (this.#line?.n ?? 0) : 0;
+    return this.#line?.n ?? 0;
   }
 
   /** @param {Line} line @param {HTMLElement | null} [opener] gets the focus back */

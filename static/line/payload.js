@@ -48,8 +48,7 @@ export const curl = (address) => `curl -fOJ -H "Authorization: Bearer $TOKEN" '$
 
 /** @param {Payload} payload @param {PayloadOptions} [options] @returns {HTMLElement} */
 export function payloadCard(payload, options = {}) {
-  const card = document.createElement("div");
-  card.className = "payload";
+  const card = element("div", "payload");
   card.append(
     element("span", "payload-kind", KINDS[payload.kind] ?? shown(String(payload.kind))),
     element("span", "payload-name", shown(payload.name)),
@@ -126,4 +125,4 @@ function previewParts(card, payload, { preview, state = {}, retention }) {
 }
 
 /** Tells the view that this row has another height now. @param {HTMLElement} inside */
-const resized = (inside) => inside.dispatchEvent(new CustomEvent("unfold", { bubbles: true }));
+export const resized = (inside) => inside.dispatchEvent(new CustomEvent("unfold", { bubbles: true }));

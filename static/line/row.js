@@ -9,7 +9,7 @@ import { bytes, plural } from "../shared/format.js";
 import { FIRST_ROWS, jsonStart, jsonView } from "./json-view.js";
 import { newDay, timeText } from "./time.js";
 import { LONGEST as LONGEST_LINK, links } from "./links.js";
-import { isPayload, payloadCard } from "./payload.js";
+import { isPayload, payloadCard, resized } from "./payload.js";
 
 /**
  * @typedef {{n: number, time: string, level: string, text: string, phase?: string, record?: string,
@@ -87,7 +87,11 @@ export function lineText(line, options = {}) {
 function body(line, options) {
   const own = element("div", "body");
   const state = stateOf(line.n, options.expanded);
-  if (line.record) own.append(record(line.record), " ");
+  if (line.record) {
+    const record = element("span", "record", shown(line.record));
+    record.title = `Record ${record.textContent}`;
+    own.append(record, " ");
+  }
   const text = element("span", "text");
   const tools = element("span", "extras");
   own.append(text);
@@ -98,13 +102,6 @@ function body(line, options) {
   if (box) own.append(box);
   if (isPayload(line.payload)) own.append(payloadCard(line.payload, { ...options, state }));
   return own;
-}
-
-/** @param {string} name */
-function record(name) {
-  const chip = element("span", "record", shown(name));
-  chip.title = `Record ${chip.textContent}`;
-  return chip;
 }
 
 /**
@@ -222,93 +219,61 @@ function paint(into, segments, most, matcher) {
   if (segments.length <= 1 && !found.length && !marks.length && !segments[0]?.style && !segments[0]?.href) {
     into.textContent = whole.slice(0, end);
   } else {
-    new Painter(into, whole, end, found, marks).draw(segments);
+    draw(into, whole.slice(0, end), segments, found, marks);
   }
   return { hidden: whole.length - end, marked: all.length - marks.length };
 }
 
-class Painter {
-  #into;
-  #text;
-  #end;
-  #links;
-  #marks;
-  #link = 0; // the first link that may still come
-  #mark = 0;
-  #spans = 0;
-  /** @type {{href: string, element: HTMLElement, until: number} | null} the link that is open */
-  #open = null;
-
-  /**
-   * @param {HTMLElement} into @param {string} text @param {number} end
-   * @param {{start: number, end: number, href: string}[]} links @param {[number, number][]} marks
-   */
-  constructor(into, text, end, links, marks) {
-    this.#into = into;
-    this.#text = text;
-    this.#end = end;
-    this.#links = links;
-    this.#marks = marks;
-  }
-
-  /** @param {import("./ansi.js").Segment[]} segments */
-  draw(segments) {
-    let at = 0;
-    for (const segment of segments) {
-      if (at >= this.#end) return;
-      const end = Math.min(at + segment.text.length, this.#end);
-      if (segment.href) this.#put(at, end, segment, this.#linked(segment.href, Infinity));
-      else this.#segment(at, end, segment);
-      at += segment.text.length;
-    }
-  }
-
-  /** A segment without a link of its own: the addresses in it become some. @param {number} at @param {number} end @param {import("./ansi.js").Segment} segment */
-  #segment(at, end, segment) {
-    while (at < end) {
-      while (this.#link < this.#links.length && this.#links[this.#link].end <= at) this.#link += 1;
-      const link = this.#links[this.#link];
-      const inside = link !== undefined && link.start <= at;
-      const until = Math.min(end, inside ? link.end : (link?.start ?? end));
-      this.#put(at, until, segment, inside ? this.#linked(link.href, link.end) : null);
-      at = until;
-    }
-  }
-
-  /** The link to write into: one address in several colours is one link. @param {string} href @param {number} until */
-  #linked(href, until) {
-    if (this.#open?.href === href && this.#open.until === until) return this.#open.element;
-    const link = element("a", "");
-    link.setAttribute("href", href);
-    link.setAttribute("rel", "noopener noreferrer nofollow");
-    link.setAttribute("target", "_blank");
-    link.title = href;
-    this.#into.append(link);
-    this.#open = { href, element: link, until };
-    return link;
-  }
-
-  /** @param {number} at @param {number} end @param {import("./ansi.js").Segment} segment @param {HTMLElement | null} link */
-  #put(at, end, segment, link) {
-    if (!link) this.#open = null;
-    let host = link ?? this.#into;
-    if (segment.style && this.#spans < MOST_SPANS) {
-      this.#spans += 1;
-      const span = styled(segment.style);
-      host.append(span);
-      host = span;
-    }
-    while (at < end) {
-      while (this.#mark < this.#marks.length && this.#marks[this.#mark][1] <= at) this.#mark += 1;
-      const mark = this.#marks[this.#mark];
-      const inside = mark !== undefined && mark[0] <= at;
-      const until = Math.min(end, inside ? mark[1] : (mark?.[0] ?? end));
-      const text = this.#text.slice(at, until);
-      host.append(inside ? element("mark", "", text) : text);
-      at = until;
-    }
+/**
+ * @param {HTMLElement} into @param {string} text @param {import("./ansi.js").Segment[]} segments
+ * @param {{start: number, end: number, href: string}[]} found @param {[number, number][]} marks
+ */
+function draw(into, text, segments, found, marks) {
+  const [linked, marked] = [splitter(found), splitter(marks.map(([start, end]) => ({ start, end })))];
+  // One address in several colours is one link.
+  let open = /** @type {{href: string, end: number, element: HTMLElement} | null} */ (null);
+  let [at, spans] = [0, 0];
+  for (const { text: own, style, href } of segments) {
+    if (at >= text.length) return;
+    /** @param {number} from @param {number} until @param {{href: string, end: number} | null} link */
+    const put = (from, until, link) => {
+      if (link?.href !== open?.href || link?.end !== open?.end) open = link && { ...link, element: into.appendChild(anchor(link.href)) };
+      let host = open?.element ?? into;
+      if (style && spans++ < MOST_SPANS) host = host.appendChild(styled(style));
+      marked(from, until, (start, end, mark) => {
+        const piece = text.slice(start, end);
+        host.append(mark ? element("mark", "", piece) : piece);
+      });
+    };
+    const end = Math.min(at + own.length, text.length);
+    if (href) put(at, end, { href, end: Infinity });
+    else linked(at, end, put);
+    at = end;
   }
 }
+
+/**
+ * Splits stretches of a text, which must come in order, where something over it begins or ends.
+ * @template {{start: number, end: number}} T
+ * @param {T[]} list in order, apart from each other
+ * @returns {(from: number, to: number, put: (from: number, until: number, over: T | null) => void) => void}
+ */
+function splitter(list) {
+  let i = 0;
+  return (from, to, put) => {
+    while (from < to) {
+      while (i < list.length && list[i].end <= from) i += 1;
+      const next = i < list.length ? list[i] : null;
+      const over = next && next.start <= from ? next : null;
+      const until = Math.min(to, over ? over.end : (next?.start ?? to));
+      put(from, until, over);
+      from = until;
+    }
+  };
+}
+
+/** @param {string} href */
+const anchor = (href) => Object.assign(element("a"), { href, title: href, rel: "noopener noreferrer nofollow", target: "_blank" });
 
 /** @param {import("./ansi.js").Style} style */
 function styled(style) {
@@ -320,6 +285,3 @@ function styled(style) {
 
 /** @param {number} code */
 const isHighSurrogate = (code) => code >= 0xd800 && code <= 0xdbff;
-
-/** Tells the view that this row has another height now. @param {HTMLElement} inside */
-const resized = (inside) => inside.dispatchEvent(new CustomEvent("unfold", { bubbles: true }));

@@ -13,6 +13,7 @@
 /** @type {Mode[]} in the order in which the button goes through them */
 export const MODES = ["local", "utc", "start", "before"];
 
+const WORDS = { utc: "Times in UTC", start: "Times since the start", before: "Times since the line before" };
 const NONE = "–";
 const LONGEST = 24; // characters of an invalid time
 const QUARTER_MS = 15 * 60_000; // no zone changes its offset within one
@@ -29,10 +30,7 @@ export function nextMode(mode, zone = localZone()) {
 
 /** What a mode shows, in words; the zone is always named. @param {Mode} mode @param {string} [zone] */
 export function modeWords(mode, zone = localZone()) {
-  if (mode === "local") return `Times in ${known(zone)}`;
-  if (mode === "start") return "Times since the start";
-  if (mode === "before") return "Times since the line before";
-  return "Times in UTC";
+  return mode === "local" ? `Times in ${known(zone)}` : WORDS[mode];
 }
 
 /**
@@ -123,12 +121,7 @@ function formatOf(zone) {
   let format = formats.get(zone);
   if (format === undefined) {
     try {
-      format = new Intl.DateTimeFormat("en-GB", {
-        timeZone: zone,
-        hourCycle: "h23",
-        year: "numeric", month: "numeric", day: "numeric", hour: "numeric", minute: "numeric", second: "numeric",
-        era: "short",
-      }); // prettier-ignore
+      format = new Intl.DateTimeFormat("en-GB", { timeZone: zone, timeZoneName: "longOffset" });
     } catch {
       format = null;
     }
@@ -155,13 +148,9 @@ function offset(at, zone = localZone()) {
 
 /** @param {number} at a whole second @param {string} zone */
 function askedOffset(at, zone) {
-  const format = formatOf(zone);
-  if (!format) return 0;
-  /** @type {Record<string, string>} */
-  const parts = Object.fromEntries(format.formatToParts(at).map(({ type, value }) => [type, value]));
-  if (parts.era !== "AD") return 0;
-  const { year, month, day, hour, minute, second } = parts;
-  const wall = new Date(0);
-  wall.setUTCFullYear(Number(year), Number(month) - 1, Number(day));
-  return wall.setUTCHours(Number(hour), Number(minute), Number(second)) - at;
+  const name = formatOf(zone)?.formatToParts(at).find(({ type }) => type === "timeZoneName")?.value ?? "";
+  const [, sign, hours, minutes, seconds = "0"] = /([+-])(\d+):(\d+)(?::(\d+))?/.exec(name) ?? []; // "GMT+05:30"
+  const span = (Number(hours) * 60 + Number(minutes)) * 60_000 + Number(seconds) * 1000;
+  if (!sign) return 0;
+  return sign === "-" ? -span : span;
 }

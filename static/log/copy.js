@@ -7,12 +7,15 @@ import { rangesOf } from "./line-store.js";
 import { gapText } from "./placeholder-rows.js";
 
 /**
- * @typedef {import("./line-store.js").LineStore} LineStore
  * @typedef {import("../line/row.js").Line} Line
- * @typedef {import("./pager.js").Range} Range
  * @typedef {import("./selection.js").Point} Point
  * @typedef {{first: Point, last: Point, from: number, to: number}} Selected two places, and the indices of their rows
- * @typedef {(range: Range) => AsyncIterable<{lines: Line[]} | {gap: import("./line-store.js").Gap}>} Read
+ *
+ * @typedef {object} Source
+ * @property {import("./log-view.js").LogView} view
+ * @property {(first: number, last: number) => AsyncIterable<{lines: Line[]} | {gap: import("./line-store.js").Gap}>} read
+ *   lines by number, where they are not held
+ * @property {(text: string) => void} say tells a person whether a copy worked
  */
 
 const MOST_LINES = 100_000;
@@ -24,24 +27,19 @@ export class Copying {
   #read;
   #say;
 
-  /**
-   * @param {object} parts
-   * @param {import("./log-view.js").LogView} parts.view @param {LineStore} parts.store @param {Read} parts.read
-   * @param {(text: string) => void} parts.say
-   */
-  constructor({ view, store, read, say }) {
+  /** @param {Source} source */
+  constructor({ view, read, say }) {
     this.#view = view;
-    this.#store = store;
+    this.#store = view.parts.store;
     this.#read = read;
     this.#say = say;
   }
 
   /** @param {DataTransfer} into @param {Selected} selected */
   copy(into, selected) {
-    const count = plural(selected.to - selected.from + 1, "line");
-    if (selected.to - selected.from + 1 > MOST_LINES) {
-      return this.#say(`${count} are too many for the clipboard. Use Download.`);
-    }
+    const lines = selected.to - selected.from + 1;
+    const count = plural(lines, "line");
+    if (lines > MOST_LINES) return this.#say(`${count} are too many for the clipboard. Use Download.`);
     const lacking = this.#lacking(selected);
     if (lacking.length) return void this.#fetchAndCopy(selected, lacking, `Copied ${count}.`);
     const text = this.#text(selected, new Map());
@@ -50,17 +48,17 @@ export class Copying {
     this.#say(`Copied ${count}.`);
   }
 
-  /** @param {Selected} selected @returns {Range[]} */
+  /** @param {Selected} selected */
   #lacking({ from, to }) {
     const lacking = [];
     for (let index = from; index <= to; index += 1) {
-      const { kind, n } = this.#view.rows.rowAt(index);
-      if (kind === "line" && !this.#store.get(n) && !this.#store.gapAt(n)) lacking.push(n);
+      const { kind, n } = this.#view.viewport.rows.rowAt(index);
+      if (kind === "line" && !this.#store.knows(n)) lacking.push(n);
     }
     return rangesOf(lacking);
   }
 
-  /** @param {Selected} selected @param {Range[]} lacking @param {string} copied */
+  /** @param {Selected} selected @param {[number, number][]} lacking @param {string} copied */
   async #fetchAndCopy(selected, lacking, copied) {
     this.#say("Fetching the lines to copy…");
     const fetched = this.#fetched(selected, lacking);
@@ -73,22 +71,18 @@ export class Copying {
     } catch {
       const text = await fetched.catch(() => null);
       if (text === null) return this.#say("Not copied: the lines cannot be fetched, or are too much text. Use Download.");
-      const again = "The lines are here now. Copy once more.";
-      if (!navigator.clipboard) return this.#say(again);
-      await navigator.clipboard.writeText(text).then(
-        () => this.#say(copied),
-        () => this.#say(again),
-      );
+      const done = await navigator.clipboard?.writeText(text).then(() => true, () => false);
+      this.#say(done ? copied : "The lines are here now. Copy once more.");
     }
   }
 
-  /** @param {Selected} selected @param {Range[]} lacking @returns {Promise<string>} */
+  /** @param {Selected} selected @param {[number, number][]} lacking */
   async #fetched(selected, lacking) {
     /** @type {Map<number, Line>} */
     const lines = new Map();
     let characters = 0;
     for (const range of lacking) {
-      for await (const part of this.#read(range)) {
+      for await (const part of this.#read(...range)) {
         if ("gap" in part) {
           this.#store.gap(part.gap);
           continue;
@@ -106,19 +100,15 @@ export class Copying {
     return text;
   }
 
-  /**
-   * As shown, with a newline after each line but the last; null when it is too much.
-   * @param {Selected} selected @param {Map<number, Line>} fetched
-   */
+  /** As shown, with a newline after each line but the last; null when it is too much. @param {Selected} selected @param {Map<number, Line>} fetched */
   #text({ first, last, from, to }, fetched) {
     /** @type {string[]} */
     const texts = [];
     let characters = 0;
     for (let index = from; index <= to; index += 1) {
       const whole = this.#rowText(index, fetched);
-      let text = whole;
-      if (index === to && last.offset < Infinity) text = last.offset < 0 ? "" : whole.slice(0, within(whole, last));
-      if (index === from && first.offset >= 0) text = first.offset === Infinity ? "" : whole.slice(within(whole, first));
+      const start = index === from ? within(whole, first) : 0;
+      const text = whole.slice(start, index === to ? within(whole, last) : undefined);
       texts.push(text);
       characters += text.length;
       if (characters > MOST_CHARACTERS) return null;
@@ -128,11 +118,11 @@ export class Copying {
 
   /** @param {number} index @param {Map<number, Line>} fetched */
   #rowText(index, fetched) {
-    const row = this.#view.rows.rowAt(index);
+    const row = this.#view.viewport.rows.rowAt(index);
     if (row.kind === "gap") return gapText(row);
     if (row.kind === "fold") return row.fold.label;
     const line = this.#store.get(row.n) ?? fetched.get(row.n);
-    if (line) return lineText(line, this.#view.optionsAt(index));
+    if (line) return lineText(line, this.#view.pool.optionsAt(index));
     const gap = this.#store.gapAt(row.n);
     return gap ? gapText(gap) : "";
   }
@@ -144,6 +134,7 @@ export class Copying {
  * @param {string} whole @param {Point} point
  */
 function within(whole, { text, offset }) {
+  if (offset < 0) return 0;
   const from = whole.endsWith(text) ? whole.length - text.length : Math.max(0, whole.indexOf(text));
   return from + offset;
 }

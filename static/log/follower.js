@@ -1,8 +1,8 @@
 // Owns following one sync over the network: websocket, polling, and the change from one to the other.
 // It knows no DOM, draws nothing and has no words for people; it refuses to let two transports deliver at once.
 
+import { ask } from "./ask.js";
 import { Frames } from "./frames.js";
-import { Poll } from "./poll.js";
 
 /** The times of the rules below, in milliseconds. Tests hand in shorter ones. */
 const TIMING = Object.freeze({
@@ -18,6 +18,7 @@ const TIMING = Object.freeze({
 });
 
 const TRIES_BEFORE_POLLING = 2;
+const POLL_LINES = 5000;
 /** @type {Record<number, string>} */
 const GONE = { 403: "not allowed", 404: "no such sync", 410: "expired" };
 const ENDED = new Set(["completed", "completed_with_errors", "failed", "stopped"]);
@@ -35,11 +36,11 @@ const ENDED = new Set(["completed", "completed_with_errors", "failed", "stopped"
  * `state` (State). `end` and `complete` come only once every line up to `end.last` was reported.
  */
 export class Follower extends EventTarget {
-  #live;
+  #address;
   #frames;
-  #poll;
   #timing;
   #WebSocket;
+  #fetch;
   #random;
   #net;
 
@@ -58,6 +59,7 @@ export class Follower extends EventTarget {
   #retries = 0; // how far the backoff has grown
   #without = 0; // since when there has been no working websocket
   #probeAt = Infinity; // while polling: when the websocket is next tried
+  #etag = { url: "", value: "" }; // of the last answer to a poll: one that would say the same again is empty
   #outage = false; // neither way worked, and no poll has succeeded since
   /** @type {End | null} */
   #end = null; // the end frame, while lines before it are still missing
@@ -75,12 +77,11 @@ export class Follower extends EventTarget {
    */
   constructor({ sync, after = 0, origin, timing = {}, WebSocket, fetch, random = Math.random, net = globalThis }) {
     super();
-    const address = `${origin ?? globalThis.location?.origin ?? ""}/api/syncs/${encodeURIComponent(sync)}`;
-    this.#live = `${address.replace(/^http/, "ws")}/live`;
+    this.#address = `${origin ?? globalThis.location?.origin ?? ""}/api/syncs/${encodeURIComponent(sync)}`;
     this.#frames = new Frames(after, (type, detail) => this.#emit(type, detail));
-    this.#poll = new Poll(`${address}/log`, fetch ?? ((...args) => globalThis.fetch(...args)));
     this.#timing = { ...TIMING, ...timing };
     this.#WebSocket = WebSocket ?? globalThis.WebSocket;
+    this.#fetch = fetch ?? ((...args) => globalThis.fetch(...args));
     this.#random = random;
     this.#net = net;
   }
@@ -135,14 +136,8 @@ export class Follower extends EventTarget {
     for (const timer of this.#timers.values()) clearTimeout(timer);
     this.#timers.clear();
     this.#abort?.abort();
-    this.#abort = null;
-    const socket = this.#socket;
+    this.#socket?.close(1000);
     this.#socket = null;
-    try {
-      socket?.close(1000);
-    } catch {
-      // It never opened; there is nothing to close.
-    }
     return this.#epoch;
   }
 
@@ -176,12 +171,12 @@ export class Follower extends EventTarget {
   #open(probing = false) {
     const epoch = this.#drop();
     try {
-      this.#socket = new this.#WebSocket(`${this.#live}?after=${this.cursor}`, "synctail.v1");
+      this.#socket = new this.#WebSocket(`${this.#address.replace(/^http/, "ws")}/live?after=${this.cursor}`, "synctail.v1");
     } catch {
       return this.#lost(1006, false);
     }
     this.#listen(this.#socket, epoch);
-    // Without a frame in time, polling takes over; a hanging handshake must not keep lines from anyone.
+    // Without a frame in time, polling takes over; a hanging handshake must not hold lines back.
     const left = probing ? this.#timing.connectWithin : this.#without + this.#timing.connectWithin - performance.now();
     this.#later("connect", Math.max(left, 0), () => this.#ask());
   }
@@ -264,14 +259,19 @@ export class Follower extends EventTarget {
       abort.abort();
       this.#pollFailed();
     });
-    // Without an answer: not reached, cut off, or not JSON.
-    const answer = await this.#poll.ask(this.cursor, abort.signal).catch(() => ({ status: 0 }));
+    const url = `${this.#address}/log?after=${this.cursor}&limit=${POLL_LINES}`;
+    /** @type {RequestInit} the condition is ours, not the browser cache's */
+    const options = { signal: abort.signal, cache: "no-store" };
+    if (this.#etag.value && this.#etag.url === url) options.headers = { "If-None-Match": this.#etag.value };
+    /** @type {import("./ask.js").Answer} status 0: not reached, cut off, or not JSON */
+    const answer = await ask(this.#fetch, url, options).catch(() => ({ status: 0 }));
     if (epoch !== this.#epoch) return;
     this.#cancel("ask");
+    if (answer.body) this.#etag = { url, value: answer.etag ?? "" };
     this.#answered(answer);
   }
 
-  /** @param {import("./poll.js").Answer} answer */
+  /** @param {import("./ask.js").Answer} answer */
   #answered({ status, body }) {
     if (status === 401) return this.#finish({ name: "signed-out" });
     if (status in GONE) return this.#finish({ name: "gone", reason: GONE[status] });
@@ -310,7 +310,7 @@ export class Follower extends EventTarget {
 
   /** Neither way works. Wait, then try both: after an outage no reader should be left on polling. @param {number} [status] */
   #pollFailed(status) {
-    this.#poll.forget();
+    this.#etag.value = ""; // the next answer is whole
     this.#outage = status !== 429;
     const wait = status === 429 ? this.#timing.crowdedWait / 2 : this.#backoff();
     this.#retry(wait, () => {

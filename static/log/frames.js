@@ -3,18 +3,16 @@
 
 /** @typedef {import("../line/row.js").Line} Line */
 
+/** Whether the lines have these numbers, all of them in order. @param {Line[]} lines @param {number} first @param {number} last */
+export const numbered = (lines, first, last) => lines.length === last - first + 1 && lines.every((line, i) => line.n === first + i);
+
 export class Frames {
-  #cursor;
   #report;
 
   /** @param {number} cursor the last line that is held @param {(type: string, detail: unknown) => void} report */
   constructor(cursor, report) {
-    this.#cursor = cursor;
+    this.cursor = cursor;
     this.#report = report;
-  }
-
-  get cursor() {
-    return this.#cursor;
   }
 
   /** Throws for a frame that does not follow the cursor. @param {any} frame any but `end` */
@@ -36,28 +34,28 @@ export class Frames {
 
   /** @param {{first: number, last: number, lines: Line[]}} frame */
   #lines({ first, last, lines }) {
-    if (last <= this.#cursor) return;
-    if (first > this.#cursor + 1 || !lines.every((line, i) => line.n === first + i) || lines.length !== last - first + 1) {
-      throw new Error(`lines ${first}–${last} do not follow ${this.#cursor}`);
+    if (last <= this.cursor) return;
+    if (first > this.cursor + 1 || !numbered(lines, first, last)) {
+      throw new Error(`lines ${first}–${last} do not follow ${this.cursor}`);
     }
-    const fresh = first <= this.#cursor ? lines.slice(this.#cursor + 1 - first) : lines;
-    this.#cursor = last;
+    const fresh = first <= this.cursor ? lines.slice(this.cursor + 1 - first) : lines;
+    this.cursor = last;
     this.#report("lines", { first: fresh[0].n, last, lines: fresh });
   }
 
   /** @param {{first: number, last: number, why: string}} frame */
   #gap({ first, last, why }) {
-    if (last <= this.#cursor) return;
-    if (first > this.#cursor + 1) throw new Error(`gap ${first}–${last} does not follow ${this.#cursor}`);
-    const from = this.#cursor + 1;
-    this.#cursor = last;
+    if (last <= this.cursor) return;
+    if (first > this.cursor + 1) throw new Error(`gap ${first}–${last} does not follow ${this.cursor}`);
+    const from = this.cursor + 1;
+    this.cursor = last;
     this.#report("gap", { first: from, last, why });
   }
 
   /** Redis went back in time: what we have beyond `last` is not in the log, which goes on from there. @param {{last: number, why: string}} frame */
   #rewind({ last, why }) {
-    if (last >= this.#cursor) return;
-    this.#cursor = last;
+    if (last >= this.cursor) return;
+    this.cursor = last;
     this.#report("rewind", { last, why });
   }
 }

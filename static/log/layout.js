@@ -2,6 +2,8 @@
 // from row to row, and are estimated until they are measured. Everything takes time in the logarithm of the number of
 // rows. Pure: it knows neither rows nor elements.
 
+import { bisect } from "./bisect.js";
+
 const BLOCK_ROWS = 256;
 const BLOCK_BITS = 8;
 
@@ -11,41 +13,32 @@ export const TALLEST_PX = 8_000_000;
 const EXACT_PX = TALLEST_PX / 8;
 
 export class Layout {
-  #estimate;
-  #length = 0;
+  length = 0;
   /** @type {(Float32Array | undefined)[]} measured heights, in blocks; NaN where a row has not been measured */
   #blocks = [];
   #sums = new Float64Array(1); // a Fenwick tree: how much higher a block's rows are than estimated
 
   /** @param {number} estimate the height of a row that was not measured, in pixels */
   constructor(estimate) {
-    this.#estimate = estimate;
-  }
-
-  get estimate() {
-    return this.#estimate;
-  }
-
-  get length() {
-    return this.#length;
+    this.estimate = estimate;
   }
 
   /** The height of all rows together. */
   get total() {
-    return this.offset(this.#length);
+    return this.offset(this.length);
   }
 
   /** All heights are forgotten. @param {number} [estimate] */
-  reset(estimate = this.#estimate) {
-    this.#estimate = estimate;
+  reset(estimate = this.estimate) {
+    this.estimate = estimate;
     this.#blocks = [];
     this.#sums = new Float64Array(this.#sums.length);
   }
 
   /** Sets the number of rows; the measured heights of those that stay are kept. @param {number} length */
   resize(length) {
-    if (length < this.#length) this.forget(length);
-    this.#length = length;
+    if (length < this.length) this.forget(length);
+    this.length = length;
     const blocks = Math.ceil(length / BLOCK_ROWS);
     if (blocks < this.#sums.length) return;
     let room = this.#sums.length;
@@ -71,7 +64,7 @@ export class Layout {
   /** @param {number} index @returns {number} */
   height(index) {
     const height = this.#blocks[index >> BLOCK_BITS]?.[index & (BLOCK_ROWS - 1)] ?? NaN;
-    return Number.isNaN(height) ? this.#estimate : height;
+    return Number.isNaN(height) ? this.estimate : height;
   }
 
   /** A row was measured. @param {number} index @param {number} height */
@@ -81,7 +74,7 @@ export class Layout {
     const had = block[index & (BLOCK_ROWS - 1)];
     block[index & (BLOCK_ROWS - 1)] = height;
     // What is kept is rounded to 32 bits; the sums are made of what is kept.
-    this.#add(at, block[index & (BLOCK_ROWS - 1)] - (Number.isNaN(had) ? this.#estimate : had));
+    this.#add(at, block[index & (BLOCK_ROWS - 1)] - (Number.isNaN(had) ? this.estimate : had));
   }
 
   /** @param {number} index @returns {number} how far the top of a row is from the top of the first one */
@@ -92,25 +85,20 @@ export class Layout {
     const block = this.#blocks[at];
     if (block) {
       for (let i = 0; i < (index & (BLOCK_ROWS - 1)); i += 1) {
-        if (!Number.isNaN(block[i])) extra += block[i] - this.#estimate;
+        if (!Number.isNaN(block[i])) extra += block[i] - this.estimate;
       }
     }
-    return index * this.#estimate + extra;
+    return index * this.estimate + extra;
   }
 
   /** @param {number} y @returns {number} the row at that place; the first or the last where there is none */
   at(y) {
-    if (this.#length === 0) return 0;
-    let low = 0;
-    let high = Math.ceil(this.#length / BLOCK_ROWS) - 1;
-    while (low < high) {
-      const middle = (low + high + 1) >> 1;
-      if (this.offset(middle << BLOCK_BITS) <= y) low = middle;
-      else high = middle - 1;
-    }
+    if (this.length === 0) return 0;
+    const blocks = Math.ceil(this.length / BLOCK_ROWS);
+    const low = Math.max(0, bisect(blocks, (at) => this.offset(at << BLOCK_BITS) > y) - 1);
     let index = low << BLOCK_BITS;
     let top = this.offset(index);
-    const end = Math.min(this.#length, index + BLOCK_ROWS);
+    const end = Math.min(this.length, index + BLOCK_ROWS);
     while (index < end - 1 && top + this.height(index) <= y) {
       top += this.height(index);
       index += 1;
@@ -121,7 +109,7 @@ export class Layout {
   /** @param {Float32Array} block */
   #extra(block) {
     let sum = 0;
-    for (const height of block) if (!Number.isNaN(height)) sum += height - this.#estimate;
+    for (const height of block) if (!Number.isNaN(height)) sum += height - this.estimate;
     return sum;
   }
 

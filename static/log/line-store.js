@@ -2,10 +2,12 @@
 // Its memory is bounded: lines far from what is being read are dropped, and can be fetched again by number.
 // It knows no DOM and no network; lines are handed in, and it tells what changed.
 
+import { bisect } from "./bisect.js";
+
 /**
  * @typedef {import("../line/row.js").Line} Line
  * @typedef {{first: number, last: number, why: string}} Gap
- * @typedef {{lines: (Line | undefined)[], count: number, weight: number}} Chunk
+ * @typedef {{lines: (Line | undefined)[], weight: number}} Chunk
  */
 
 const CHUNK_LINES = 1000;
@@ -24,13 +26,13 @@ function weigh(line) {
   return weight;
 }
 
-/** Numbers, rising, as ranges to fetch: the few lines between two that are close together are fetched too. @param {number[]} numbers */
-export function rangesOf(numbers) {
+/** Numbers, rising, as ranges to fetch: the few lines between two that are close together are fetched too. @param {number[]} numbers @param {number} [close] */
+export function rangesOf(numbers, close = 50) {
   /** @type {[number, number][]} */
   const ranges = [];
   for (const n of numbers) {
     const end = ranges.at(-1);
-    if (end && n - end[1] <= 50) end[1] = n;
+    if (end && n - end[1] <= close) end[1] = n;
     else ranges.push([n, n]);
   }
   return ranges;
@@ -41,12 +43,14 @@ export function rangesOf(numbers) {
  * `rewind` {last}. A listener may read the store; it is up to date.
  */
 export class LineStore extends EventTarget {
+  /** The number of the last line that came, or is known to be gone. */
+  last = 0;
+  /** About how many bytes it holds. */
+  weight = 0;
   /** @type {Map<number, Chunk>} */
   #chunks = new Map();
   /** @type {Gap[]} in order, disjoint */
   #gaps = [];
-  #last = 0;
-  #weight = 0;
   #most;
   #focus = Infinity; // the number of the line that is being read
 
@@ -56,23 +60,6 @@ export class LineStore extends EventTarget {
     this.#most = most;
   }
 
-  /** The number of the last line that came, or is known to be gone. */
-  get last() {
-    return this.#last;
-  }
-
-  /** About how many bytes it holds. */
-  get weight() {
-    return this.#weight;
-  }
-
-  /** How many lines it holds. */
-  get size() {
-    let size = 0;
-    for (const chunk of this.#chunks.values()) size += chunk.count;
-    return size;
-  }
-
   /** @param {number} n @returns {Line | undefined} */
   get(n) {
     return this.#chunks.get(Math.floor(n / CHUNK_LINES))?.lines[n % CHUNK_LINES];
@@ -80,40 +67,20 @@ export class LineStore extends EventTarget {
 
   /** @param {number} n @returns {Gap | undefined} why the line no longer exists */
   gapAt(n) {
-    let low = 0;
-    let high = this.#gaps.length - 1;
-    while (low <= high) {
-      const middle = (low + high) >> 1;
-      const gap = this.#gaps[middle];
-      if (gap.last < n) low = middle + 1;
-      else if (gap.first > n) high = middle - 1;
-      else return gap;
-    }
-    return undefined;
+    const gap = this.#gaps[bisect(this.#gaps.length, (i) => this.#gaps[i].last >= n)];
+    return gap?.first <= n ? gap : undefined;
   }
 
-  /** Numbers that are neither held nor known to be gone. @param {number} first @param {number} last @returns {[number, number][]} */
+  /** Whether the line is held, or known to be gone. @param {number} n */
+  knows(n) {
+    return this.get(n) !== undefined || this.gapAt(n) !== undefined;
+  }
+
+  /** Numbers that are neither held nor known to be gone. @param {number} first @param {number} last */
   missing(first, last) {
-    /** @type {[number, number][]} */
-    const found = [];
-    let from = 0;
-    for (let n = first; n <= last; n += 1) {
-      if (n % CHUNK_LINES === 0 || n === first) {
-        const chunk = this.#chunks.get(Math.floor(n / CHUNK_LINES));
-        if (chunk?.count === CHUNK_LINES) {
-          if (from) found.push([from, n - 1]);
-          from = 0;
-          n += CHUNK_LINES - 1 - (n % CHUNK_LINES);
-          continue;
-        }
-      }
-      const here = this.get(n) !== undefined || this.gapAt(n) !== undefined;
-      if (here && from) found.push([from, n - 1]);
-      if (here) from = 0;
-      else from ||= n;
-    }
-    if (from) found.push([from, last]);
-    return found;
+    const lacking = [];
+    for (let n = first; n <= last; n += 1) if (!this.knows(n)) lacking.push(n);
+    return rangesOf(lacking, 1);
   }
 
   /** Lines that follow each other. @param {Line[]} lines */
@@ -121,37 +88,34 @@ export class LineStore extends EventTarget {
     if (lines.length === 0) return;
     let errors = 0;
     for (const line of lines) {
-      this.#take(line);
+      this.#set(line.n, line);
       if (line.level === "error") errors += 1;
     }
     const [first, last] = [lines[0].n, lines[lines.length - 1].n];
-    this.#last = Math.max(this.#last, last);
+    this.last = Math.max(this.last, last);
     this.dispatchEvent(new CustomEvent("lines", { detail: { first, last, errors } }));
-    if (this.#weight > this.#most) this.#drop();
+    if (this.weight > this.#most) this.#drop();
   }
 
   /** @param {Gap} gap numbers that no longer exist */
   gap({ first, last, why }) {
     if (last < first) return;
     const touches = (/** @type {Gap} */ one) => one.last >= first - 1 && one.first <= last + 1 && one.why === why;
-    const whole = { first, last, why };
-    for (const one of this.#gaps.filter(touches)) {
-      whole.first = Math.min(whole.first, one.first);
-      whole.last = Math.max(whole.last, one.last);
-    }
+    const joined = this.#gaps.filter(touches);
+    const whole = { first: Math.min(first, ...joined.map((one) => one.first)), last: Math.max(last, ...joined.map((one) => one.last)), why };
     const others = this.#gaps.filter((one) => one.last < whole.first || one.first > whole.last);
     this.#gaps = [...others, whole].sort((a, b) => a.first - b.first);
-    this.#last = Math.max(this.#last, last);
+    this.last = Math.max(this.last, last);
     this.dispatchEvent(new CustomEvent("gap", { detail: { first, last, why } }));
   }
 
   /** Lines after `last` are no longer in the log; others may come under their numbers. @param {number} last */
   rewind(last) {
-    for (const { lines } of this.#chunks.values()) for (const line of lines) if (line && line.n > last) this.#remove(line.n);
+    for (const { lines } of this.#chunks.values()) for (const line of lines) if (line && line.n > last) this.#set(line.n);
     this.#gaps = this.#gaps
       .filter((gap) => gap.first <= last)
       .map((gap) => ({ ...gap, last: Math.min(gap.last, last) }));
-    this.#last = Math.min(this.#last, last);
+    this.last = Math.min(this.last, last);
     this.dispatchEvent(new CustomEvent("rewind", { detail: { last } }));
   }
 
@@ -160,45 +124,29 @@ export class LineStore extends EventTarget {
     this.#focus = n;
   }
 
-  /** @param {Line} line */
-  #take(line) {
-    const index = Math.floor(line.n / CHUNK_LINES);
+  /** @param {number} n @param {Line} [line] none: it is forgotten */
+  #set(n, line) {
+    const index = Math.floor(n / CHUNK_LINES);
     let chunk = this.#chunks.get(index);
-    if (!chunk) {
-      chunk = { lines: new Array(CHUNK_LINES).fill(undefined), count: 0, weight: 0 };
-      this.#chunks.set(index, chunk);
-    }
-    if (chunk.lines[line.n % CHUNK_LINES] !== undefined) this.#remove(line.n);
-    chunk.lines[line.n % CHUNK_LINES] = line;
-    chunk.count += 1;
-    const weight = weigh(line);
-    chunk.weight += weight;
-    this.#weight += weight;
-  }
-
-  /** @param {number} n */
-  #remove(n) {
-    const chunk = this.#chunks.get(Math.floor(n / CHUNK_LINES));
-    const line = chunk?.lines[n % CHUNK_LINES];
-    if (!chunk || !line) return;
-    const weight = weigh(line);
-    chunk.lines[n % CHUNK_LINES] = undefined;
-    chunk.count -= 1;
-    chunk.weight -= weight;
-    this.#weight -= weight;
+    if (!chunk) this.#chunks.set(index, (chunk = { lines: new Array(CHUNK_LINES).fill(undefined), weight: 0 }));
+    const had = chunk.lines[n % CHUNK_LINES];
+    const more = (line ? weigh(line) : 0) - (had ? weigh(had) : 0);
+    chunk.lines[n % CHUNK_LINES] = line;
+    chunk.weight += more;
+    this.weight += more;
   }
 
   /** Drops chunks, first those farthest from what is read and from the end, where the next lines come. */
   #drop() {
-    const read = Math.floor(Math.min(this.#focus, this.#last) / CHUNK_LINES);
-    const end = Math.floor(this.#last / CHUNK_LINES);
+    const read = Math.floor(Math.min(this.#focus, this.last) / CHUNK_LINES);
+    const end = Math.floor(this.last / CHUNK_LINES);
     const far = (/** @type {number} */ index) => Math.min(Math.abs(index - read), Math.abs(index - end));
     for (const index of [...this.#chunks.keys()].sort((a, b) => far(b) - far(a))) {
       // Its neighbours stay as well: the view may show both sides of a border.
-      if (this.#weight <= this.#most * DROP_TO || far(index) <= 1) break;
+      if (this.weight <= this.#most * DROP_TO || far(index) <= 1) break;
       const chunk = /** @type {Chunk} */ (this.#chunks.get(index));
       this.#chunks.delete(index);
-      this.#weight -= chunk.weight;
+      this.weight -= chunk.weight;
     }
   }
 }

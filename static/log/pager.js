@@ -2,30 +2,22 @@
 // time for the view, aborted when its lines are no longer wanted. Every answer is checked, number by number. It knows
 // no DOM and keeps no line.
 
+import { ask } from "./ask.js";
+import { numbered } from "./frames.js";
+
 /**
  * @typedef {import("../line/row.js").Line} Line
  * @typedef {import("./line-store.js").Gap} Gap
  * @typedef {[number, number]} Range first and last, both included
  */
 
-export const MOST_LINES = 5000; // of one answer
+const MOST_LINES = 5000; // of one answer
 const SPACED_MS = 40; // between requests: a dragged scrollbar asks with every frame
 const WITHIN_MS = 20_000;
 const FIRST_WAIT_MS = 1000;
 const LONGEST_WAIT_MS = 15_000;
 
-export class Refused extends Error {
-  /** @param {number} status */
-  constructor(status) {
-    super(`the server answered ${status}`);
-    this.status = status;
-  }
-
-  /** Whether asking again would not help: signed out, not allowed, not there, expired. */
-  get final() {
-    return [401, 403, 404, 410].includes(this.status);
-  }
-}
+const FINAL = new Set([401, 403, 404, 410]); // signed out, not allowed, not there, expired: asking again would not help
 
 /**
  * Events (`CustomEvent`): `lines` {lines} and `gap` {first, last, why}, of what was wanted · `failed` {status, final}:
@@ -68,17 +60,16 @@ export class Pager extends EventTarget {
   }
 
   /**
-   * The lines and gaps of a range, in order, as they come. Raises `Refused`, or what `fetch` raises.
+   * The lines and gaps of a range, in order, as they come. Raises what `fetch` raises, or an error with the `status`.
    * @param {number} first @param {number} last
    * @returns {AsyncGenerator<{lines: Line[]} | {gap: Gap}>}
    */
   async *read(first, last) {
     while (first <= last) {
-      const until = Math.min(last, first + MOST_LINES - 1);
-      const frames = await this.#ask([first, until]);
+      const frames = await this.#ask(first, last);
       if (frames.length === 0) return; // the log ends before that
       for (const frame of frames) {
-        yield "lines" in frame ? { lines: frame.lines } : { gap: frame };
+        yield "lines" in frame ? frame : { gap: frame };
         first = frame.last + 1;
       }
     }
@@ -86,14 +77,11 @@ export class Pager extends EventTarget {
 
   #next() {
     if (this.#asking || this.#over || this.#wanted.length === 0) return;
-    const left = this.#asked + this.#wait() - performance.now();
+    const wait = this.#failures ? Math.min(LONGEST_WAIT_MS, FIRST_WAIT_MS * 2 ** (this.#failures - 1)) : SPACED_MS;
+    const left = this.#asked + wait - performance.now();
     clearTimeout(this.#timer);
     if (left > 0) this.#timer = setTimeout(() => this.#next(), left);
     else void this.#begin();
-  }
-
-  #wait() {
-    return this.#failures ? Math.min(LONGEST_WAIT_MS, FIRST_WAIT_MS * 2 ** (this.#failures - 1)) : SPACED_MS;
   }
 
   async #begin() {
@@ -105,41 +93,35 @@ export class Pager extends EventTarget {
     this.#asking = asking;
     this.#asked = performance.now();
     try {
-      const frames = await this.#ask(range, abort.signal);
+      const frames = await this.#ask(...range, abort.signal);
       if (this.#asking !== asking) return;
-      if (frames.length === 0) throw new Refused(0); // not there yet, or the log went back
+      if (frames.length === 0) throw new Error("no lines"); // not there yet, or the log went back
       this.#failures = 0;
       this.#asked = -Infinity; // the rows of a filtered log lie far apart: each is a request, and none has to wait
       this.#asking = null;
       this.#wanted = this.#wanted.slice(1); // the view says so if it wants more
       for (const frame of frames) {
-        if ("lines" in frame) this.dispatchEvent(new CustomEvent("lines", { detail: { lines: frame.lines } }));
-        else this.dispatchEvent(new CustomEvent("gap", { detail: frame }));
+        this.dispatchEvent(new CustomEvent("lines" in frame ? "lines" : "gap", { detail: frame }));
       }
     } catch (error) {
       if (this.#asking !== asking) return; // aborted
       this.#asking = null;
       this.#failures += 1;
-      const status = error instanceof Refused ? error.status : 0;
-      this.#over = error instanceof Refused && error.final;
+      const { status = 0 } = /** @type {{status?: number}} */ (error);
+      this.#over = FINAL.has(status);
       this.dispatchEvent(new CustomEvent("failed", { detail: { status, final: this.#over } }));
     }
     this.#next();
   }
 
-  /** @param {Range} range @param {AbortSignal} [signal] @returns {Promise<({lines: Line[], last: number} | Gap)[]>} */
-  async #ask([first, last], signal) {
+  /** @param {number} first @param {number} last @param {AbortSignal} [signal] @returns {Promise<({lines: Line[], last: number} | Gap)[]>} */
+  async #ask(first, last, signal) {
+    const until = Math.min(last, first + MOST_LINES - 1);
     const late = AbortSignal.timeout(WITHIN_MS);
-    const response = await this.#fetch(`${this.#url}?first=${first}&last=${last}`, {
-      headers: { Accept: "application/json" },
-      signal: signal ? AbortSignal.any([signal, late]) : late,
-      credentials: "same-origin",
-      redirect: "manual", // only a sign-in page would send us elsewhere
-    });
-    if (response.type === "opaqueredirect") throw new Refused(401);
-    if (response.status !== 200) throw new Refused(response.status);
-    const { frames } = await response.json();
-    return checked(frames, first, last);
+    const both = signal ? AbortSignal.any([signal, late]) : late;
+    const { status, body } = await ask(this.#fetch, `${this.#url}?first=${first}&last=${until}`, { signal: both });
+    if (status !== 200) throw Object.assign(new Error(`the server answered ${status}`), { status });
+    return checked(body.frames, first, until);
   }
 }
 
@@ -152,15 +134,9 @@ function checked(frames, first, last) {
   let next = first;
   for (const frame of frames) {
     const lines = frame.type === "lines" ? frame.lines : null;
-    const whole = !lines || (lines.length === frame.last - frame.first + 1 && lines.every(numbered(frame.first)));
+    const whole = !lines || numbered(lines, frame.first, frame.last);
     if (frame.first !== next || frame.last > last || !whole) throw new Error(`lines ${frame.first}–${frame.last} do not follow ${next - 1}`);
     next = frame.last + 1;
   }
-  return frames.map(({ type, ...frame }) => (type === "lines" ? { lines: frame.lines, last: frame.last } : gapOf(frame)));
+  return frames.map(({ type, first, last, why, lines }) => (type === "lines" ? { lines, last } : { first, last, why }));
 }
-
-/** @param {number} first @returns {(line: Line, i: number) => boolean} */
-const numbered = (first) => (line, i) => line.n === first + i;
-
-/** @param {Gap} frame @returns {Gap} */
-const gapOf = ({ first, last, why }) => ({ first, last, why });

@@ -3,13 +3,10 @@
 
 import { foldRow, gapRow, missingRow } from "./placeholder-rows.js";
 import { lineRow } from "../line/row.js";
-import { rangesOf } from "./line-store.js";
 
 /**
- * @typedef {import("./line-store.js").LineStore} LineStore
  * @typedef {import("./rows.js").Row} Row
  * @typedef {import("../line/row.js").RowOptions} RowOptions
- * @typedef {import("./viewport.js").Viewport} Viewport
  * @typedef {{row: Row, element: HTMLElement, index: number, held: boolean, alone: boolean}} Mounted `held`: with its line ·
  *   `alone`: built without the line before it
  */
@@ -17,41 +14,31 @@ import { rangesOf } from "./line-store.js";
 const FOCUSABLE = "a, button, summary, [tabindex]";
 
 export class RowPool {
-  /** @type {RowOptions} for the row builder */
-  options;
+  /** For the row builder. @type {RowOptions} */
+  options = {};
   /** The index of the first row that has an element. */
   start = 0;
-  #scroller;
-  #list;
-  #store;
-  #viewport;
+  /** The lines that are marked; from 0 on: none are. */
+  marked = { first: 0, last: -1 };
+  #parts;
   /** @type {Map<Row["key"], Mounted>} in their order on the page */
   #mounted = new Map();
   /** @type {WeakMap<Element, Mounted>} */
   #owners = new WeakMap();
   #stale = true; // all heights must be measured
   #anew = false; // all elements must be built
-  #marked = { first: 0, last: -1 };
   #size = "-1"; // the number of rows, once it is known for good
   /** @type {{key: Row["key"], place: number} | null} where the focus was in a row that left */
   #left = null;
 
-  /**
-   * @param {object} parts
-   * @param {HTMLElement} parts.scroller has the focus when the row that had it leaves
-   * @param {HTMLElement} parts.list @param {LineStore} parts.store @param {Viewport} parts.viewport @param {RowOptions} parts.options
-   */
-  constructor({ scroller, list, store, viewport, options }) {
-    this.#scroller = scroller;
-    this.#list = list;
-    this.#store = store;
-    this.#viewport = viewport;
-    this.options = options;
+  /** @param {import("./log-view.js").Parts} parts */
+  constructor(parts) {
+    this.#parts = parts;
   }
 
   /** The rows that have elements, in order. */
   get mounted() {
-    return this.#mounted.values();
+    return [...this.#mounted.values()];
   }
 
   /** The index after the last row that has an element. */
@@ -59,21 +46,11 @@ export class RowPool {
     return this.start + this.#mounted.size;
   }
 
-  /** The first of the lines that are marked; 0: none are. */
-  get marked() {
-    return this.#marked.first;
-  }
-
-  /** The row that an element belongs to. @param {Node | null} node @returns {Mounted | null} */
+  /** The row that an element belongs to. @param {Node | null} node @returns {Mounted | undefined} */
   owner(node) {
-    let element = node instanceof Element ? node : (node?.parentElement ?? null);
-    while (element && element.parentElement !== this.#list) element = element.parentElement;
-    return element ? (this.#owners.get(element) ?? null) : null;
-  }
-
-  /** The lines of these rows that are not held, as ranges. */
-  get lacking() {
-    return rangesOf([...this.mounted].filter(({ held }) => !held).map(({ row }) => row.n));
+    let element = node instanceof Element ? node : node?.parentElement;
+    while (element && element.parentElement !== this.#parts.list) element = element.parentElement;
+    return element ? this.#owners.get(element) : undefined;
   }
 
   /** Measure every row next time. */
@@ -87,9 +64,9 @@ export class RowPool {
     this.#stale = true;
   }
 
-  /** @param {number} first 0 marks none @param {number} last */
-  mark(first, last) {
-    this.#marked = first ? { first, last } : { first: 0, last: -1 };
+  /** Marks lines without moving anything. @param {number} first 0 marks none @param {number} [last] */
+  mark(first, last = first) {
+    this.marked = { first, last: first ? last : -1 };
     for (const one of this.mounted) this.#showMark(one);
   }
 
@@ -103,25 +80,25 @@ export class RowPool {
 
   /** Gives elements to these rows, takes them from all others, and measures. @param {{start: number, end: number}} window */
   show({ start, end }) {
-    const before = this.#mounted;
-    const kept = this.#anew ? new Map() : before;
+    const { list, viewport } = this.#parts;
+    const kept = this.#anew ? new Map() : this.#mounted;
     this.#anew = false;
     /** @type {Map<Row["key"], Mounted>} */
     const after = new Map();
     /** @type {Mounted[]} */
     const fresh = [];
     for (let index = start; index < end; index += 1) {
-      const row = this.#viewport.rows.rowAt(index);
+      const row = viewport.rows.rowAt(index);
       let one = kept.get(row.key);
       if (one && this.#isRight(one, row, index)) this.#moveTo(one, row, index);
       else fresh.push((one = this.#make(row, index)));
-      after.set(row.key, /** @type {Mounted} */ (one));
+      after.set(row.key, one);
     }
-    for (const [key, one] of before) if (after.get(key) !== one) this.#remove(one.element);
-    let next = this.#list.firstElementChild;
+    for (const [key, one] of this.#mounted) if (after.get(key) !== one) this.#remove(one);
+    let next = list.firstElementChild;
     for (const { element } of after.values()) {
       if (element === next) next = next.nextElementSibling;
-      else this.#list.insertBefore(element, next);
+      else list.insertBefore(element, next);
     }
     this.#mounted = after;
     this.start = start;
@@ -134,7 +111,7 @@ export class RowPool {
     const probe = lineRow({ n: 1, time: "2026-01-31T09:30:00.125Z", level: "info", text: "x" }, this.options);
     probe.removeAttribute("id");
     probe.setAttribute("role", "listitem");
-    this.#list.append(probe);
+    this.#parts.list.append(probe);
     const { height } = probe.getBoundingClientRect();
     probe.remove();
     return height || undefined;
@@ -178,32 +155,31 @@ export class RowPool {
   #build(row, index) {
     if (row.kind === "gap") return gapRow(row);
     if (row.kind === "fold") return foldRow(row);
-    const line = this.#store.get(row.n);
+    const line = this.#parts.store.get(row.n);
     if (line) return lineRow(line, this.optionsAt(index));
-    const gap = this.#store.gapAt(row.n);
+    const gap = this.#parts.store.gapAt(row.n);
     return gap ? gapRow(gap) : missingRow(row.n);
   }
 
   /** @param {Row} row */
   #holds(row) {
-    return row.kind !== "line" || this.#store.get(row.n) !== undefined || this.#store.gapAt(row.n) !== undefined;
+    return row.kind !== "line" || this.#parts.store.knows(row.n);
   }
 
   /** @param {number} index @returns {string | null} null where it is not held, or there is none */
   #timeBefore(index) {
-    const row = index > 0 ? this.#viewport.rows.rowAt(index - 1) : null;
-    return (row?.kind === "line" && this.#store.get(row.n)?.time) || null;
+    const row = index > 0 ? this.#parts.viewport.rows.rowAt(index - 1) : null;
+    return (row?.kind === "line" && this.#parts.store.get(row.n)?.time) || null;
   }
 
   /** @param {Mounted} one */
   #showMark({ row, element }) {
-    const { first, last } = this.#marked;
-    element.classList.toggle("is-target", row.first <= last && row.last >= first);
+    element.classList.toggle("is-target", row.first <= this.marked.last && row.last >= this.marked.first);
   }
 
   /** @param {Mounted[]} fresh */
   #measure(fresh) {
-    const { layout } = this.#viewport;
+    const { layout } = this.#parts.viewport;
     const those = this.#stale ? this.mounted : fresh;
     this.#stale = false;
     // All are read before anything is written: one layout for all of them.
@@ -215,13 +191,12 @@ export class RowPool {
 
   // --- focus ----------------------------------------------------------------------------------------------------
 
-  /** The focus goes from a row that leaves to the log, and back when the row comes back. @param {HTMLElement} element */
-  #remove(element) {
+  /** The focus goes from a row that leaves to the log, and back when the row comes back. @param {Mounted} one */
+  #remove({ row, element }) {
     const active = document.activeElement;
     if (active && element.contains(active)) {
-      const place = [element, ...element.querySelectorAll(FOCUSABLE)].indexOf(active);
-      this.#left = { key: this.#owners.get(element)?.row.key ?? 0, place };
-      this.#scroller.focus({ preventScroll: true });
+      this.#left = { key: row.key, place: focusable(element).indexOf(active) };
+      this.#parts.scroller.focus({ preventScroll: true });
     }
     element.remove();
   }
@@ -231,8 +206,10 @@ export class RowPool {
     const element = left && this.#mounted.get(left.key)?.element;
     if (!element) return;
     this.#left = null;
-    if (document.activeElement !== this.#scroller) return; // it went elsewhere meanwhile
-    const back = [element, ...element.querySelectorAll(FOCUSABLE)][left.place];
-    /** @type {HTMLElement | undefined} */ (back)?.focus({ preventScroll: true });
+    if (document.activeElement !== this.#parts.scroller) return; // it went elsewhere meanwhile
+    /** @type {HTMLElement | undefined} */ (focusable(element)[left.place])?.focus({ preventScroll: true });
   }
 }
+
+/** @param {HTMLElement} row @returns {Element[]} */
+const focusable = (row) => [row, ...row.querySelectorAll(FOCUSABLE)];

@@ -2,6 +2,8 @@
 // A row is a line, or one row in place of many: a gap or a folded section.
 // Pure: it knows neither what a line says nor how high a row is.
 
+import { bisect } from "./bisect.js";
+
 /**
  * @typedef {{label: string, level?: string, [more: string]: unknown}} Fold what a folded section's row shows
  * @typedef {{key: number | string, kind: "line", n: number, first: number, last: number}} LineRow
@@ -25,6 +27,9 @@ function rowsOf(segment) {
   return segment.kind === "lines" ? segment.last - segment.first + 1 : 1;
 }
 
+/** @param {number} n @returns {LineRow} */
+const lineRow = (n) => ({ key: n, kind: "line", n, first: n, last: n });
+
 /**
  * What both kinds of rows can do. `change` {from}: the rows from that index on changed.
  * @typedef {object} Rows
@@ -33,6 +38,7 @@ function rowsOf(segment) {
  * @property {(index: number) => number} numberAt the number of its line, or of the first of its lines
  * @property {(n: number) => number} indexOf the row of a line; if there is none, where it would be
  * @property {(n: number) => boolean} has whether there is a row for that line
+ * @property {(n: number) => boolean} [unfold] show the lines of the folded section that holds this line, if one does
  * @property {EventTarget["addEventListener"]} addEventListener
  * @property {EventTarget["removeEventListener"]} removeEventListener
  */
@@ -41,16 +47,12 @@ function rowsOf(segment) {
 export class AllRows extends EventTarget {
   /** @type {Segment[]} */
   #segments = [];
-  #length = 0;
+  length = 0;
 
   /** @param {number} [last] */
   constructor(last = 0) {
     super();
     if (last > 0) this.grow(last);
-  }
-
-  get length() {
-    return this.#length;
   }
 
   /** The number of the last line. */
@@ -60,27 +62,23 @@ export class AllRows extends EventTarget {
 
   /** @param {number} index @returns {Row} */
   rowAt(index) {
-    if (index < 0 || index >= this.#length) throw new RangeError(`there is no row ${index} of ${this.#length}`);
-    const segment = this.#segments[this.#holding(index)];
-    const { kind, first, last, at } = segment;
-    if (kind === "lines") {
-      const n = first + index - at;
-      return { key: n, kind: "line", n, first: n, last: n };
-    }
-    if (kind === "gap") return { key: `gap ${first}-${last}`, kind, n: first, first, last, why: segment.why ?? "" };
-    return { key: `fold ${first}`, kind, n: first, first, last, fold: segment.fold ?? { label: "" } };
+    if (index < 0 || index >= this.length) throw new RangeError(`there is no row ${index} of ${this.length}`);
+    const { kind, first, last, at, why = "", fold = { label: "" } } = this.#holding(index);
+    if (kind === "lines") return lineRow(first + index - at);
+    if (kind === "gap") return { key: `gap ${first}-${last}`, kind, n: first, first, last, why };
+    return { key: `fold ${first}`, kind, n: first, first, last, fold };
   }
 
   /** @param {number} index */
   numberAt(index) {
-    const segment = this.#segments[this.#holding(index)];
-    return segment.kind === "lines" ? segment.first + index - segment.at : segment.first;
+    const { kind, first, at } = this.#holding(index);
+    return kind === "lines" ? first + index - at : first;
   }
 
   /** @param {number} n */
   indexOf(n) {
-    const segment = this.#segments[this.#reaching(n)];
-    if (!segment) return this.#length;
+    const segment = this.#reaching(n);
+    if (!segment) return this.length;
     return segment.kind === "lines" ? segment.at + Math.max(0, n - segment.first) : segment.at;
   }
 
@@ -95,14 +93,14 @@ export class AllRows extends EventTarget {
     if (last <= had) return;
     const end = this.#segments.at(-1);
     if (end?.kind === "lines") end.last = last;
-    else this.#segments.push({ kind: "lines", first: had + 1, last, at: this.#length });
-    this.#changed(this.#length);
+    else this.#segments.push({ kind: "lines", first: had + 1, last, at: this.length });
+    this.#changed(this.length);
   }
 
   /** One row in place of lines that no longer exist; one with its neighbours. @param {{first: number, last: number, why: string}} gap */
   gap({ first, last, why }) {
     this.grow(last);
-    const there = this.#segments[this.#reaching(first)];
+    const there = /** @type {Segment} */ (this.#reaching(first));
     if (there.kind === "fold" && there.last >= last) return; // it shows when that is unfolded
     if (there.kind === "gap" && there.first <= first && there.last >= last) return;
     for (const one of this.#segments) {
@@ -115,13 +113,12 @@ export class AllRows extends EventTarget {
 
   /** One row in place of a section. @param {number} first @param {number} last @param {Fold} fold */
   fold(first, last, fold) {
-    const inside = this.#within(first, Math.min(last, this.last));
-    this.#replace(first, last, [{ kind: "fold", first, last, fold, hidden: inside, at: 0 }]);
+    this.#replace(first, last, [{ kind: "fold", first, last, fold, hidden: this.#within(first, last), at: 0 }]);
   }
 
   /** Show the lines of the folded section that holds this line, if one does. @param {number} n @returns {boolean} */
   unfold(n) {
-    const segment = this.#segments[this.#reaching(n)];
+    const segment = this.#reaching(n);
     if (segment?.kind !== "fold" || segment.first > n) return false;
     this.#replace(segment.first, segment.last, segment.hidden ?? []);
     return true;
@@ -141,22 +138,16 @@ export class AllRows extends EventTarget {
 
   /** What there is of the numbers `first` to `last`, cut to them. @param {number} first @param {number} last @returns {Segment[]} */
   #within(first, last) {
-    /** @type {Segment[]} */
-    const found = [];
-    for (const segment of this.#segments) {
-      if (segment.last < first || segment.first > last) continue;
-      found.push({ ...segment, first: Math.max(segment.first, first), last: Math.min(segment.last, last) });
-    }
-    return found;
+    return this.#segments
+      .filter((one) => one.last >= first && one.first <= last)
+      .map((one) => ({ ...one, first: Math.max(one.first, first), last: Math.min(one.last, last) }));
   }
 
   /** @param {number} first @param {number} last @param {Segment[]} segments */
   #replace(first, last, segments) {
-    const before = first > 1 ? this.#within(1, first - 1) : [];
-    const after = last < this.last ? this.#within(last + 1, this.last) : [];
-    const from = before.reduce((sum, one) => sum + rowsOf(one), 0);
-    this.#segments = [...before, ...segments, ...after];
-    this.#changed(from);
+    const before = this.#within(1, first - 1);
+    this.#segments = [...before, ...segments, ...this.#within(last + 1, this.last)];
+    this.#changed(before.reduce((sum, one) => sum + rowsOf(one), 0));
   }
 
   /** @param {number} from */
@@ -166,32 +157,18 @@ export class AllRows extends EventTarget {
       segment.at = at;
       at += rowsOf(segment);
     }
-    this.#length = at;
+    this.length = at;
     this.dispatchEvent(new CustomEvent("change", { detail: { from } }));
   }
 
-  /** @param {number} index @returns {number} the segment that has this row */
+  /** The segment that has this row. @param {number} index */
   #holding(index) {
-    let low = 0;
-    let high = this.#segments.length - 1;
-    while (low < high) {
-      const middle = (low + high + 1) >> 1;
-      if (this.#segments[middle].at <= index) low = middle;
-      else high = middle - 1;
-    }
-    return low;
+    return this.#segments[bisect(this.#segments.length, (i) => this.#segments[i].at > index) - 1];
   }
 
-  /** @param {number} n @returns {number} the first segment that ends at or after n */
+  /** The first segment that ends at or after this line. @param {number} n @returns {Segment | undefined} */
   #reaching(n) {
-    let low = 0;
-    let high = this.#segments.length;
-    while (low < high) {
-      const middle = (low + high) >> 1;
-      if (this.#segments[middle].last < n) low = middle + 1;
-      else high = middle;
-    }
-    return low;
+    return this.#segments[bisect(this.#segments.length, (i) => this.#segments[i].last >= n)];
   }
 }
 
@@ -216,8 +193,7 @@ export class ListedRows extends EventTarget {
 
   /** @param {number} index @returns {Row} */
   rowAt(index) {
-    const n = this.numberAt(index);
-    return { key: n, kind: "line", n, first: n, last: n };
+    return lineRow(this.numberAt(index));
   }
 
   /** @param {number} index */
@@ -229,14 +205,7 @@ export class ListedRows extends EventTarget {
 
   /** @param {number} n */
   indexOf(n) {
-    let low = 0;
-    let high = this.#numbers.length;
-    while (low < high) {
-      const middle = (low + high) >> 1;
-      if (this.#numbers[middle] < n) low = middle + 1;
-      else high = middle;
-    }
-    return low;
+    return bisect(this.#numbers.length, (i) => this.#numbers[i] >= n);
   }
 
   /** @param {number} n */
@@ -247,27 +216,11 @@ export class ListedRows extends EventTarget {
   /** Adds numbers, rising; those that are there already change nothing. @param {number[]} numbers */
   add(numbers) {
     if (numbers.length === 0) return;
-    const had = this.#numbers;
-    if (numbers[0] > this.last) {
-      const from = had.length;
-      for (const n of numbers) had.push(n);
-      return this.#changed(from);
-    }
     const from = this.indexOf(numbers[0]);
-    /** @type {number[]} */
-    const merged = [];
-    let [i, k] = [from, 0];
-    while (i < had.length || k < numbers.length) {
-      const n = k >= numbers.length || had[i] <= numbers[k] ? had[i++] : numbers[k++];
-      if (n !== merged.at(-1)) merged.push(n);
-    }
-    had.length = from;
-    for (const n of merged) had.push(n);
-    this.#changed(from);
-  }
-
-  /** @param {number} from */
-  #changed(from) {
+    const tail = this.#numbers.splice(from);
+    const mixed = tail[0] <= numbers[numbers.length - 1];
+    const merged = mixed ? [...new Set([...tail, ...numbers])].sort((a, b) => a - b) : numbers.concat(tail);
+    for (const n of merged) this.#numbers.push(n);
     this.dispatchEvent(new CustomEvent("change", { detail: { from } }));
   }
 }

@@ -3,39 +3,26 @@
 
 import { scrollMap } from "./layout.js";
 
-/** @typedef {import("./viewport.js").Viewport} Viewport */
-
 const SETTLED_MS = 150; // without a scroll event, it is at rest
 const JUMP_PX = 3000; // more in one scroll event was the scrollbar, not a wheel or a finger
 
 export class Scrollbar {
-  #scroller;
-  #space;
-  #list;
-  #viewport;
+  #parts;
   #rested;
   #bar = 0; // its place, as far as we know
   #moved = -Infinity; // when a person last moved it
   /** @type {ReturnType<typeof setTimeout> | undefined} */
   #timer;
 
-  /**
-   * @param {object} options
-   * @param {HTMLElement} options.scroller @param {HTMLElement} options.space @param {HTMLElement} options.list
-   * @param {Viewport} options.viewport
-   * @param {() => void} options.rested called when it is at rest
-   */
-  constructor({ scroller, space, list, viewport, rested }) {
-    this.#scroller = scroller;
-    this.#space = space;
-    this.#list = list;
-    this.#viewport = viewport;
+  /** @param {import("./log-view.js").Parts} parts @param {() => void} rested called when it is at rest */
+  constructor(parts, rested) {
+    this.#parts = parts;
     this.#rested = rested;
   }
 
   /** By how many pixels it was moved, not by us, since this was last asked. */
   read() {
-    const bar = this.#scroller.scrollTop;
+    const bar = this.#parts.scroller.scrollTop;
     const moved = bar - this.#bar;
     if (Math.abs(moved) < 0.5) return 0;
     this.#bar = bar;
@@ -47,7 +34,7 @@ export class Scrollbar {
     this.#moved = performance.now();
     clearTimeout(this.#timer);
     this.#timer = setTimeout(this.#rested, SETTLED_MS + 20);
-    const { total, top, size } = this.#viewport;
+    const { total, top, size } = this.#parts.viewport;
     const jumped = Math.abs(moved) > Math.max(JUMP_PX, 3 * size.height);
     return jumped ? scrollMap(total, size.height).top(this.#bar) : top + moved;
   }
@@ -57,27 +44,24 @@ export class Scrollbar {
     this.#moved = -Infinity;
   }
 
-  /**
-   * Places the rows that have elements, and the scrollbar if it is at rest.
-   * @param {number} top @param {number} start the first row with an element @param {boolean} following
-   */
-  place(top, start, following) {
-    const { total, layout, size } = this.#viewport;
-    const map = scrollMap(total, size.height);
-    write(this.#space, "height", `${Math.round(map.height)}px`);
-    const wanted = this.#wanted(map, top, following);
+  /** Places the rows that have elements, and the scrollbar if it is at rest. @param {number} top @param {number} start the first row with an element */
+  place(top, start) {
+    const { scroller, space, list, viewport } = this.#parts;
+    const map = scrollMap(viewport.total, viewport.size.height);
+    write(space, "height", `${Math.round(map.height)}px`);
+    const wanted = this.#wanted(map, top);
     const moves = Math.abs(wanted - this.#bar) >= 0.5;
-    const at = layout.offset(start) - top;
-    write(this.#list, "top", `${at + (moves ? wanted : this.#bar)}px`);
+    const at = viewport.layout.offset(start) - top;
+    write(list, "top", `${at + (moves ? wanted : this.#bar)}px`);
     if (!moves) return;
-    this.#scroller.scrollTop = wanted;
-    this.#bar = this.#scroller.scrollTop; // some screens round it to what they can show
-    write(this.#list, "top", `${at + this.#bar}px`);
+    scroller.scrollTop = wanted;
+    this.#bar = scroller.scrollTop; // some screens round it to what they can show
+    write(list, "top", `${at + this.#bar}px`);
   }
 
-  /** @param {ReturnType<typeof scrollMap>} map @param {number} top @param {boolean} following */
-  #wanted(map, top, following) {
-    const { size, most } = this.#viewport;
+  /** @param {ReturnType<typeof scrollMap>} map @param {number} top */
+  #wanted(map, top) {
+    const { size, most, following } = this.#parts.viewport;
     const end = Math.max(0, Math.round(map.height) - size.height);
     const settled = following || performance.now() - this.#moved > SETTLED_MS;
     const stuck = (this.#bar <= 0 && top > 0) || (this.#bar >= end - 1 && top < most - 1) || this.#bar > end;

@@ -4,10 +4,6 @@
 import { Copying } from "./copy.js";
 
 /**
- * @typedef {import("./log-view.js").LogView} LogView
- * @typedef {import("./line-store.js").LineStore} LineStore
- * @typedef {import("./pager.js").Range} Range
- *
  * A place in the log: a number of characters into the text of a row; before it (-1), after it (Infinity).
  * @typedef {{n: number, key: number | string, offset: number, text: string}} Point
  */
@@ -26,19 +22,13 @@ export class LogSelection {
   #caret = null;
   #fromCaret = false;
 
-  /**
-   * @param {object} options
-   * @param {LogView} options.view
-   * @param {LineStore} options.store
-   * @param {HTMLElement} options.scroller
-   * @param {HTMLElement} options.list
-   * @param {import("./copy.js").Read} options.read lines by number, where they are not held
-   * @param {(text: string) => void} options.say tells a person whether a copy worked
-   */
-  constructor({ view, store, scroller, list, read, say }) {
+  /** @param {import("./copy.js").Source} source */
+  constructor(source) {
+    const { view } = source;
+    const { list, scroller, store } = view.parts;
     this.#view = view;
     this.#list = list;
-    this.#copying = new Copying({ view, store, read, say });
+    this.#copying = new Copying(source);
     document.addEventListener("selectionchange", () => this.#changed());
     list.addEventListener("mousedown", ({ button, shiftKey }) => {
       this.#fromCaret = shiftKey && button === 0 && this.#caret !== null && !this.#model && !this.#isMounted(this.#caret);
@@ -55,7 +45,7 @@ export class LogSelection {
     });
   }
 
-  /** The rows that are selected, as indices; null when nothing is, or not more than a part of one row. @returns {Range | null} */
+  /** The rows that are selected, as indices; null when nothing is, or not more than a part of one row. @returns {[number, number] | null} */
   get rows() {
     const ordered = this.#ordered();
     return ordered && [this.#index(ordered[0]), this.#index(ordered[1])];
@@ -63,7 +53,7 @@ export class LogSelection {
 
   /** Select every line of the log. */
   all() {
-    const { count, rows } = this.#view;
+    const { count, rows } = this.#view.viewport;
     if (count === 0) return;
     const [first, last] = [rows.rowAt(0), rows.rowAt(count - 1)];
     this.#view.letGo();
@@ -117,12 +107,12 @@ export class LogSelection {
 
   /** @param {Point} point */
   #isMounted({ key }) {
-    return this.#view.mounted.some(({ row }) => row.key === key);
+    return this.#view.pool.mounted.some(({ row }) => row.key === key);
   }
 
   /** @param {Node | null} node @param {number} offset @returns {Point | null} */
   #point(node, offset) {
-    const owner = this.#view.owner(node);
+    const owner = this.#view.pool.owner(node);
     if (!owner || !node) return null;
     const { n, key } = owner.row;
     const cell = owner.element.querySelector(".text") ?? owner.element;
@@ -137,7 +127,7 @@ export class LogSelection {
 
   /** Outside of the rows: the first or the last row that is mounted. @param {Node | null} node @returns {Point | null} */
   #beyond(node) {
-    const mounted = this.#view.mounted;
+    const { mounted } = this.#view.pool;
     if (!node || mounted.length === 0) return null;
     const before = (this.#list.compareDocumentPosition(node) & Node.DOCUMENT_POSITION_PRECEDING) !== 0;
     const { row } = before ? mounted[0] : mounted[mounted.length - 1];
@@ -150,7 +140,7 @@ export class LogSelection {
   #show() {
     const selection = document.getSelection();
     const model = this.#model;
-    const mounted = this.#view.mounted;
+    const { mounted } = this.#view.pool;
     if (!model || !selection || mounted.length === 0) return;
     const [anchor, anchorOffset] = this.#native(model.anchor);
     let [focus, focusOffset] = this.#native(model.focus);
@@ -167,7 +157,7 @@ export class LogSelection {
 
   /** @param {Point} point @returns {[Node, number]} */
   #native(point) {
-    const mounted = this.#view.mounted;
+    const { mounted } = this.#view.pool;
     const index = this.#index(point);
     const one = mounted[index - mounted[0].index];
     if (index < mounted[0].index) return [mounted[0].element, 0];
@@ -179,12 +169,12 @@ export class LogSelection {
 
   /** @param {Point} point */
   #index({ n }) {
-    return Math.max(0, Math.min(this.#view.count - 1, this.#view.rows.indexOf(n)));
+    return Math.max(0, Math.min(this.#view.viewport.count - 1, this.#view.viewport.rows.indexOf(n)));
   }
 
   /** The first and the last; null where both are in one row, which the browser copies by itself. @returns {[Point, Point] | null} */
   #ordered() {
-    if (!this.#model || this.#view.count === 0) return null;
+    if (!this.#model || this.#view.viewport.count === 0) return null;
     const { anchor, focus } = this.#model;
     const [a, b] = [this.#index(anchor), this.#index(focus)];
     if (a === b) return null;

@@ -14,7 +14,7 @@ export function linesInAddress() {
 export function wireAddress(view, sought) {
   const seek = () => {
     const { first, last } = linesInAddress();
-    view.mark(first, last);
+    view.pool.mark(first, last);
     if (!first) return;
     view.seek(first);
     sought(first);
@@ -38,6 +38,6 @@ function pointAt(event, view) {
   const from = event.shiftKey && first ? first : n;
   history.replaceState(null, "", from === n ? `#L${n}` : `#L${Math.min(from, n)}-L${Math.max(from, n)}`);
   const marked = linesInAddress();
-  view.mark(marked.first, marked.last);
+  view.pool.mark(marked.first, marked.last);
   if (event.shiftKey) document.getSelection()?.removeAllRanges();
 }

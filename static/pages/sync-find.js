@@ -40,7 +40,7 @@ export function wireFinder({ sync, log, view, all, tell, announce, shown, clock,
   const jump = new Jump({ finder, clock, started, last: () => all.last, go: (n) => place.go(n) });
   const toError = errorJumps({ finder, place, tell });
 
-  finder.addEventListener("marks", () => view.setMatcher(finder.marks));
+  finder.addEventListener("marks", () => view.setOptions({ matcher: finder.marks }));
   finder.addEventListener("query", () => {
     history.replaceState(history.state, "", addressed(new URL(location.href), finder.query));
     showDownloads(url, finder.query);

@@ -102,12 +102,12 @@ export class SyncLines {
       const { n, step } = /** @type {CustomEvent} */ (event).detail;
       // The address names the line in the pane, as after a click on its number.
       history.replaceState(null, "", `#L${n}`);
-      this.#view.mark(n);
+      this.#view.pool.mark(n);
       if (step) this.#view.seek(n);
     });
     const scroller = get("log-scroll");
     const open = async () => {
-      const found = await line(this.#view.marked || this.#view.top).catch(() => undefined);
+      const found = await line(this.#view.pool.marked.first || this.#view.top).catch(() => undefined);
       if (found) this.#pane.open(found, scroller);
     };
     keys.add("Enter", "All of the marked line, or of the first in view", open, {

@@ -28,9 +28,9 @@ export function wireToolbar(view) {
 
 /** Nothing arrives any more, so nothing is held back either; what is being read stays where it is. @param {LogView} view */
 export function retireAutoRefresh(view) {
-  if (view.paused) {
+  if (view.viewport.paused) {
     view.letGo();
-    view.resume();
+    view.pause(false);
   }
   get("auto-refresh").hidden = true;
 }
@@ -74,7 +74,7 @@ function wireKeys(view) {
   // Not while the focus is on something else that takes these keys.
   const inLog = (/** @type {KeyboardEvent} */ { target }) => target === document.body || scroller.contains(/** @type {Node} */ (target));
   const moves = { always: true, where: inLog };
-  keys.add("f", "Follow the newest line, or stop following", () => (view.following ? view.letGo() : view.follow()));
+  keys.add("f", "Follow the newest line, or stop following", () => (view.viewport.following ? view.letGo() : view.follow()));
   keys.add("Space", "Auto-refresh on or off", () => togglePause(view), { where: inLog });
   keys.add("w", "Wrap long lines, or not", () => toggleWrap(view));
   keys.add("gg", "First line", () => view.toFirst());
@@ -89,22 +89,20 @@ function wireKeys(view) {
 
 /** @param {LogView} view */
 function showState(view) {
-  const { lines, errors } = view.held;
+  const { count, following, paused, unseen, held: { lines, errors } } = view.viewport; // prettier-ignore
   const [refresh, pill] = [get("auto-refresh"), get("pill")];
-  refresh.setAttribute("aria-pressed", String(!view.paused));
-  write(refresh.querySelector(".words"), view.paused ? "Auto-refresh is off" : "Auto-refresh is on");
+  refresh.setAttribute("aria-pressed", String(!paused));
+  write(refresh.querySelector(".words"), paused ? "Auto-refresh is off" : "Auto-refresh is on");
   const held = errors ? `${thousands(lines)} new, ${plural(errors, "error")}` : `${thousands(lines)} new`;
-  write(get("held"), view.paused ? held : "");
-  if (pill.hidden !== view.following) pill.hidden = view.following;
-  write(pill.querySelector(".words"), view.unseen ? `${thousands(view.unseen)} new` : "Newest");
-  get("log-empty").hidden = view.count > 0;
+  write(get("held"), paused ? held : "");
+  if (pill.hidden !== following) pill.hidden = following;
+  write(pill.querySelector(".words"), unseen ? `${thousands(unseen)} new` : "Newest");
+  get("log-empty").hidden = count > 0;
 }
 
 /** @param {LogView} view */
 function togglePause(view) {
-  if (get("auto-refresh").hidden) return;
-  if (view.paused) view.resume();
-  else view.pause();
+  if (!get("auto-refresh").hidden) view.pause(!view.viewport.paused);
 }
 
 /** @param {LogView} view */

@@ -35,18 +35,16 @@ const detailOf = (event) => /** @type {CustomEvent<T>} */ (event).detail;
 const log = get("log");
 const sync = log.dataset.sync ?? "";
 const known = Number(log.dataset.lines);
-const scroller = get("log-scroll");
-const list = get("log-rows");
 
 const head = new SyncHead(get("sync-head"), /** @type {HTMLTemplateElement} */ (get("words")));
 const store = new LineStore();
 const all = new AllRows(known);
-const view = new LogView({ scroller, space: get("log-space"), list, store, rows: all, known });
+const view = new LogView({ scroller: get("log-scroll"), space: get("log-space"), list: get("log-rows"), store }, all, known);
 const pager = new Pager({ sync });
 const follower = new Follower({ sync, after: known > WHOLE_LINES ? known - TAIL_LINES : 0 });
 const announce = announcer(get("announcements"));
 const showState = showConnection(get("connection"), /** @type {HTMLAnchorElement} */ (get("sign-in-again")));
-const selection = new LogSelection({ view, store, scroller, list, read: ([first, last]) => pager.read(first, last), say: sayBriefly });
+const selection = new LogSelection({ view, read: (first, last) => pager.read(first, last), say: sayBriefly });
 let ended = 0; // the number of the last line, once the log has ended
 const dropped = { first: Infinity, last: 0 }; // lines that the page had, and that are no longer in the log
 let notThere = ""; // what was said of the line in the address

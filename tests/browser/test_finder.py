@@ -289,7 +289,7 @@ def test_phases_fold_into_one_row_and_a_jump_unfolds_them(log: Page) -> None:
     log.locator("#log-scroll").focus()
     log.keyboard.press("Shift+Z")
     # All but the last one, which may get longer.
-    log.wait_for_function("() => document.getElementById('log').parts.view.rows.length === 19 * 2 + 201")
+    log.wait_for_function("() => document.getElementById('log').parts.view.viewport.rows.length === 19 * 2 + 201")
     log.keyboard.press("Home")
     expect(log.locator(".fold").first).to_have_text(re.compile(r"push · \d+(\.\d)? m?s · 199 lines"))
     log.keyboard.press("l")
@@ -302,7 +302,7 @@ def test_phases_fold_into_one_row_and_a_jump_unfolds_them(log: Page) -> None:
     find(log, "so-2000")
     in_view(log, 2000)
     log.locator("#find-fold").click()
-    log.wait_for_function("() => document.getElementById('log').parts.view.rows.length === 4001")
+    log.wait_for_function("() => document.getElementById('log').parts.view.viewport.rows.length === 4001")
 
 
 def test_moving_before_folded_rows_are_drawn_moves_among_them(log: Page) -> None:

@@ -338,7 +338,7 @@ def test_nothing_stays_open_or_selected_on_lines_that_redis_lost(page: Page, sto
     page.evaluate("""() => {
       const { all, view } = document.getElementById("log").parts;
       all.fold(70, 85, { label: "push" });
-      for (const n of [80, 81]) view.options.expanded.set(n, { json: true });
+      for (const n of [80, 81]) view.pool.options.expanded.set(n, { json: true });
     }""")
     expect(page.locator(".fold")).to_be_visible()
     page.keyboard.press("Enter")
@@ -352,7 +352,7 @@ def test_nothing_stays_open_or_selected_on_lines_that_redis_lost(page: Page, sto
     expect(page.locator(".fold")).to_have_count(0)
     assert page.evaluate("() => document.getElementById('log').parts.selection.rows") is None
     assert page.evaluate("() => document.getSelection().isCollapsed")
-    assert page.evaluate("() => [...document.getElementById('log').parts.view.options.expanded.keys()]") == [80]
+    assert page.evaluate("() => [...document.getElementById('log').parts.view.pool.options.expanded.keys()]") == [80]
 
 
 def test_a_selection_before_the_lines_that_redis_lost_stays(page: Page, story: Story) -> None:

@@ -190,7 +190,7 @@ def shows_all(page: Page, last: int, word: str = "Complete", *, first: int = 1) 
     """Wait until the page says that it is complete, and check that it has each line, and its rows no gap."""
     says(page, f"{word}: {last:,} lines")
     assert came(page) == [[first, last]]
-    assert page.evaluate("() => document.getElementById('log').parts.view.rows.length") == last
+    assert page.evaluate("() => document.getElementById('log').parts.view.viewport.rows.length") == last
     adjoin(page)
 
 

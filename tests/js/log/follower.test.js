@@ -126,7 +126,7 @@ test("after two failed tries it polls, tries the socket again after 30 s, and go
   assert.equal(polls.length, told, "two ways never deliver at once");
 });
 
-test("a handshake that hangs for 5 s keeps no line from anyone", async (t) => {
+test("a handshake that hangs for 5 s holds no line back", async (t) => {
   const pass = clocked(t);
   const { sockets, got, states } = followed({ poll: (after) => ({ frames: after ? [] : [lines(1, 2)], last: 2, status: "running" }) });
   await pass(4_750);

@@ -3,7 +3,6 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 
-import { Follow } from "../../../static/log/follow.js";
 import { AllRows, ListedRows } from "../../../static/log/rows.js";
 import { Viewport } from "../../../static/log/viewport.js";
 import { random } from "../random.js";
@@ -13,6 +12,7 @@ function view(count) {
   const viewport = new Viewport(new AllRows(count));
   viewport.size = { width: 800, height: 600 };
   viewport.layout.resize(count);
+  viewport.following = false;
   return viewport;
 }
 
@@ -65,16 +65,15 @@ test("a window never has more than 300 rows, and always those in view", () => {
 });
 
 test("what arrives while paused is counted and not shown, and is unseen after following ended", () => {
-  const viewport = view(10);
-  const rows = /** @type {AllRows} */ (viewport.rows);
-  const follow = new Follow(viewport, 10);
-  follow.pause(true);
+  const rows = new AllRows(10);
+  const viewport = new Viewport(rows, 10);
+  viewport.pause(true);
   rows.grow(15);
-  follow.arrived({ first: 11, last: 15, errors: 2 });
-  assert.deepEqual([follow.count, follow.last, follow.held], [10, 10, { lines: 5, errors: 2 }]);
-  follow.pause(false);
-  assert.deepEqual([follow.count, follow.unseen, follow.held], [15, 0, { lines: 0, errors: 0 }]);
-  follow.stop();
+  viewport.arrived({ first: 11, last: 15, errors: 2 });
+  assert.deepEqual([viewport.count, viewport.last, viewport.held], [10, 10, { lines: 5, errors: 2 }]);
+  viewport.pause(false);
+  assert.deepEqual([viewport.count, viewport.unseen, viewport.held], [15, 0, { lines: 0, errors: 0 }]);
+  viewport.letGo();
   rows.grow(18);
-  assert.deepEqual([follow.count, follow.unseen], [18, 3]);
+  assert.deepEqual([viewport.count, viewport.unseen], [18, 3]);
 });
