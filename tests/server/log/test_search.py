@@ -107,16 +107,16 @@ def test_levels_phases_records_and_fields_are_matched_whole() -> None:
         line("two", "error", phase="push", record="77", fields={"rows": 3, "to": {"table": "x"}, "ok": True}),
         line('"level":"error"', "warning", fields={"rows": "3", "took": 2.0}),
     ]
-    assert found(lines, levels=["error"]) == [2]
-    assert found(lines, levels=["error", "warning"]) == [2, 3]
-    assert found(lines, phases=["pull", "push"]) == [1, 2]
-    assert found(lines, phases=["-"]) == [3]
-    assert found(lines, records=["7"]) == [1]
+    assert found(lines, level=["error"]) == [2]
+    assert found(lines, level=["error", "warning"]) == [2, 3]
+    assert found(lines, phase=["pull", "push"]) == [1, 2]
+    assert found(lines, phase=["-"]) == [3]
+    assert found(lines, record=["7"]) == [1]
     assert found(lines, fields=[("rows", "3")]) == [2, 3]
     assert found(lines, fields=[("rows", "3"), ("ok", "true")]) == [2]
     assert found(lines, fields=[("took", "2")]) == [3]
     assert found(lines, fields=[("to", '{"table":"x"}')]) == [2]
-    assert found(lines, "o", levels=["info", "error"], exclude=["tw"]) == [1]
+    assert found(lines, "o", level=["info", "error"], exclude=["tw"]) == [1]
     assert found(lines, exclude=["^o", "w"], pattern=True) == [3]
 
 
