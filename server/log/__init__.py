@@ -1,7 +1,9 @@
 """A log on its way to a reader.
 
 - `wire`: the frames, and how stored chunks become frames. Pure.
-- `store`: reads summaries and logs. `hub`: what is new, for all viewers, over `subscriber`, the one subscription.
+- `summaries`, `log_reader`: what is stored.
+- `hub`: what is new. For each watched sync a `keeper` brings it from Redis, over `subscriber`, the one subscription,
+  and a `broadcast` gives it to the `viewers`, from the `tail`.
 - `live`: the websocket. `downloads`: whole logs, as text or NDJSON. `payload_files`: payload files.
 - `search`: find lines, by what `query` says. `outline`: a log's phases.
 - `terminal_text`: text as a terminal would show it.

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Iterable, Iterator
-from typing import Any, TypeVar
+from typing import Any
 
 from redis.asyncio import Redis
 
@@ -19,8 +19,6 @@ FIRST_ENTRIES = 8
 """In a busy log these are about a tenth of a read, and their size tells how many more are needed."""
 MOST_ENTRIES = 128
 BREATH_S = 0.002
-
-T = TypeVar("T")
 
 
 class LogReader:
@@ -49,14 +47,14 @@ class LogReader:
         enough = end if lines is None else min(end, after + lines)
         while cursor < enough and size < READ_BYTES and not whole:
             stored, last = await self._entries(sync_id, cursor, count)
-            for number, entry in enumerate(stored, 1):
+            for entry in stored:
                 chunks.append(wire.chunk_from_entry(*entry))
                 cursor, size = chunks[-1].last, size + len(chunks[-1].body)
-                whole = number == len(stored) < count
                 if size >= READ_BYTES:
                     break
-            if whole or not stored:
-                whole, end = True, min(end, last)
+            else:
+                whole = len(stored) < count
+                end = min(end, last) if whole else end
             # No more than will be used, judging by the entries so far.
             count = min(MOST_ENTRIES, max(1, (READ_BYTES - size) * len(chunks) // max(1, size)))
         return wire.spans(after, end, chunks, lines=lines, whole=whole)
@@ -81,7 +79,7 @@ class LogReader:
         return stored, int(last or 0)
 
 
-def breathing(parts: Iterable[T]) -> Iterator[T]:
+def breathing(parts: Iterable[wire.Chunk | wire.Gap]) -> Iterator[wire.Chunk | wire.Gap]:
     """For threads that work through a log: pauses now and then, as viewers need the interpreter too."""
     breathed = time.perf_counter()
     for part in parts:

@@ -96,8 +96,6 @@ class Search:
         """Without the search itself: it is a form of `GET /api/syncs/{sync}/log`."""
         return [HttpRoute("POST /api/marks", self.marks, role=Role.VIEWER)]
 
-    # --- answers ------------------------------------------------------------------------------------------------
-
     async def answer(self, request: Request, wanted: Query) -> Response:
         """Answer `GET /api/syncs/{sync}/log` with a query: as a stream if the client accepts NDJSON, else as JSON."""
         asked = request.query_params
@@ -175,8 +173,6 @@ class Search:
         """The matching lines of a chunk, as JSON."""
         step = await self._look([wire.Chunk(0, 0, body)], wanted, lines=True)
         return step.lines
-
-    # --- walking ------------------------------------------------------------------------------------------------
 
     def check_room(self) -> None:
         """Raises `Busy`."""
