@@ -33,7 +33,6 @@ from server.log.live import Live
 from server.log.log_reader import LogReader
 from server.log.outline import Outlines
 from server.log.payload_files import Payloads
-from server.log.payload_reader import PayloadReader
 from server.log.poll import Poll
 from server.log.search import Search
 from server.log.summaries import Summaries
@@ -72,7 +71,7 @@ def create_app(settings: ServerSettings) -> Starlette:
     auth, origins = Auth(client, settings.session_key), Origins(settings.allowed_origins)
     turns = asyncio.Semaphore(READS_AT_ONCE)
     services, summaries = ServiceReader(client), Summaries(client, settings.jobs.retention)
-    log, files = LogReader(client, turns), PayloadReader(client, summaries, turns)
+    log = LogReader(client, turns)
     hub = Hub(client.connection_pool, summaries, log)
     search = Search(summaries, log)
     blocking = connect(settings.jobs.redis_url)
@@ -94,7 +93,7 @@ def create_app(settings: ServerSettings) -> Starlette:
         Inbound(services, actions),
         Checks(services, CheckRequests(blocking), render.page),
         Downloads(summaries, log, hub, auth, search),
-        Payloads(files),
+        Payloads(client, summaries, turns),
         Live(hub, auth),
         assets,
     )

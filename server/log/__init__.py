@@ -1,10 +1,10 @@
 """A log on its way to a reader.
 
 - `wire`: the frames, and how stored chunks become frames. Pure.
-- `summaries`, `log_reader`, `payload_reader`: what readers get from Redis.
-- `hub`: what is new, for all viewers: a `broadcast` for each watched sync, whose `tail` is kept by a `keeper`, over
-  `subscriber`, the one subscription; `viewers`: one reader, as the hub knows it.
-- `live`: the websocket. `downloads`: whole logs, as text or NDJSON. `payload_files`: payload files.
+- `summaries`, `log_reader`: what is stored.
+- `hub`: what is new. For each watched sync a `keeper` brings it from Redis, over `subscriber`, the one subscription,
+  and a `broadcast` gives it to the `viewers`, from the `tail`.
+- `live`: the websocket. `poll`: the same frames over HTTP. `downloads`: whole logs. `payload_files`: payload files.
 - `search`: find lines, by what `query` says. `outline`: a log's phases.
 - `terminal_text`: text as a terminal would show it.
 """

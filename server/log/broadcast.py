@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Iterable
 
 import msgspec
 from redis.exceptions import RedisError
@@ -42,8 +42,6 @@ class Broadcast:
         self._beat_timer.cancel()
         self._stop_gathering()
 
-    # --- from Redis ---------------------------------------------------------------------------------------------
-
     def take(self, chunk: wire.Chunk) -> bool:
         """Take the next lines. False: lines before them are missing."""
         taken = self.tail.take(chunk)
@@ -60,7 +58,7 @@ class Broadcast:
         if gap.last > self.tail.received:
             self.publish()
             self.tail.skip(gap)
-            self._wake_all()
+            self._wake(self._parked)
 
     def publish(self) -> None:
         """Send the lines that gathered, as one frame for all."""
@@ -68,6 +66,7 @@ class Broadcast:
         frame = self.tail.publish()
         if frame:
             self._published_at = self._loop.time()
+        if frame and self._parked:
             self._send(frame)
 
     def show(self, summary: Summary) -> bool:
@@ -86,7 +85,7 @@ class Broadcast:
         """Redis went back to line `last`. Its writer sends again what was lost, which viewers have and are not shown
         twice; or the sync is ended without its writer, which viewers are told at the end."""
         self._stop_gathering()
-        self.tail.rewind(last)
+        self.tail.restart(last)
         for viewer in self.viewers:
             if viewer.cursor > last:
                 viewer.rewound = viewer.cursor
@@ -94,9 +93,7 @@ class Broadcast:
     def fail(self, error: errors.ApiError) -> None:
         """Disconnect all viewers, with this error."""
         self.error = error
-        self._wake_all()
-
-    # --- to each viewer -----------------------------------------------------------------------------------------
+        self._wake(self._parked)
 
     def park(self, viewer: Viewer) -> bool:
         """Send to the viewer from now on, until it is woken. False: something is due."""
@@ -118,7 +115,7 @@ class Broadcast:
             if viewer.needs_beat:
                 viewer.needs_beat = False
                 yield self._beat_text()
-            elif not viewer.shown:
+            elif not viewer.shown or (viewer.cursor >= tail.last and viewer.shown != tail.summary_text):
                 viewer.shown = tail.summary_text
                 yield viewer.shown
             elif viewer.cursor < tail.last:
@@ -129,9 +126,6 @@ class Broadcast:
                 if not frames:  # Redis is away: the viewer keeps its cursor, and a beat says that we are still here
                     yield self._beat_text()
                     await asyncio.sleep(AGAIN_S)
-            elif viewer.shown != tail.summary_text:
-                viewer.shown = tail.summary_text
-                yield viewer.shown
             elif tail.summary and tail.ended:
                 yield _ending(tail.summary, viewer)
 
@@ -156,16 +150,12 @@ class Broadcast:
         heed_cancellation()
         return list(wire.frames(self.tail.sync_id, found))
 
-    # --- to all parked viewers ----------------------------------------------------------------------------------
-
     def _send(self, frame: wire.Frame) -> None:
-        if not self._parked:
-            return
         encoded, late = wire.websocket_frame(frame.text), []
         self._sent_at = self._published_at
         self._pace.wrote(len(self._parked), self._published_at)
         for viewer in self._parked:
-            if viewer.cursor + 1 == frame.first and viewer.write(encoded):
+            if viewer.cursor + 1 == frame.first and viewer.direct and viewer.direct.write(encoded):
                 viewer.cursor = frame.last
             elif viewer.cursor < frame.last:  # one that is ahead of the log waits for the line after its own
                 late.append(viewer)
@@ -173,14 +163,14 @@ class Broadcast:
 
     def _send_summary(self) -> None:
         if self.tail.ended:  # each viewer gets it, and its end, in its own task
-            self._wake_all()
+            self._wake(self._parked)
             return
         text = self.tail.summary_text
         encoded, late = wire.websocket_frame(text), []
         self._sent_at = self._loop.time()
         for viewer in self._parked:
             # A viewer that has seen none may need other frames first: its cursor may be far behind.
-            if viewer.shown and viewer.write(encoded):
+            if viewer.shown and viewer.direct and viewer.direct.write(encoded):
                 viewer.shown = text
             else:
                 late.append(viewer)
@@ -193,8 +183,9 @@ class Broadcast:
             self._sent_at = now
             encoded, late = wire.websocket_frame(self._beat_text()), []
             for viewer in self._parked:
-                # A connection that cannot take the frame now needs no beat: it still has bytes to take.
-                if not viewer.write(encoded) and viewer.direct is None:
+                if viewer.direct:  # one that cannot take the frame now needs no beat: it still has bytes to take
+                    viewer.direct.write(encoded)
+                else:
                     viewer.needs_beat = True
                     late.append(viewer)
             self._wake(late)
@@ -203,12 +194,10 @@ class Broadcast:
     def _beat_text(self) -> str:
         return wire.beat_frame(rfc3339(utc_now()), self.tail.last)
 
-    def _wake_all(self) -> None:
-        self._wake(list(self._parked))
-
-    def _wake(self, viewers: list[Viewer]) -> None:
-        self._parked.difference_update(viewers)
-        for viewer in viewers:
+    def _wake(self, viewers: Iterable[Viewer]) -> None:
+        woken = list(viewers)
+        self._parked.difference_update(woken)
+        for viewer in woken:
             viewer.wake()
 
     def _stop_gathering(self) -> None:

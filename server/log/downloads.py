@@ -7,11 +7,12 @@ only the lines that match.
 from __future__ import annotations
 
 import asyncio
-from collections import deque
-from collections.abc import AsyncIterator, Iterable, Iterator
+from collections.abc import AsyncIterator, Callable, Iterable, Iterator
 from contextlib import aclosing
-from functools import lru_cache
-from typing import Any, Protocol
+from functools import lru_cache, partial
+from heapq import merge
+from operator import itemgetter
+from typing import Any, NamedTuple
 
 import msgspec
 from starlette.requests import Request
@@ -40,17 +41,17 @@ _encode = msgspec.json.encode
 _decode = msgspec.json.decode
 
 
-class Form(Protocol):
-    """A file format for logs."""
+class Form(NamedTuple):
+    """A file format for logs.
+
+    `lines` makes the lines of consecutive chunks, `note` a notice between them: of its kind and fields for programs, of
+    its words for people.
+    """
 
     ending: str
     media: str
-
-    def lines(self, bodies: list[bytes]) -> bytes:
-        """The lines of consecutive chunks."""
-
-    def note(self, kind: str, about: dict[str, Any], words: str) -> bytes:
-        """A notice between the lines: `kind` and `about` for programs, `words` for people."""
+    lines: Callable[[list[bytes]], bytes]
+    note: Callable[[str, dict[str, Any], str], bytes]
 
 
 class Downloads:
@@ -63,15 +64,9 @@ class Downloads:
 
     def routes(self) -> list[BaseRoute]:
         return [
-            HttpRoute("GET /api/syncs/{sync}/log.txt", self.text, role=Role.VIEWER),
-            HttpRoute("GET /api/syncs/{sync}/log.ndjson", self.ndjson, role=Role.VIEWER),
+            HttpRoute("GET /api/syncs/{sync}/log.txt", partial(self._answer, form=TEXT), role=Role.VIEWER),
+            HttpRoute("GET /api/syncs/{sync}/log.ndjson", partial(self._answer, form=NDJSON), role=Role.VIEWER),
         ]
-
-    async def text(self, request: Request) -> Response:
-        return await self._answer(request, Text())
-
-    async def ndjson(self, request: Request) -> Response:
-        return await self._answer(request, Ndjson())
 
     async def _answer(self, request: Request, form: Form) -> Response:
         who = auth.principal(request)
@@ -91,17 +86,18 @@ class Downloads:
         part = "-found" if wanted else ""
         name = f'{disposition}; filename="{summary.service}-{summary.id}{part}.{form.ending}"'
         headers = {"Content-Type": form.media, "Content-Disposition": name}
-        return Stream(body, headers, last_words=lambda error: _last_words(form, error))
+
+        def last_words(error: errors.ApiError) -> bytes:
+            return form.note("error", described(error), f"cut off here: {error.title}. {error.detail}")
+
+        return Stream(body, headers, last_words=last_words)
 
     async def _stored(self, summary: Summary, after: int, form: Form) -> AsyncIterator[bytes]:
         """The lines that the log had at the time of the request."""
         cursor = wire.valid_cursor(after, summary)
         if cursor < after:
             yield _rewind(form, cursor)
-        while cursor < summary.lines:
-            parts = await self._log.read(summary.id, cursor, summary.lines)
-            if not parts:
-                raise errors.RedisAway("Redis went back in time while the log was read. Ask again.")
+        while parts := await self._log.read_counted(summary.id, cursor, summary.lines):
             for piece in _pieces((one.body if isinstance(one, wire.Chunk) else one for one in parts), form):
                 yield piece
                 await asyncio.sleep(0)
@@ -138,18 +134,11 @@ class Downloads:
                         yield _rewind(form, frame["last"])
 
 
-def _last_words(form: Form, error: errors.ApiError) -> bytes:
-    return form.note("error", described(error), f"cut off here: {error.title}. {error.detail}")
-
-
 def _in_order(step: Step) -> Iterator[bytes | wire.Gap]:
     """Matching lines and gaps, by their numbers."""
-    gaps = deque(step.gaps)
-    for n, line in zip(step.hits, step.lines, strict=True):
-        while gaps and gaps[0].last < n:
-            yield gaps.popleft()
-        yield line
-    yield from gaps
+    lines: Iterable[tuple[int, bytes | wire.Gap]] = zip(step.hits, step.lines, strict=True)
+    gaps = ((gap.last, gap) for gap in step.gaps)
+    return (part for _, part in merge(lines, gaps, key=itemgetter(0)))
 
 
 def _pieces(parts: Iterable[bytes | wire.Gap], form: Form) -> Iterator[bytes]:
@@ -178,16 +167,8 @@ def _rewind(form: Form, last: int) -> bytes:
     return form.note("rewind", {"last": last}, words)
 
 
-class Ndjson:
-    ending = "ndjson"
-    media = "application/x-ndjson"
-
-    def lines(self, bodies: list[bytes]) -> bytes:
-        return keys.SEPARATOR.join(bodies).replace(keys.SEPARATOR, b"\n") + b"\n"
-
-    def note(self, kind: str, about: dict[str, Any], words: str) -> bytes:
-        del words
-        return _encode({"type": kind, **about}) + b"\n"
+def _ndjson(bodies: list[bytes]) -> bytes:
+    return keys.SEPARATOR.join(bodies).replace(keys.SEPARATOR, b"\n") + b"\n"
 
 
 class _Shown(msgspec.Struct, gc=False):
@@ -202,23 +183,17 @@ class _Shown(msgspec.Struct, gc=False):
 _decode_shown = msgspec.json.Decoder(list[_Shown]).decode
 
 
-class Text:
-    ending = "txt"
-    media = "text/plain; charset=utf-8"
-
-    def lines(self, bodies: list[bytes]) -> bytes:
-        shown = _decode_shown(b"[" + keys.SEPARATOR.join(bodies) + b"]")
-        return "".join([_text_line(line) for line in shown]).encode()
-
-    def note(self, kind: str, about: dict[str, Any], words: str) -> bytes:
-        del kind, about
-        return f"… {words}\n".encode()
-
-
-def _text_line(line: _Shown) -> str:
-    return f"{line.time} {_kind(line.level, line.phase)} {log_text(line.text)}\n"
+def _text(bodies: list[bytes]) -> bytes:
+    lines = _decode_shown(b"[" + keys.SEPARATOR.join(bodies) + b"]")
+    return "".join([f"{one.time} {_kind(one.level, one.phase)} {log_text(one.text)}\n" for one in lines]).encode()
 
 
 @lru_cache
 def _kind(level: str, phase: str) -> str:
     return f"{level.upper():7} {phase:6}"
+
+
+NDJSON = Form(
+    "ndjson", "application/x-ndjson", _ndjson, lambda kind, about, _: _encode({"type": kind, **about}) + b"\n"
+)
+TEXT = Form("txt", "text/plain; charset=utf-8", _text, lambda _, _about, words: f"… {words}\n".encode())

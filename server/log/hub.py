@@ -48,8 +48,6 @@ class Hub:
         for keeper in list(self._keepers.values()):
             keeper.broadcast.fail(errors.Restarting())
 
-    # --- viewers ------------------------------------------------------------------------------------------------
-
     @contextmanager
     def attach(self, sync_id: str, viewer: Viewer) -> Iterator[Broadcast]:
         """The broadcast of a sync, kept while it has viewers. Raises `Restarting`."""
@@ -60,7 +58,11 @@ class Hub:
         # One that has failed is left to the viewers that were not told yet: a viewer that takes nothing would
         # otherwise keep all others from a Redis that is back.
         if keeper is None or keeper.broadcast.error:
-            keeper = self._begin(sync_id, channel)
+            assert self._group, "the hub is not running"  # noqa: S101
+            keeper = Keeper(Broadcast(sync_id, self._log, self._pace), self._summaries, self._log)
+            self._keepers[channel] = keeper
+            self._tasks[keeper] = self._group.create_task(keeper.run(), name=f"keeper-{sync_id}")
+            self._subscriber.want(channel, keeper)
         broadcast = keeper.broadcast
         broadcast.viewers.add(viewer)
         try:
@@ -68,7 +70,11 @@ class Hub:
         finally:
             broadcast.detach(viewer)
             if not broadcast.viewers:
-                self._end(keeper, channel)
+                broadcast.close()
+                self._tasks.pop(keeper).cancel()
+                if self._keepers.get(channel) is keeper:
+                    del self._keepers[channel]
+                    self._subscriber.drop(channel)
 
     async def follow(self, sync_id: str, viewer: Viewer, woken: asyncio.Event) -> AsyncGenerator[str]:
         """The frames of one viewer, from its cursor to the end of the sync; `beat` while there is nothing else.
@@ -82,18 +88,3 @@ class Hub:
                     yield text
                 if not viewer.done and broadcast.park(viewer):
                     await woken.wait()
-
-    def _begin(self, sync_id: str, channel: str) -> Keeper:
-        assert self._group, "the hub is not running"  # noqa: S101
-        keeper = Keeper(Broadcast(sync_id, self._log, self._pace), self._summaries, self._log)
-        self._keepers[channel] = keeper
-        self._tasks[keeper] = self._group.create_task(keeper.run(), name=f"keeper-{sync_id}")
-        self._subscriber.want(channel, keeper)
-        return keeper
-
-    def _end(self, keeper: Keeper, channel: str) -> None:
-        keeper.broadcast.close()
-        self._tasks.pop(keeper).cancel()
-        if self._keepers.get(channel) is keeper:
-            del self._keepers[channel]
-            self._subscriber.drop(channel)

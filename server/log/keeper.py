@@ -34,7 +34,6 @@ class Keeper:
         self._tail = broadcast.tail
         self._summaries = summaries
         self._reader = log
-        self._confirmed = asyncio.Event()
         self._wake = asyncio.Event()
         self._hole = asyncio.Event()
         self._stale = True
@@ -44,7 +43,7 @@ class Keeper:
 
     async def run(self) -> None:
         """Wait until Redis confirms the subscription, then read; and again whenever something may have been missed."""
-        if not await within(self._confirmed, CONFIRM_S):
+        if not await within(self._wake, CONFIRM_S):
             _log.warning("Redis does not confirm subscriptions; reading logs every %.0f s meanwhile", CHECK_EVERY_S)
         away_since = 0.0
         while True:
@@ -78,18 +77,16 @@ class Keeper:
                 self._stale = True
 
     async def _look(self) -> None:
-        if self._stale or self._summary_stale:
-            await self._refresh()
-        elif not self.broadcast.count():
-            self._wake.set()
-
-    async def _refresh(self) -> None:
+        if not (self._stale or self._summary_stale):
+            if not self.broadcast.count():
+                self._wake.set()
+            return
         received = self._tail.received
         self._summary_stale = False
         # The summary first: the lines that it counts are then in the stream for sure.
         summary = await self._summaries.get(self._tail.sync_id)
         if self._tail.summary is None:
-            self._tail.begin(summary)
+            self._tail.restart(summary.lines)
             self.broadcast.show(summary)
         elif summary.lines < received:
             self.broadcast.rewind(summary.lines)
@@ -115,7 +112,7 @@ class Keeper:
                 return
 
     def subscribed(self) -> None:
-        self._confirmed.set()
+        """Redis has confirmed: from now on nothing is missed, but earlier messages may have been."""
         self._stale = True
         self._wake.set()
 

@@ -5,8 +5,7 @@ from __future__ import annotations
 import asyncio
 import resource
 import sys
-from collections.abc import Iterator
-from contextlib import aclosing, contextmanager
+from contextlib import aclosing
 
 from starlette.requests import HTTPConnection
 from starlette.routing import BaseRoute
@@ -58,8 +57,7 @@ class Live:
             after = params.whole_number(HTTPConnection(scope).query_params, "after", default=0)
             # What the handshake said is not needed any more, and a viewer stays for hours.
             scope["headers"] = []
-            with self._place():
-                await self._serve(websocket, auth.principal(websocket), after)
+            await self._serve(websocket, auth.principal(websocket), after)
         except errors.ApiError as error:
             await close(websocket, error.close_code, error.detail)
         except _Ended:
@@ -67,47 +65,42 @@ class Live:
         except _Left:
             pass
 
-    @contextmanager
-    def _place(self) -> Iterator[None]:
-        most = most_viewers()
-        if self._viewers >= most:
-            raise errors.Crowded(f"This server has {most:,} viewers, as many as it may. Poll, or come back later.")
-        self._viewers += 1
-        try:
-            yield
-        finally:
-            self._viewers -= 1
-
     async def _serve(self, websocket: WebSocket, who: auth.Principal, after: int) -> None:
         """Until the end, which is always an exception: `_Ended`, `_Left`, or an error of ours.
 
         The task that receives always runs: an unread message would block the client's pongs, and a healthy client would
         be disconnected. The task that sends exists only while there is something to send.
         """
-        direct = websocket.scope.get("extensions", {}).get(DIRECT, {}).get("direct")
-        sender = _Sender(websocket)
-        viewer = Viewer(after, sender.wake, direct)
-        with self._hub.attach(websocket.path_params["sync"], viewer) as broadcast, self._auth.held(who, viewer.fail):
-            try:
-                async with asyncio.TaskGroup() as group:
-                    sender.begin(broadcast, viewer, group)
+        most = most_viewers()
+        if self._viewers >= most:
+            raise errors.Crowded(f"This server has {most:,} viewers, as many as it may. Poll, or come back later.")
+        self._viewers += 1
+        sync_id = websocket.path_params["sync"]
+        try:
+            async with asyncio.TaskGroup() as group:
+                sender = _Sender(websocket, group, after)
+                viewer = sender.viewer
+                with self._hub.attach(sync_id, viewer) as sender.broadcast, self._auth.held(who, viewer.fail):
+                    sender.wake()
                     await _receive(websocket)
-            except BaseExceptionGroup as ending:
-                raise ending.exceptions[0] from None
+        except BaseExceptionGroup as ending:
+            raise ending.exceptions[0] from None
+        finally:
+            self._viewers -= 1
 
 
 class _Sender:
     """Sends what is due to a viewer, in a task that lives only as long as something is."""
 
-    __slots__ = ("_broadcast", "_group", "_sending", "_viewer", "_websocket")
+    __slots__ = ("_group", "_sending", "_websocket", "broadcast", "viewer")
+    broadcast: Broadcast
 
-    def __init__(self, websocket: WebSocket) -> None:
+    def __init__(self, websocket: WebSocket, group: asyncio.TaskGroup, after: int) -> None:
+        direct = websocket.scope.get("extensions", {}).get(DIRECT, {}).get("direct")
+        self.viewer = Viewer(after, self.wake, direct)
         self._websocket = websocket
-        self._sending = True
-
-    def begin(self, broadcast: Broadcast, viewer: Viewer, group: asyncio.TaskGroup) -> None:
-        self._broadcast, self._viewer, self._group, self._sending = broadcast, viewer, group, False
-        self.wake()
+        self._group = group
+        self._sending = False
 
     def wake(self) -> None:
         if not self._sending:
@@ -116,14 +109,14 @@ class _Sender:
 
     async def _send(self) -> None:
         """Raises `_Ended`, `_Left`, or what the viewer fails with: then the websocket's other task ends as well."""
-        while not self._broadcast.park(self._viewer):
-            async with aclosing(self._broadcast.due(self._viewer)) as frames:
+        while not self.broadcast.park(self.viewer):
+            async with aclosing(self.broadcast.due(self.viewer)) as frames:
                 async for text in frames:
                     try:
                         await self._websocket.send_text(text)
                     except (WebSocketDisconnect, RuntimeError):
                         raise _Left from None
-            if self._viewer.done:
+            if self.viewer.done:
                 raise _Ended
         self._sending = False
 

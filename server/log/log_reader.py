@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+import time
+from collections.abc import Iterable, Iterator
 from typing import Any
 
 from redis.asyncio import Redis
 
 from server.log import wire
+from server.web import errors
 from synctail.model import keys
 
 READ_BYTES = 1024 * 1024
@@ -15,6 +18,7 @@ READ_BYTES = 1024 * 1024
 FIRST_ENTRIES = 8
 """In a busy log these are about a tenth of a read, and their size tells how many more are needed."""
 MOST_ENTRIES = 128
+BREATH_S = 0.002
 
 
 class LogReader:
@@ -43,17 +47,24 @@ class LogReader:
         enough = end if lines is None else min(end, after + lines)
         while cursor < enough and size < READ_BYTES and not whole:
             stored, last = await self._entries(sync_id, cursor, count)
-            for number, entry in enumerate(stored, 1):
+            for entry in stored:
                 chunks.append(wire.chunk_from_entry(*entry))
                 cursor, size = chunks[-1].last, size + len(chunks[-1].body)
-                whole = number == len(stored) < count
                 if size >= READ_BYTES:
                     break
-            if whole or not stored:
-                whole, end = True, min(end, last)
+            else:
+                whole = len(stored) < count
+                end = min(end, last) if whole else end
             # No more than will be used, judging by the entries so far.
             count = min(MOST_ENTRIES, max(1, (READ_BYTES - size) * len(chunks) // max(1, size)))
         return wire.spans(after, end, chunks, lines=lines, whole=whole)
+
+    async def read_counted(self, sync_id: str, after: int, until: int) -> list[wire.Chunk | wire.Gap]:
+        """As `read`, of lines that a summary counts: empty only when there are none. Raises `RedisAway`."""
+        parts = await self.read(sync_id, after, until)
+        if not parts and after < until:
+            raise errors.RedisAway("Redis went back in time while the log was read. Ask again.")
+        return parts
 
     async def _entries(self, sync_id: str, after: int, count: int) -> tuple[list[Any], int]:
         """The next `count` entries that end after line `after`, fewer when there are no more.
@@ -66,3 +77,13 @@ class LogReader:
             pipe.hget(keys.summary(sync_id), "last")
             stored, last = await pipe.execute()
         return stored, int(last or 0)
+
+
+def breathing(parts: Iterable[wire.Chunk | wire.Gap]) -> Iterator[wire.Chunk | wire.Gap]:
+    """For threads that work through a log: pauses now and then, as viewers need the interpreter too."""
+    breathed = time.perf_counter()
+    for part in parts:
+        yield part
+        if time.perf_counter() > breathed + BREATH_S:
+            time.sleep(0.00005)
+            breathed = time.perf_counter()

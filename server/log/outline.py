@@ -6,9 +6,8 @@ Outlines are kept in memory and continued from where they ended; the least recen
 from __future__ import annotations
 
 import asyncio
-import time
 from collections import Counter, OrderedDict
-from collections.abc import Sequence
+from collections.abc import Iterable
 from datetime import UTC, datetime
 from typing import Any
 
@@ -18,7 +17,7 @@ from starlette.responses import Response
 from starlette.routing import BaseRoute
 
 from server.log import wire
-from server.log.log_reader import LogReader
+from server.log.log_reader import LogReader, breathing
 from server.log.summaries import Summaries
 from server.web import bodies, errors
 from server.web.routing import HttpRoute, Role
@@ -35,7 +34,6 @@ BRIDGE_LINES = 20
 PROBED = 500
 """Lines per read, when searching for a moment."""
 AT_ONCE = 2
-BREATH_S = 0.002
 
 
 class Section(msgspec.Struct):
@@ -49,14 +47,6 @@ class Section(msgspec.Struct):
     began: str
     ended: str
 
-    def take(self, line: _Line) -> None:
-        """Add a line."""
-        self.last, self.ended = line.n, line.time
-        if line.level == "error":
-            self.errors += 1
-        elif line.level == "warning":
-            self.warnings += 1
-
     def join(self, other: Section) -> None:
         """Add the section that follows it."""
         self.last, self.ended = other.last, other.ended
@@ -69,12 +59,6 @@ class _Line(msgspec.Struct, gc=False):
     time: str
     level: str
     phase: str = ""
-
-
-def _section(line: _Line) -> Section:
-    section = Section(line.n, line.n, line.phase, 0, 0, line.time, line.time)
-    section.take(line)
-    return section
 
 
 _decode = msgspec.json.Decoder(list[_Line]).decode
@@ -93,11 +77,12 @@ class Outline:
         self._loose: Section | None = None
         """Lines without a phase; if the same phase goes on after them, they belong to it."""
 
-    def add(self, part: wire.Chunk | wire.Gap) -> None:
-        if isinstance(part, wire.Chunk):
-            for line in _decode(b"[" + part.body + b"]"):
-                self._line(line)
-        self.upto = part.last
+    def add(self, parts: Iterable[wire.Chunk | wire.Gap]) -> None:
+        for part in parts:
+            if isinstance(part, wire.Chunk):
+                for line in _decode(b"[" + part.body + b"]"):
+                    self._line(line)
+            self.upto = part.last
 
     def _line(self, line: _Line) -> None:
         level, phase = line.level, line.phase
@@ -106,20 +91,20 @@ class Outline:
         self.phases[phase if known else OTHER_PHASES] += 1
         if self.cut:
             return
-        last = self.sections[-1] if self.sections else None
-        loose = self._loose
+        last, loose = self.sections[-1] if self.sections else None, self._loose
+        section = Section(line.n, line.n, phase, int(level == "error"), int(level == "warning"), line.time, line.time)
         if not phase:
             if loose:
-                loose.take(line)
+                loose.join(section)
             else:
-                self._loose = _section(line)
+                self._loose = section
         elif last and last.phase == phase and line.n - last.last <= BRIDGE_LINES + 1:
             if loose:
                 last.join(loose)
-            last.take(line)
+            last.join(section)
             self._loose = None
         elif len(self.sections) < MOST_SECTIONS:
-            self.sections.append(_section(line))
+            self.sections.append(section)
             self._loose = None
         else:
             self.cut = line.n
@@ -171,36 +156,29 @@ class Outlines:
             # shorter now, or has ended without getting longer, the outline may count lines that are not in it.
             if kept.outline.upto > summary.lines or (ended and not kept.ended and kept.outline.upto == summary.lines):
                 kept.outline = Outline()
-            await self._continue(kept.outline, summary)
+            while parts := await self._log.read_counted(summary.id, kept.outline.upto, summary.lines):
+                async with self._turns:
+                    await asyncio.to_thread(kept.outline.add, breathing(parts))
             kept.ended = ended
             return kept.outline
-
-    async def _continue(self, outline: Outline, summary: Summary) -> None:
-        while outline.upto < summary.lines:
-            parts = await self._log.read(summary.id, outline.upto, summary.lines)
-            if not parts:
-                raise errors.RedisAway("Redis went back in time while the log was read. Ask again.")
-            async with self._turns:
-                await asyncio.to_thread(_add, outline, parts)
 
     async def _at(self, summary: Summary, when: datetime) -> dict[str, Any]:
         """The first line at or after a moment, by binary search; the last line if all are earlier."""
         low, high = 1, summary.lines + 1
-        best = last = None
+        earlier = later = None
         while low < high:
             middle = (low + high) // 2
             lines = await self._chunk_from(summary.id, middle, high - 1)
-            if not lines or parse_rfc3339(lines[0].time) >= when:
-                best, high = lines[0] if lines else best, middle
+            first = next((line for line in lines if parse_rfc3339(line.time) >= when), None)
+            if lines and not first:
+                earlier = lines[-1]
+                low = earlier.n + 1
                 continue
-            later = next((line for line in lines if parse_rfc3339(line.time) >= when), None)
-            if later:
-                best = later
+            high, later = middle, first or later
+            if first and first is not lines[0]:
                 break
-            last = lines[-1]
-            low = last.n + 1
-        found = best or last
-        return {"n": found.n if found else None, "time": found.time if found else None}
+        found = later or earlier
+        return {"n": found and found.n, "time": found and found.time}
 
     async def _chunk_from(self, sync_id: str, n: int, until: int) -> list[_Line]:
         """Lines of the chunk that holds line `n`, or of the next chunk if `n` is in a gap; empty if there is none."""
@@ -213,15 +191,6 @@ class Outlines:
                 break
             n = parts[-1].last + 1
         return []
-
-
-def _add(outline: Outline, parts: Sequence[wire.Chunk | wire.Gap]) -> None:
-    breathed = time.perf_counter()
-    for part in parts:
-        outline.add(part)
-        if time.perf_counter() > breathed + BREATH_S:
-            time.sleep(0.00005)  # viewers must not wait for an outline
-            breathed = time.perf_counter()
 
 
 def _moment(text: str) -> datetime:

@@ -8,8 +8,10 @@ decoded only if one of its lines may match.
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from contextlib import suppress
+from itertools import islice
+from operator import attrgetter
 from typing import Any
 
 import msgspec
@@ -17,6 +19,7 @@ import re2
 from starlette.datastructures import QueryParams
 
 from server.log.terminal_text import shown
+from server.web import params
 from server.web.errors import BadRequest, PatternRefused
 from synctail.model.sync import Level
 from synctail.model.unsafe_text import ACTING
@@ -42,14 +45,10 @@ class _Line(msgspec.Struct, gc=False):
     level: str = ""
     phase: str = ""
     record: str | None = None
-
-
-class _LineWithFields(_Line, gc=False):
-    fields: dict[str, Any] | None = None
+    fields: msgspec.Raw = msgspec.Raw(b"null")
 
 
 _decode = msgspec.json.Decoder(list[_Line]).decode
-_decode_with_fields = msgspec.json.Decoder(list[_LineWithFields]).decode
 
 
 class Query:
@@ -65,28 +64,27 @@ class Query:
         *,
         pattern: bool = False,
         case: bool = False,
-        levels: Sequence[str] = (),
-        phases: Sequence[str] = (),
-        records: Sequence[str] = (),
+        level: Sequence[str] = (),
+        phase: Sequence[str] = (),
+        record: Sequence[str] = (),
         fields: Sequence[tuple[str, str]] = (),
         exclude: Sequence[str] = (),
     ) -> None:
-        self._levels = frozenset(levels)
-        self._phases = frozenset("" if one == NO_PHASE else one for one in phases)
-        self._records = frozenset(records)
-        self._fields = tuple(fields)
-        self._without = [_finder(one, pattern=pattern, case=case, name="exclude") for one in exclude]
-        self._find: _Finder | None = _finder(q, pattern=pattern, case=case, name="q") if q else None
-        self._needles = [
-            *self._either("level", self._levels),
-            *self._either("phase", self._phases),
-            *self._either("record", self._records),
-            *([_json(name) + b":"] for name, _ in self._fields),
-        ]
+        phase = ["" if one == NO_PHASE else one for one in phase]
+        one_of = {name: values for name, values in (("level", level), ("phase", phase), ("record", record)) if values}
+        self._one_of = [(attrgetter(name), frozenset(values)) for name, values in one_of.items()]
+        self._fields = fields
 
-    @staticmethod
-    def _either(name: str, values: frozenset[str]) -> list[list[bytes]]:
-        return [[b'"%s":%s' % (name.encode(), _json(one)) for one in values]] if values and "" not in values else []
+        def finder(name: str, text: str) -> _Text | _Pattern:
+            return _Pattern(text, case=case, name=name) if pattern else _Text(text, case=case)
+
+        self._find = finder("q", q) if q else None
+        self._without = [finder("exclude", one) for one in exclude]
+        # A chunk in which a line matches has one of each.
+        self._needles = [[_json(name) + b":"] for name, _ in fields]
+        for name, values in one_of.items():
+            if "" not in values:
+                self._needles.append([b'"%s":%s' % (name.encode(), _json(one)) for one in values])
 
     def places(self, body: bytes) -> list[int]:
         """The positions of the matching lines in a chunk's body, from 0."""
@@ -94,20 +92,12 @@ class Query:
             return []
         if self._find and not self._find.may_be_in(body):
             return []
-        whole = b"[" + body + b"]"
+        lines = _decode(b"[" + body + b"]")
+        found = list(range(len(lines)))
+        for value_of, values in self._one_of:
+            found = [i for i in found if value_of(lines[i]) in values]
         if self._fields:
-            with_fields = _decode_with_fields(whole)
-            lines: Sequence[_Line] = with_fields
-            found = [i for i, line in enumerate(with_fields) if self._has_fields(line)]
-        else:
-            lines = _decode(whole)
-            found = list(range(len(lines)))
-        if self._levels:
-            found = [i for i in found if lines[i].level in self._levels]
-        if self._phases:
-            found = [i for i in found if lines[i].phase in self._phases]
-        if self._records:
-            found = [i for i in found if lines[i].record in self._records]
+            found = [i for i in found if self._has_fields(lines[i])]
         return self._by_text(lines, found, body) if self._find or self._without else found
 
     def _by_text(self, lines: Sequence[_Line], among: list[int], body: bytes) -> list[int]:
@@ -116,59 +106,35 @@ class Query:
             texts = [shown(text) for text in texts]
         if self._find and not self._find.may_be_in_texts(texts):
             return []
-        found = []
-        for i, text in zip(among, texts, strict=True):
-            if self._find and not self._find.in_text(text):
-                continue
-            if not any(one.in_text(text) for one in self._without):
-                found.append(i)
-        return found
+        return [
+            i
+            for i, text in zip(among, texts, strict=True)
+            if (not self._find or self._find.is_in(text)) and not any(one.is_in(text) for one in self._without)
+        ]
 
-    def _has_fields(self, line: _LineWithFields) -> bool:
-        fields = line.fields
-        return fields is not None and all(
-            name in fields and _is_shown_as(fields[name], value) for name, value in self._fields
-        )
+    def _has_fields(self, line: _Line) -> bool:
+        fields = msgspec.json.decode(line.fields) or {}
+        return all(name in fields and _is_shown_as(fields[name], value) for name, value in self._fields)
 
 
-def asked(given: QueryParams) -> Query | None:
+def asked(query: QueryParams) -> Query | None:
     """The query in a request's parameters, or None. Raises `BadRequest` or `PatternRefused`."""
-    fields = [(name.removeprefix(FIELD), value) for name, value in given.multi_items() if name.startswith(FIELD)]
-    lists = {name: [one for one in given.getlist(name) if one] for name in ("level", "phase", "record", "exclude")}
-    q = given.get("q", "")
+    fields = [(name.removeprefix(FIELD), value) for name, value in query.multi_items() if name.startswith(FIELD)]
+    lists = {name: [one for one in query.getlist(name) if one] for name in ("level", "phase", "record", "exclude")}
+    q = query.get("q", "")
     if not (q or fields or any(lists.values())):
         return None
-    for name, values in [*lists.items(), (f"{FIELD}…", [value for _, value in fields])]:
+    for name, values in [("q", [q]), *lists.items(), (f"{FIELD}…", [value for _, value in fields])]:
         if len(values) > MOST_VALUES:
             raise BadRequest(f"{name}: got {len(values)} values; takes {MOST_VALUES} at most")
-        for value in values:
-            _check_length(name, value)
-    _check_length("q", q)
+        longest = max(map(len, values), default=0)
+        if longest > LONGEST:
+            raise BadRequest(f"{name}: got {longest:,} characters; takes {LONGEST:,} at most")
     for level in lists["level"]:
         if level not in set(Level):
             raise BadRequest(f"level: got {level[:40]!r}; takes one of {', '.join(Level)}")
-    return Query(
-        q,
-        pattern=_switch(given, "pattern"),
-        case=_switch(given, "case"),
-        levels=lists["level"],
-        phases=lists["phase"],
-        records=lists["record"],
-        fields=fields,
-        exclude=lists["exclude"],
-    )
-
-
-def _check_length(name: str, value: str) -> None:
-    if len(value) > LONGEST:
-        raise BadRequest(f"{name}: got {len(value):,} characters; takes {LONGEST:,} at most")
-
-
-def _switch(given: QueryParams, name: str) -> bool:
-    text = given.get(name, "")
-    if text not in ("", "0", "1"):
-        raise BadRequest(f"{name}: got {text[:40]!r}; takes 1, or 0")
-    return text == "1"
+    pattern, case = (bool(params.whole_number(query, name, default=0, most=1)) for name in ("pattern", "case"))
+    return Query(q, pattern=pattern, case=case, fields=fields, **lists)
 
 
 def _is_shown_as(value: Any, text: str) -> bool:
@@ -183,39 +149,23 @@ def _is_shown_as(value: Any, text: str) -> bool:
 # --- one text or pattern ------------------------------------------------------------------------------------------
 
 
-class _Finder:
-    """Three tests, from coarse to fine: on a chunk's bytes, on the texts of its lines together, on one text."""
+# A finder makes three tests, from coarse to fine: on a chunk's bytes, on the texts of its lines together, on one text.
 
-    def may_be_in(self, body: bytes) -> bool:  # noqa: ARG002
-        return True
+
+class _Text:
+    def __init__(self, text: str, *, case: bool) -> None:
+        self._needle = text if case else text.lower()
+        self._folded = None if case else _compiled(re2.escape(text), case=False)
+        # As it is in a body, unless escapes come in between.
+        self._stored = _compiled(re2.escape(_json(text)[1:-1].decode()), case=case)
+
+    def may_be_in(self, body: bytes) -> bool:
+        return self._stored.search(body) is not None or hides_something(body)
 
     def may_be_in_texts(self, texts: list[str]) -> bool:  # noqa: ARG002
         return True
 
-    def in_text(self, text: str) -> bool:
-        raise NotImplementedError
-
-
-def _finder(q: str, *, pattern: bool, case: bool, name: str) -> _Finder:
-    return _Pattern(q, case=case, name=name) if pattern else _Text(q, case=case)
-
-
-class _Text(_Finder):
-    def __init__(self, text: str, *, case: bool) -> None:
-        self._needle = text if case else text.lower()
-        stored = _json(text)[1:-1]  # as it is in a body, unless escapes come in between
-        self._stored = stored
-        self._case = case
-        self._folded = None if case else _compiled(re2.escape(text), case=False)
-        in_body = b"(?i)" + re2.escape(stored)
-        self._in_body: Callable[[bytes], Any] = (
-            (lambda body: stored in body) if case else re2.compile(in_body, _options(case=True)).search
-        )
-
-    def may_be_in(self, body: bytes) -> bool:
-        return self._in_body(body) or hides_something(body)
-
-    def in_text(self, text: str) -> bool:
+    def is_in(self, text: str) -> bool:
         if self._folded is None:
             return self._needle in text
         if text.isascii() and self._needle.isascii():
@@ -223,17 +173,20 @@ class _Text(_Finder):
         return self._folded.search(text) is not None
 
 
-class _Pattern(_Finder):
+class _Pattern:
     def __init__(self, pattern: str, *, case: bool, name: str) -> None:
         self._search = compiled(pattern, case=case, name=name).search
         # "^" and "$" match at each row anyway, so lines joined by line breaks match if one of them does. The exceptions
         # are patterns about the very ends of the text, and those that switch flags.
         self._joins = not re.search(r"\\[AzC]|\(\?[a-zA-Z]*-", pattern)
 
-    def may_be_in_texts(self, texts: list[str]) -> bool:
-        return not self._joins or self._search("\n".join(texts).encode()) is not None
+    def may_be_in(self, body: bytes) -> bool:  # noqa: ARG002
+        return True
 
-    def in_text(self, text: str) -> bool:
+    def may_be_in_texts(self, texts: list[str]) -> bool:
+        return not self._joins or self.is_in("\n".join(texts))
+
+    def is_in(self, text: str) -> bool:
         return self._search(text.encode()) is not None
 
 
@@ -261,16 +214,12 @@ def compiled(pattern: str, *, case: bool, name: str = "q") -> Any:
 
 
 def _compiled(pattern: str, *, case: bool) -> Any:
-    return re2.compile(_ROWS + pattern, _options(case=case))
-
-
-def _options(*, case: bool) -> re2.Options:
     options = re2.Options()
     options.case_sensitive = case
     options.max_mem = PATTERN_MEMORY
     options.never_capture = True
     options.log_errors = False  # the client gets them
-    return options
+    return re2.compile(_ROWS + pattern, options)
 
 
 def _position(pattern: str, said: str) -> int | None:
@@ -305,16 +254,9 @@ MOST_SPANS = 100
 
 def spans(find: Any, text: str) -> list[tuple[int, int]]:
     """The first `MOST_SPANS` matches in a text, in UTF-16 units as JavaScript counts; empty ones are left out."""
-    found: list[tuple[int, int]] = []
-    for match in find.finditer(text):
-        start, end = match.span()
-        if start < end:
-            found.append((start, end))
-        if len(found) == MOST_SPANS:
-            break
-    if found and not text.isascii():
-        return [(_units(text[:start]), _units(text[:end])) for start, end in found]
-    return found
+    matches = (match.span() for match in find.finditer(text) if match[0])
+    found = list(islice(matches, MOST_SPANS))
+    return found if text.isascii() else [(_units(text[:start]), _units(text[:end])) for start, end in found]
 
 
 def _units(text: str) -> int:

@@ -1,6 +1,6 @@
 """The process's one subscription to Redis: it alone connects, subscribes, reads and reconnects.
 
-Callers name channels and their listeners (`want`, `drop`). Pub/sub loses what is published while
+Callers name channels and the keepers that hear them (`want`, `drop`). Pub/sub loses what is published while
 the connection is down, so every confirmation, not only the first, means: read the stream now.
 """
 
@@ -11,18 +11,18 @@ import logging
 import math
 import random
 import time
-from typing import Protocol
 
 from redis.asyncio.connection import AbstractConnection, ConnectionPool
 from redis.exceptions import ConnectionError as RedisConnectionError
 from redis.exceptions import RedisError
 
+from server.log.keeper import Keeper
 from server.web.tasks import heed_cancellation, within
 
 PING_EVERY_S = 5.0
 SILENT_S = 12.0
 """A connection that has answered nothing for this long, not even a ping, is dead although it looks open."""
-BACKOFF_S = (0.1, 0.5)
+AGAIN_S = 0.3
 """Short, as logs should be live again within two seconds after Redis is."""
 STOOD_S = 5.0
 """The end of a connection that lasted this long is logged again."""
@@ -30,25 +30,15 @@ STOOD_S = 5.0
 _log = logging.getLogger("synctail.subscriber")
 
 
-class Listener(Protocol):
-    """Told what arrives on a channel."""
-
-    def subscribed(self) -> None:
-        """Redis has confirmed: from now on nothing is missed, but earlier messages may have been."""
-
-    def received(self, message: bytes) -> None: ...
-
-
 class Subscriber:
     def __init__(self, pool: ConnectionPool) -> None:
         self._pool = pool
-        self._listeners: dict[str, Listener] = {}
+        self._listeners: dict[str, Keeper] = {}
         self._asked: set[str] = set()
         self._poke = asyncio.Event()
-        self._answered = False
         self._heard_at = 0.0
 
-    def want(self, channel: str, listener: Listener) -> None:
+    def want(self, channel: str, listener: Keeper) -> None:
         self._listeners[channel] = listener
         self._asked.add(channel)
         self._poke.set()
@@ -58,26 +48,19 @@ class Subscriber:
         self._poke.set()
 
     async def run(self) -> None:
-        """Until cancelled. Reconnects with backoff and jitter."""
-        delay, longest = BACKOFF_S
+        """Until cancelled. Reconnects, with jitter."""
         logged = False
         while True:
             began = time.monotonic()
             try:
                 await self._session()
             except (RedisError, OSError) as error:
-                if self._answered:  # Redis is not away, it was only the connection
-                    delay = BACKOFF_S[0]
-                if time.monotonic() - began > STOOD_S:
-                    logged = False
-                if not logged:
+                if not logged or time.monotonic() - began > STOOD_S:
                     _log.warning("The subscription to Redis broke, reconnecting: %s", error)
                 logged = True
-            await asyncio.sleep(delay * random.uniform(0.5, 1.5))  # noqa: S311
-            delay = min(delay * 2, longest)
+            await asyncio.sleep(AGAIN_S * random.uniform(0.5, 1.5))  # noqa: S311
 
     async def _session(self) -> None:
-        self._answered = False
         connection = self._pool.make_connection()
         try:
             await connection.connect()
@@ -99,7 +82,7 @@ class Subscriber:
     async def _read(self, connection: AbstractConnection) -> None:
         while True:
             answer = await connection.read_response(disable_decoding=True, timeout=math.inf)
-            self._answered, self._heard_at = True, time.monotonic()
+            self._heard_at = time.monotonic()
             match answer:
                 case [b"message", channel, message]:
                     if listener := self._listeners.get(channel.decode()):

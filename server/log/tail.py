@@ -36,10 +36,6 @@ class Tail:
         """The sync has ended and all its lines are here: nothing more will come."""
         return self.summary is not None and self.summary.status.ended and self.last >= self.summary.lines
 
-    def begin(self, summary: Summary) -> None:
-        """Start at the end of the log; viewers who are further back read the stream."""
-        self.last = self.received = summary.lines
-
     def show(self, summary: Summary, now: float) -> Literal["new", "same", "later"]:
         """Take a summary. "later": too soon after the one before, try again; an ending is never too soon.
 
@@ -59,7 +55,7 @@ class Tail:
             return True
         if chunk.first > self.received + 1:
             return False
-        self.gathered.append(chunk.after(self.received))
+        self.gathered.append(chunk.cut(self.received, chunk.last))
         self.received = chunk.last
         return True
 
@@ -77,8 +73,8 @@ class Tail:
         self._keep(wire.gap_frame(self.sync_id, self.received + 1, gap.last, gap.why))
         self.received = gap.last
 
-    def rewind(self, last: int) -> None:
-        """Redis went back in time, and its log now ends at line `last`."""
+    def restart(self, last: int) -> None:
+        """Continue from line `last`, where the log ends now; viewers who are further back read the stream."""
         self.gathered = []
         self._frames.clear()
         self._bytes = 0

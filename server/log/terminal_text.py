@@ -20,6 +20,7 @@ _TOKEN = re.compile(
 MOST_ACTS = 500
 """A text with more acting characters is not laid out: a page has hundreds of lines, and others wait for theirs."""
 
+_FLOWING = {**{chr(code): picture for code, picture in PICTURES.items()}, "\n": "\n", "\r": ""}
 _OVERWRITES = re.compile(r"\x08|\r(?!\n|\Z)|\x1b\[[0-9;]{0,16}[GK]")
 
 
@@ -30,86 +31,47 @@ def shown(text: str) -> str:
         return text
     if acts > MOST_ACTS:
         return text.translate(PICTURES)
-    screen = _Screen() if _OVERWRITES.search(text) else _Flow()
-    at = 0
+    if _OVERWRITES.search(text):
+        return _laid_out(text)
+    return _TOKEN.sub(lambda token: _FLOWING.get(token["one"], ""), text)
+
+
+def _laid_out(text: str) -> str:
+    screen, at = _Screen(), 0
     for token in _TOKEN.finditer(text):
         screen.write(text[at : token.start()])
+        screen.act(**token.groupdict())
         at = token.end()
-        _act(screen, token)
     screen.write(text[at:])
-    return screen.text()
+    return "\n".join(map("".join, screen.rows))
 
 
-def _act(screen: _Flow, token: re.Match[str]) -> None:
-    one, final, parameters = token["one"], token["final"], token["parameters"]
-    if one == "\n":
-        screen.newline()
-    elif one == "\r":
-        screen.home()
-    elif one == "\b":
-        screen.back()
-    elif one:
-        screen.write(PICTURES[ord(one)])
-    elif final == "K":
-        screen.erase(parameters)
-    elif final == "G" and parameters in ("", "0", "1"):
-        screen.home()
-
-
-class _Flow:
-    """Text in which nothing is overwritten: a carriage return comes only before a newline or at the end."""
-
-    def __init__(self) -> None:
-        self._done: list[str] = []
-
-    def write(self, text: str) -> None:
-        self._done.append(text)
-
-    def newline(self) -> None:
-        self._done.append("\n")
-
-    def home(self) -> None: ...
-
-    def back(self) -> None: ...
-
-    def erase(self, what: str) -> None: ...
-
-    def text(self) -> str:
-        return "".join(self._done)
-
-
-class _Screen(_Flow):
+class _Screen:
     """Text in which something is overwritten, laid out row by row."""
 
     def __init__(self) -> None:
-        super().__init__()
-        self._row: list[str] = []
+        self.rows: list[list[str]] = [[]]
         self._cursor = 0
 
     def write(self, text: str) -> None:
-        end = self._cursor + len(text)
         if text:
+            row, end = self.rows[-1], self._cursor + len(text)
             # The row may have been erased before the cursor.
-            self._row.extend(" " * (self._cursor - len(self._row)))
-            self._row[self._cursor : end] = text
+            row.extend(" " * (self._cursor - len(row)))
+            row[self._cursor : end] = text
             self._cursor = end
 
-    def newline(self) -> None:
-        self._done.extend((*self._row, "\n"))
-        self._row = []
-        self._cursor = 0
-
-    def home(self) -> None:
-        self._cursor = 0
-
-    def back(self) -> None:
-        self._cursor = max(0, self._cursor - 1)
-
-    def erase(self, what: str) -> None:
-        if what == "2":
-            self._row = []
-        elif what in ("", "0"):
-            del self._row[self._cursor :]
-
-    def text(self) -> str:
-        return "".join((*self._done, *self._row))
+    def act(self, one: str | None, final: str | None, parameters: str | None) -> None:
+        if one == "\n":
+            self.rows.append([])
+            self._cursor = 0
+        elif one == "\r" or (final == "G" and parameters in ("", "0", "1")):
+            self._cursor = 0
+        elif one == "\b":
+            self._cursor = max(0, self._cursor - 1)
+        elif one:
+            self.write(PICTURES[ord(one)])
+        elif final == "K" and parameters == "2":
+            self.rows[-1].clear()
+        elif final == "K" and parameters in ("", "0"):
+            del self.rows[-1][self._cursor :]

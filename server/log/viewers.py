@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Protocol
 
 from server.web import errors
+from server.web.protocols import Socket
 
 PUBLISH_EVERY_S = (0.05, 0.1)
 """Lines of a busy log gather this long before they go out as one frame, longer the more this process has to write.
@@ -15,24 +15,17 @@ EASY_WRITES_PER_S = 5000
 PACE_S = 0.25
 
 
-class Direct(Protocol):
-    """A shorter way to a viewer than through ASGI: the server's own protocol, which is beside the application."""
-
-    def write(self, frame: bytes) -> bool:
-        """Write a whole websocket frame. False: it cannot be taken now, and none of it was."""
-
-
 class Viewer:
     """A cursor, the number of the last line that the viewer has, and the summary it was shown.
 
     A viewer takes what is due (`Broadcast.due`) until nothing is, and is then parked (`Broadcast.park`). While it is
-    parked, the broadcast writes to `direct`, if there is one, and calls `wake` when something is due that cannot go
-    that way. So a waiting viewer needs neither a task nor a timer.
+    parked, the broadcast writes to `direct`, if there is one, a shorter way than through ASGI, and calls `wake` when
+    something is due that cannot go that way. So a waiting viewer needs neither a task nor a timer.
     """
 
     __slots__ = ("cursor", "direct", "done", "error", "needs_beat", "rewound", "shown", "wake")
 
-    def __init__(self, cursor: int, wake: Callable[[], None], direct: Direct | None = None) -> None:
+    def __init__(self, cursor: int, wake: Callable[[], None], direct: Socket | None = None) -> None:
         self.cursor = cursor
         self.wake = wake
         self.direct = direct
@@ -48,9 +41,6 @@ class Viewer:
         """Disconnect the viewer, with this error."""
         self.error = error
         self.wake()
-
-    def write(self, encoded: bytes) -> bool:
-        return self.direct is not None and self.direct.write(encoded)
 
 
 class Pace:

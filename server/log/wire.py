@@ -13,7 +13,8 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from typing import NamedTuple
+from itertools import groupby
+from typing import NamedTuple, cast
 
 import msgspec
 import zstandard
@@ -35,19 +36,14 @@ class Chunk(NamedTuple):
     last: int
     body: bytes
 
-    def after(self, cursor: int) -> Chunk:
-        """The part after line `cursor`."""
-        skip = cursor + 1 - self.first
-        if skip <= 0:
+    def cut(self, after: int, until: int) -> Chunk:
+        """The part after line `after`, up to and including line `until`."""
+        first, last = max(self.first, after + 1), min(self.last, until)
+        if (first, last) == (self.first, self.last):
             return self
-        return Chunk(cursor + 1, self.last, self.body.split(keys.SEPARATOR, skip)[skip])
-
-    def until(self, last: int) -> Chunk:
-        """The part up to and including line `last`."""
-        keep = last + 1 - self.first
-        if last >= self.last:
-            return self
-        return Chunk(self.first, last, keys.SEPARATOR.join(self.body.split(keys.SEPARATOR, keep)[:keep]))
+        end = last + 1 - self.first
+        lines = self.body.split(keys.SEPARATOR, end)[first - self.first : end]
+        return Chunk(first, last, keys.SEPARATOR.join(lines))
 
 
 def unpack(encoding: bytes, body: bytes) -> bytes:
@@ -105,7 +101,7 @@ def spans(
             found.append(Gap(cursor + 1, min(chunk.first - 1, until), "they were lost when Redis went back in time"))
             cursor = found[-1].last
         if chunk.first <= until:
-            found.append(chunk.after(cursor).until(min(until, cursor + left)))
+            found.append(chunk.cut(cursor, min(until, cursor + left)))
             left -= found[-1].last - cursor
             cursor = found[-1].last
     if whole and cursor < until and left > 0:
@@ -123,17 +119,11 @@ class Frame(NamedTuple):
 
 def frames(sync_id: str, parts: Iterable[Chunk | Gap]) -> Iterator[Frame]:
     """The frames for what `spans` found. Consecutive chunks are joined."""
-    run: list[Chunk] = []
-    for part in parts:
-        if isinstance(part, Chunk):
-            run.append(part)
-            continue
-        if run:
-            yield lines_frame(sync_id, run)
-            run = []
-        yield gap_frame(sync_id, *part)
-    if run:
-        yield lines_frame(sync_id, run)
+    for kind, run in groupby(parts, type):
+        if kind is Chunk:
+            yield lines_frame(sync_id, cast("list[Chunk]", list(run)))
+        else:
+            yield from (gap_frame(sync_id, *gap) for gap in cast("Iterator[Gap]", run))
 
 
 def lines_frame(sync_id: str, run: list[Chunk]) -> Frame:

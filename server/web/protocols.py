@@ -16,7 +16,7 @@ from server.web import errors
 from server.web.headers import SECURITY
 
 DIRECT = "synctail.direct"
-"""The key of a websocket's scope extension: `{"direct": …}`, see `viewers.Direct`."""
+"""The key of a websocket's scope extension: `{"direct": …}`, a `Socket`."""
 CUT = "synctail.cut"
 """The key of a request's scope extension: `{"cut": …}`, a function that breaks the answer off, visibly for clients."""
 STALLED_S = 30.0

@@ -738,7 +738,7 @@ def test_an_ending_in_the_moment_of_the_first_look_is_told_at_once(
     config: settings.Settings, logs: Logs, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """It comes by pub/sub while the answer that does not know of it is still on its way."""
-    heard = asyncio.Event()
+    heard, asked = asyncio.Event(), asyncio.Event()
     received = Keeper.received
 
     def hear(one: Keeper, message: bytes) -> None:
@@ -755,7 +755,9 @@ def test_an_ending_in_the_moment_of_the_first_look_is_told_at_once(
         class EndsMeanwhile(Summaries):
             async def get(self, sync_id: str) -> Summary:
                 found = await super().get(sync_id)
-                if not heard.is_set():
+                if not asked.is_set():
+                    asked.set()
+                    heard.clear()  # of a line that came before the question
                     await asyncio.to_thread(logs.end, story)
                     await heard.wait()
                 return found

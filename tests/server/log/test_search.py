@@ -107,16 +107,16 @@ def test_levels_phases_records_and_fields_are_matched_whole() -> None:
         line("two", "error", phase="push", record="77", fields={"rows": 3, "to": {"table": "x"}, "ok": True}),
         line('"level":"error"', "warning", fields={"rows": "3", "took": 2.0}),
     ]
-    assert found(lines, levels=["error"]) == [2]
-    assert found(lines, levels=["error", "warning"]) == [2, 3]
-    assert found(lines, phases=["pull", "push"]) == [1, 2]
-    assert found(lines, phases=["-"]) == [3]
-    assert found(lines, records=["7"]) == [1]
+    assert found(lines, level=["error"]) == [2]
+    assert found(lines, level=["error", "warning"]) == [2, 3]
+    assert found(lines, phase=["pull", "push"]) == [1, 2]
+    assert found(lines, phase=["-"]) == [3]
+    assert found(lines, record=["7"]) == [1]
     assert found(lines, fields=[("rows", "3")]) == [2, 3]
     assert found(lines, fields=[("rows", "3"), ("ok", "true")]) == [2]
     assert found(lines, fields=[("took", "2")]) == [3]
     assert found(lines, fields=[("to", '{"table":"x"}')]) == [2]
-    assert found(lines, "o", levels=["info", "error"], exclude=["tw"]) == [1]
+    assert found(lines, "o", level=["info", "error"], exclude=["tw"]) == [1]
     assert found(lines, exclude=["^o", "w"], pattern=True) == [3]
 
 
@@ -318,7 +318,7 @@ def test_only_users_who_may_read_may_search(web: httpx2.Client, logs: Logs) -> N
 class _Endless:
     """Reads a log that never ends."""
 
-    async def read(self, _sync: str, after: int, until: int) -> list[wire.Chunk]:
+    async def read_counted(self, _sync: str, after: int, until: int) -> list[wire.Chunk]:
         return [wire.Chunk(after + 1, min(after + 100, until), body(*["x"] * min(100, until - after)))]
 
 
@@ -373,7 +373,7 @@ def outlined(*lines: Line) -> Outline:
     outline = Outline()
     # One by one: an outline is the same however its lines were cut.
     for n, one in enumerate(lines, 1):
-        outline.add(wire.Chunk(n, n, msgspec.json.encode(msgspec.structs.replace(one, n=n))))
+        outline.add([wire.Chunk(n, n, msgspec.json.encode(msgspec.structs.replace(one, n=n)))])
     return outline
 
 
@@ -407,20 +407,18 @@ def test_sections_are_the_same_here_and_on_the_page(case: dict[str, Any]) -> Non
         return [one.first, one.last, one.phase, one.errors, one.warnings] if one else None
 
     outline = Outline()
-    for part in of_phases(case["lines"]):
-        outline.add(part)
+    outline.add(of_phases(case["lines"]))
     told = outline.told()
     assert [short(one) for one in told["sections"]] == case["sections"]
     assert short(told["loose"]) == case["loose"]
-    for part in of_phases(case["later"]):
-        outline.add(part)
+    outline.add(of_phases(case["later"]))
     assert [short(one) for one in outline.sections] == case["end"]
 
 
 def test_sections_and_phases_are_bounded_and_the_cut_is_told() -> None:
     outline = Outline()
     texts = [line("x", phase=f"phase {n % 300}") for n in range(MOST_SECTIONS + 500)]
-    outline.add(wire.Chunk(1, len(texts), body(*texts)))
+    outline.add([wire.Chunk(1, len(texts), body(*texts))])
     assert len(outline.sections) == MOST_SECTIONS
     assert outline.cut == MOST_SECTIONS + 1
     assert len(outline.phases) == 101

@@ -69,7 +69,7 @@ def test_it_keeps_no_more_frames_than_it_may_and_at_least_the_newest() -> None:
 
 def test_it_begins_at_the_end_and_goes_on_after_a_gap() -> None:
     one = Tail("a")
-    one.begin(msgspec.structs.replace(SUMMARY, lines=10))
+    one.restart(10)
     assert not one.take(chunk(14, 15))
     one.skip(wire.Gap(11, 13, "they are no longer kept"))
     assert (one.last, one.received) == (13, 13)
@@ -83,7 +83,7 @@ def test_a_log_that_went_back_is_taken_again_from_there() -> None:
     one.take(chunk(1, 10))
     one.publish()
     one.take(chunk(11, 20))
-    one.rewind(5)
+    one.restart(5)
     assert (one.last, one.received) == (5, 5)
     assert one.publish() is None
     assert one.frame_after(0) is None

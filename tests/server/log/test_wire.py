@@ -60,11 +60,11 @@ def spans(frames: list[wire.Frame]) -> list[dict[str, Any]]:
 def test_a_chunk_cut_anywhere_is_the_list_cut_there(log: list[bytes], before: int, data: st.DataObject) -> None:
     chunk = wire.Chunk(before + 1, before + len(log), keys.SEPARATOR.join(log))
     cursor = data.draw(st.integers(0, chunk.last - 1))
-    rest = chunk.after(cursor)
+    rest = chunk.cut(cursor, chunk.last)
     skipped = max(0, cursor - before)
     assert rest == wire.Chunk(before + skipped + 1, chunk.last, keys.SEPARATOR.join(log[skipped:]))
     last = data.draw(st.integers(rest.first, chunk.last + 5))
-    begun = rest.until(last)
+    begun = chunk.cut(cursor, last)
     kept = log[skipped : min(last, chunk.last) - before]
     assert begun == wire.Chunk(rest.first, min(last, chunk.last), keys.SEPARATOR.join(kept))
 
