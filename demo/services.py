@@ -23,7 +23,7 @@ def demo_services(*, shop_url: str, warehouse: Path) -> list[Service]:
     """`shop_url` without a slash at its end; `warehouse` is the SQLite file."""
     found = []
     for definition in read_definitions(DEFINITIONS.read_text(encoding="utf-8")):
-        service = _readdressed(read_service(definition.given), shop_url)
+        service = _readdressed(read_service(definition.body), shop_url)
         if isinstance(service.destination, SqlDestination):  # absolute: the worker may run anywhere
             service = replace(service, destination=replace(service.destination, url=f"sqlite:///{warehouse.resolve()}"))
         found.append(service)

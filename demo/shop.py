@@ -85,15 +85,15 @@ def create_app(
 
         return page
 
-    async def about(_request: Request) -> Response:
-        return PlainTextResponse(ABOUT)
-
     async def refused(_request: Request, error: Exception) -> Response:
         assert isinstance(error, HTTPException)  # noqa: S101 - registered for this class alone
         return _json({"error": error.detail}, status=error.status_code, headers=error.headers)
 
     lists = [Route(f"/{goods.name}", listing(goods), methods=["GET"]) for goods in all_goods(born_at)]
-    return Starlette(routes=[Route("/", about), *lists], exception_handlers={HTTPException: refused})
+    return Starlette(
+        routes=[Route("/", PlainTextResponse(ABOUT), methods=["GET"]), *lists],
+        exception_handlers={HTTPException: refused},
+    )
 
 
 def birth(data: Path) -> datetime:

@@ -81,8 +81,7 @@ def start(data: Path, *, extra: Sequence[str] = ()) -> Server:
     On Linux the server ends with the thread that called this. Raises `ValkeyFailed`.
     """
     data = data.resolve()
-    folder = _folder(data)
-    socket = socket_path(data)
+    folder, socket = _folder(data), socket_path(data)
     if socket.parent != data:
         _make_private(socket.parent)
     # The server inherits the lock and holds it as long as it lives, however its parent ends.
