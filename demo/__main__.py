@@ -30,8 +30,7 @@ from synctail.connect import RedisOutOfReach, connect, wait_until_ready
 from synctail.settings import DATA, FILES, REDIS_URL, SettingsError, load
 
 REDIS_CHECK_SECONDS = 3.0
-REDIS_READY_SECONDS = 30.0
-WEB_READY_SECONDS = 30.0
+READY_SECONDS = 30.0
 ANY_HOST = {"0.0.0.0": "127.0.0.1", "::": "::1", "": "127.0.0.1"}  # noqa: S104 - what a browser opens instead
 
 
@@ -134,13 +133,13 @@ def run(plan: Plan, asked_to_leave: list[int]) -> None:
         database = warehouse.prepare(plan.data)
         pause()
         processes.start(["redis"] * plan.own_redis + ["shop", "web", "worker", "worker2", "clock"], plan.environ)
-        wait_for("Redis", lambda: redis_answers(plan.redis_url), REDIS_READY_SECONDS, pause)
+        wait_for("Redis", lambda: redis_answers(plan.redis_url), pause)
         with connect(plan.redis_url) as client:  # closed again: the embedded server waits for its last client
             shop_url = f"http://127.0.0.1:{plan.shop_port}"
             services = demo_services(shop_url=shop_url, warehouse=database)
             if not store_if_none(client, services):
                 readdress(client, services, shop_url=shop_url)
-        wait_for("the web process", lambda: web_is_ready(plan), WEB_READY_SECONDS, pause)
+        wait_for("the web process", lambda: web_is_ready(plan), pause)
         print(banner(plan), flush=True)
         while True:
             pause()
@@ -148,12 +147,12 @@ def run(plan: Plan, asked_to_leave: list[int]) -> None:
         processes.stop()
 
 
-def wait_for(what: str, condition: Callable[[], bool], seconds: float, pause: Callable[[], None]) -> None:
+def wait_for(what: str, condition: Callable[[], bool], pause: Callable[[], None]) -> None:
     print(f"Waiting for {what} …", flush=True)
-    deadline = time.monotonic() + seconds
+    deadline = time.monotonic() + READY_SECONDS
     while not condition():
         if time.monotonic() > deadline:
-            raise StartFailed(f"Waited {seconds:.0f} seconds for {what} in vain. The lines above may say why.")
+            raise StartFailed(f"Waited {READY_SECONDS:.0f} seconds for {what} in vain. The lines above may say why.")
         pause()
 
 

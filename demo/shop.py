@@ -89,11 +89,9 @@ def create_app(
         assert isinstance(error, HTTPException)  # noqa: S101 - registered for this class alone
         return _json({"error": error.detail}, status=error.status_code, headers=error.headers)
 
-    lists = [Route(f"/{goods.name}", listing(goods), methods=["GET"]) for goods in all_goods(born_at)]
-    return Starlette(
-        routes=[Route("/", PlainTextResponse(ABOUT), methods=["GET"]), *lists],
-        exception_handlers={HTTPException: refused},
-    )
+    routes = [Route(f"/{goods.name}", listing(goods), methods=["GET"]) for goods in all_goods(born_at)]
+    routes.append(Route("/", PlainTextResponse(ABOUT), methods=["GET"]))
+    return Starlette(routes=routes, exception_handlers={HTTPException: refused})
 
 
 def birth(data: Path) -> datetime:

@@ -136,7 +136,16 @@ class Attempt:
         run, records = self._request(self._service)
         for text in headlines(self._service, run, self._summary, records):
             self._log.info(text)
-        service = run.applied_to(self._service)
+        self._sync = self._prepare(run.applied_to(self._service), records)
+        counts = self._sync.run()
+        if counts.pulled == 0 and records is None:
+            self._warn_if_unusual()
+        if counts.failed:
+            text = f"Completed with errors: {counts.failed:,} of {counts.pulled:,} records were not pushed"
+            return Ending(Status.COMPLETED_WITH_ERRORS, None, text)
+        return Ending(Status.COMPLETED, None, f"Completed: {counts.pushed:,} pushed, {counts.skipped:,} skipped")
+
+    def _prepare(self, service: Service, records: int | None) -> Sync:
         context = Context(
             log=self._log,
             secrets=self._settings.secrets,
@@ -159,7 +168,7 @@ class Attempt:
         kept = None
         if records is not None:
             kept = KeptRecords(self._client, context.sync_id, total=records, page_size=context.page_size)
-        self._sync = Sync(
+        return Sync(
             service,
             context,
             Seen(self._client, service),
@@ -168,13 +177,6 @@ class Attempt:
             kept,
             uninterrupted=self._interrupts.held,
         )
-        counts = self._sync.run()
-        if counts.pulled == 0 and records is None:
-            self._warn_if_unusual()
-        if counts.failed:
-            text = f"Completed with errors: {counts.failed:,} of {counts.pulled:,} records were not pushed"
-            return Ending(Status.COMPLETED_WITH_ERRORS, None, text)
-        return Ending(Status.COMPLETED, None, f"Completed: {counts.pushed:,} pushed, {counts.skipped:,} skipped")
 
     def _request(self, service: Service) -> tuple[RunOptions, int | None]:
         """The options of this sync, and how many records it takes in place of its source's."""

@@ -19,9 +19,6 @@ from jobs.transform.model import Filter, MappedField, ScriptText
 from synctail.model.about import about
 from synctail.model.sync import Stored
 
-LONGEST_SCHEDULE = 200
-"""Characters. A list of all sixty minutes has 169."""
-
 
 def _named(title: str, example: str) -> Meta:
     return about(title, "Name of a secret. The worker reads its value from its environment.", {"secret": example})
@@ -328,8 +325,8 @@ class Schedule(Struct, frozen=True, forbid_unknown_fields=True):
 
 @lru_cache(maxsize=1024)
 def _schedule_fault(text: str) -> str:
-    if len(text) > LONGEST_SCHEDULE:
-        return f"takes at most {LONGEST_SCHEDULE} characters"
+    if len(text) > 200:  # a list of all sixty minutes has 169
+        return "takes at most 200 characters"
     takes = f"got {text!r}; takes five cron fields such as '*/15 * * * *'"
     if len(text.split()) != 5:
         return f"{takes}: wrong number of fields"
