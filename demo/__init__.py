@@ -1,17 +1,11 @@
 """What `make run` needs on an empty machine: a shop, a warehouse and a Valkey.
 
-| module      | owns                                                                          |
-| ----------- | ----------------------------------------------------------------------------- |
-| `__main__`  | the launcher: checks, starts everything, prints the sign-in link, stops all   |
-| `processes` | honcho as a child: who started, who ended first, and what must be killed      |
-| `runner`    | honcho itself, in that child                                                  |
-| `valkey`    | the embedded Valkey, in its own process                                       |
-| `shop`      | the demo shop's HTTP API                                                      |
-| `goods`     | the shop's records, generated from their numbers                              |
-| `warehouse` | the SQLite database that refuses wrong rows                                   |
-| `services`  | the five demo services                                                        |
-| `settings`  | the demo's own environment variables                                          |
-| `leash`     | on Linux, makes sure that no process outlives its parent                      |
+- `__main__`: the launcher: checks, starts everything, prints the sign-in link, ends it all. `processes`: its processes.
+- `valkey`: the embedded Valkey as a process of its own.
+- `shop`: the demo shop's HTTP interface. `goods`: its records, made from their numbers.
+- `warehouse`: the SQLite database that refuses wrong rows.
+- `services`: stores the demo services of `services.toml`.
+- `settings`: what the launcher and the shop share.
 
 Nothing in `jobs` or `server` imports from here; a deployment leaves this folder out.
 """

@@ -16,12 +16,8 @@ from synctail.model.ids import rfc3339
 ORDERS_AT_BIRTH = 240
 ORDERS_LISTED = 5_000
 SECONDS_PER_ORDER = 3
-MINUTES_BETWEEN_OLD_ORDERS = 6
 CUSTOMERS = 500
 PRODUCTS = 20_000
-
-WRONG_ORDER_ONE_IN = 60
-WRONG_PRODUCT_ONE_IN = 400
 
 Record = dict[str, object]
 
@@ -39,31 +35,8 @@ _COUNTRIES = ("DE", "ES", "FR", "GB", "IE", "IT", "NL", "PL", "SE", "US")
 _CURRENCIES = ("EUR", "EUR", "EUR", "GBP", "USD")
 _STATUSES = ("new", "paid", "packed", "shipped")
 _CATEGORIES = ("kitchen", "garden", "office", "outdoor", "lighting", "bath", "toys")
-_ADJECTIVES = (
-    "Small",
-    "Large",
-    "Folding",
-    "Wooden",
-    "Steel",
-    "Linen",
-    "Recycled",
-    "Classic",
-    "Compact",
-    "Quiet",
-)
-_THINGS = (
-    "lamp",
-    "kettle",
-    "chair",
-    "notebook",
-    "tent",
-    "basket",
-    "mug",
-    "shelf",
-    "blanket",
-    "clock",
-    "planter",
-)
+_ADJECTIVES = ("Small", "Large", "Folding", "Wooden", "Steel", "Linen", "Recycled", "Classic", "Compact", "Quiet")
+_THINGS = ("lamp", "kettle", "chair", "notebook", "tent", "basket", "mug", "shelf", "blanket", "clock", "planter")
 
 
 @dataclass(frozen=True)
@@ -97,9 +70,14 @@ def orders_so_far(born_at: datetime, now: datetime) -> int:
 
 def order(number: int, born_at: datetime) -> Record:
     rng = random.Random(number)
-    items = [_order_item(rng) for _ in range(rng.randint(1, 4))]
+    items = [
+        (_sku(rng.randint(1, PRODUCTS)), rng.randint(1, 3), rng.randrange(199, 24_999))
+        for _ in range(rng.randint(1, 4))
+    ]
     total_cents = sum(quantity * cents for _, quantity, cents in items)
-    created_at = rfc3339(_ordered_at(number, born_at))
+    later = number - ORDERS_AT_BIRTH
+    step = timedelta(seconds=SECONDS_PER_ORDER) if later > 0 else timedelta(minutes=6)
+    created_at = rfc3339(born_at + later * step)
     buyer = _person(rng)
     record: Record = {
         "id": f"O-{number:06d}",
@@ -112,10 +90,10 @@ def order(number: int, born_at: datetime) -> Record:
         "items": [{"sku": sku, "quantity": quantity, "price": cents / 100} for sku, quantity, cents in items],
         "status": rng.choice(_STATUSES),
     }
-    if rng.randrange(WRONG_ORDER_ONE_IN) == 0:
+    if rng.randrange(60) == 0:
         fault = rng.choice(("total", "email", "status"))
         if fault == "total":
-            record["total"] = -total_cents / 100  # a refund booked as an order
+            record["total"] = -total_cents / 100  # a refund that was booked as an order
         elif fault == "email":
             del buyer["email"]
         else:
@@ -142,21 +120,11 @@ def product(number: int, born_at: datetime) -> Record:
         "id": f"P-{number:05d}",
         "sku": _sku(number),
         "name": f"{rng.choice(_ADJECTIVES)} {rng.choice(_THINGS)}",
-        "price": -price if rng.randrange(WRONG_PRODUCT_ONE_IN) == 0 else price,
+        "price": -price if rng.randrange(400) == 0 else price,
         "stock": rng.randrange(500),
         "category": category,
         "updated_at": rfc3339(born_at - timedelta(minutes=rng.randrange(1, 90 * 24 * 60))),
     }
-
-
-def _ordered_at(number: int, born_at: datetime) -> datetime:
-    later = number - ORDERS_AT_BIRTH
-    step = timedelta(seconds=SECONDS_PER_ORDER) if later > 0 else timedelta(minutes=MINUTES_BETWEEN_OLD_ORDERS)
-    return born_at + later * step
-
-
-def _order_item(rng: random.Random) -> tuple[str, int, int]:
-    return _sku(rng.randint(1, PRODUCTS)), rng.randint(1, 3), rng.randrange(199, 24_999)
 
 
 def _person(rng: random.Random) -> dict[str, str]:

@@ -21,12 +21,13 @@ from pathlib import Path
 import msgspec
 import uvicorn
 from starlette.applications import Starlette
+from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import PlainTextResponse, Response
 from starlette.routing import Route
 
 from demo.goods import Goods, all_goods
-from demo.settings import SHOP_LATENCY_MS, SHOP_PORT, SHOP_TOKEN, SHOP_TOKEN_VARIABLE
+from demo.settings import SHOP_LATENCY_MS, SHOP_PORT, SHOP_TOKEN, SHOP_TOKEN_VARIABLE, kept
 from synctail.model.ids import parse_rfc3339, rfc3339, utc_now
 from synctail.settings import Settings, SettingsError, load
 
@@ -43,18 +44,9 @@ GET /customers   500
 GET /products    20,000
 
 Authorization: Bearer TOKEN, the value of SYNCTAIL_SECRET_SHOP_TOKEN. ?limit=1..1000 (100).
-The Link header (rel="next") has the next page, X-Total-Count the number of records.
-Every 23rd request gets 429 with Retry-After. A few records are wrong on purpose.
+The next page is in the Link header (rel="next"), the number of all records in X-Total-Count.
+Every 23rd request is answered 429 with Retry-After. A few records are wrong on purpose.
 """
-
-
-class Refused(Exception):
-    """An error response: status, text, headers."""
-
-    def __init__(self, status: int, text: str, **headers: str) -> None:
-        super().__init__(text)
-        self.status = status
-        self.headers = {name.replace("_", "-"): value for name, value in headers.items()}
 
 
 def create_app(
@@ -66,12 +58,12 @@ def create_app(
 
     def admit(request: Request) -> None:
         nonlocal requests
-        given = request.headers.get("authorization", "").encode()
-        if not hmac.compare_digest(given, authorization):
-            raise Refused(401, "a bearer token is needed: Authorization: Bearer TOKEN", WWW_Authenticate="Bearer")
+        if not hmac.compare_digest(request.headers.get("authorization", "").encode(), authorization):
+            says = "a bearer token is needed: Authorization: Bearer TOKEN"
+            raise HTTPException(401, says, {"WWW-Authenticate": "Bearer"})
         requests += 1
         if requests % TOO_MANY_EVERY == 0:
-            raise Refused(429, "too many requests; retry in one second", Retry_After="1")
+            raise HTTPException(429, "too many requests; come back in a second", {"Retry-After": "1"})
 
     def listing(goods: Goods) -> Callable[[Request], Awaitable[Response]]:
         async def page(request: Request) -> Response:
@@ -86,34 +78,27 @@ def create_app(
             await asyncio.sleep(latency.total_seconds())
             headers = {"X-Total-Count": str(last - goods.first(moment) + 1)}
             if end < last:
-                following = request.url.include_query_params(limit=limit, cursor=_cursor(goods, end + 1))
+                cursor = base64.urlsafe_b64encode(f"{goods.name}:{end + 1}".encode()).decode().rstrip("=")
+                following = request.url.include_query_params(limit=limit, cursor=cursor)
                 headers["Link"] = f'<{following}>; rel="next"'
             return _json({goods.name: [goods.make(each) for each in range(start, end + 1)]}, headers=headers)
 
         return page
 
-    async def about(_request: Request) -> Response:
-        return PlainTextResponse(ABOUT)
-
     async def refused(_request: Request, error: Exception) -> Response:
-        assert isinstance(error, Refused)  # noqa: S101 - registered for this class only
-        return _json({"error": str(error)}, status=error.status, headers=error.headers)
+        assert isinstance(error, HTTPException)  # noqa: S101 - registered for this class alone
+        return _json({"error": error.detail}, status=error.status_code, headers=error.headers)
 
-    lists = [Route(f"/{goods.name}", listing(goods), methods=["GET"]) for goods in all_goods(born_at)]
-    return Starlette(routes=[Route("/", about), *lists], exception_handlers={Refused: refused})
+    routes = [Route(f"/{goods.name}", listing(goods), methods=["GET"]) for goods in all_goods(born_at)]
+    routes.append(Route("/", PlainTextResponse(ABOUT), methods=["GET"]))
+    return Starlette(routes=routes, exception_handlers={HTTPException: refused})
 
 
 def birth(data: Path) -> datetime:
     """When the shop in this folder was created: now, if it is new."""
-    path = data / "shop.json"
-    with suppress(FileNotFoundError):
-        return parse_rfc3339(msgspec.json.decode(path.read_bytes())["born_at"])
     data.mkdir(mode=0o700, parents=True, exist_ok=True)
-    born_at = rfc3339(utc_now())
-    unfinished = path.with_suffix(".new")
-    unfinished.write_bytes(msgspec.json.encode({"born_at": born_at}))
-    unfinished.replace(path)
-    return parse_rfc3339(born_at)
+    stored = kept(data / "shop.json", lambda: msgspec.json.encode({"born_at": rfc3339(utc_now())}).decode())
+    return parse_rfc3339(msgspec.json.decode(stored)["born_at"])
 
 
 def main(environ: Mapping[str, str]) -> int:
@@ -133,38 +118,27 @@ def main(environ: Mapping[str, str]) -> int:
 
 
 def _token(settings: Settings) -> str:
-    try:
-        return settings.secrets[SHOP_TOKEN]
-    except KeyError:
-        raise SettingsError(
-            f"{SHOP_TOKEN_VARIABLE}: not set; takes the token that clients of the shop must send"
-        ) from None
+    if token := settings.secrets.get(SHOP_TOKEN):
+        return token
+    raise SettingsError(f"{SHOP_TOKEN_VARIABLE}: not set; takes the token that the shop's clients must show")
 
 
 def _listen(port: int) -> socket.socket:
     """Binds the port here, because uvicorn would log a failure in its own way."""
-    listener = socket.socket()
-    listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
     try:
-        listener.bind((HOST, port))
-        listener.listen()
+        return socket.create_server((HOST, port))
     except OSError as error:
-        listener.close()
+        why = os.strerror(error.errno or 0)
         raise SettingsError(
-            f"The demo shop cannot listen on port {port}: {error.strerror}. Choose another with SHOP_PORT."
+            f"The demo shop cannot listen on port {port}: {why}. Choose another with SHOP_PORT."
         ) from None
-    return listener
 
 
 def _limit(request: Request) -> int:
     text = request.query_params.get("limit", str(DEFAULT_LIMIT))
     if not re.fullmatch(r"[0-9]{1,4}", text) or not 1 <= int(text) <= HIGHEST_LIMIT:
-        raise Refused(400, f"limit: got {text!r}; takes a whole number from 1 to {HIGHEST_LIMIT}")
+        raise HTTPException(400, f"limit: got {text!r}; takes a whole number from 1 to {HIGHEST_LIMIT}")
     return int(text)
-
-
-def _cursor(goods: Goods, number: int) -> str:
-    return base64.urlsafe_b64encode(f"{goods.name}:{number}".encode()).decode().rstrip("=")
 
 
 def _number(request: Request, goods: Goods, last: int) -> int | None:
@@ -177,10 +151,10 @@ def _number(request: Request, goods: Goods, last: int) -> int | None:
         match = re.fullmatch(rf"{goods.name}:([1-9][0-9]{{0,9}})", text, re.ASCII)
         if match and int(match[1]) <= last:
             return int(match[1])
-    raise Refused(400, f"cursor: got {cursor!r}; takes a cursor from a Link header of /{goods.name}")
+    raise HTTPException(400, f"cursor: got {cursor!r}; takes what a Link header of /{goods.name} announced")
 
 
-def _json(content: object, *, status: int = 200, headers: Mapping[str, str]) -> Response:
+def _json(content: object, *, status: int = 200, headers: Mapping[str, str] | None) -> Response:
     return Response(msgspec.json.encode(content), status_code=status, headers=headers, media_type="application/json")
 
 

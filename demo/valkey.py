@@ -24,7 +24,7 @@ from urllib.parse import quote
 
 from redis.exceptions import RedisError
 
-from demo.leash import die_with_parent
+from jobs.die_with_parent import die_with_parent
 from synctail.connect import connect
 from synctail.settings import SettingsError, load
 
@@ -34,7 +34,7 @@ SOCKET_PATH_LIMIT_BYTES = 100
 LOCK_SECONDS = 2.0
 READY_SECONDS = 30.0
 LAST_TO_LEAVE_SECONDS = 3.5
-"""Less than the five seconds after which honcho kills what still runs."""
+"""Less than what the launcher gives a process before it kills it."""
 
 
 class ValkeyFailed(Exception):
@@ -43,7 +43,7 @@ class ValkeyFailed(Exception):
 
 @dataclass(frozen=True)
 class Server:
-    """A running server. Its starter calls `stop` or `kill`; both wait until it has ended."""
+    """A running server. The caller of `start` calls `stop` or `kill`; both wait until it is gone."""
 
     url: str
     process: subprocess.Popen[bytes]
@@ -81,8 +81,7 @@ def start(data: Path, *, extra: Sequence[str] = ()) -> Server:
     On Linux the server ends with the thread that called this. Raises `ValkeyFailed`.
     """
     data = data.resolve()
-    folder = _folder(data)
-    socket = socket_path(data)
+    folder, socket = _folder(data), socket_path(data)
     if socket.parent != data:
         _make_private(socket.parent)
     # The server inherits the lock and holds it until it ends, however its parent ends.
@@ -114,39 +113,32 @@ def refuse_if_running(data: Path) -> None:
 
 
 def main(environ: Mapping[str, str]) -> int:
-    signal.signal(signal.SIGTERM, _leave_while_starting)
-    signal.signal(signal.SIGINT, _leave_while_starting)
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, _leave)
     try:
         server = start(load(environ).data)
     except (SettingsError, ValkeyFailed) as error:
         print(error, file=sys.stderr)
         return 1
-    return _attend(server)
+    try:
+        print(f"Valkey answers at {server.url}", flush=True)
+        exit_code = server.process.wait()
+    except SystemExit:
+        _wait_until_alone(server)
+        server.stop()
+        raise
+    print(f"Valkey ended by itself (exit code {exit_code})", file=sys.stderr)
+    return 1
 
 
-def _attend(server: Server) -> int:
-    """Waits until the server ends or a signal arrives; then lets all clients disconnect before stopping it."""
-    asked_to_leave = False
-
-    def leave(_number: int, _frame: FrameType | None) -> None:
-        nonlocal asked_to_leave
-        asked_to_leave = True
-
-    signal.signal(signal.SIGTERM, leave)
-    signal.signal(signal.SIGINT, leave)
-    print(f"Valkey answers at {server.url}", flush=True)
-    while not asked_to_leave:
-        if server.process.poll() is not None:
-            print(f"Valkey exited unexpectedly (exit code {server.process.returncode})", file=sys.stderr)
-            return 1
-        time.sleep(0.1)
-    _wait_until_alone(server)
-    server.stop()
-    return 0
+def _leave(_number: int, _frame: FrameType | None) -> None:
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, signal.SIG_IGN)  # once is enough: the way out is not interrupted
+    raise SystemExit(0)
 
 
 def _wait_until_alone(server: Server) -> None:
-    """A worker that is stopping still has to write the ending of its sync."""
+    """A worker that was told to stop has yet to write how its sync ended."""
     deadline = time.monotonic() + LAST_TO_LEAVE_SECONDS
     with suppress(RedisError), connect(server.url) as client:
         while client.info("clients")["connected_clients"] > 1 and time.monotonic() < deadline:
@@ -167,10 +159,6 @@ def _wait_until_it_answers(server: Server) -> None:
                 time.sleep(0.02)
             else:
                 return
-
-
-def _leave_while_starting(_number: int, _frame: FrameType | None) -> None:
-    raise SystemExit(0)
 
 
 def _binary() -> str:

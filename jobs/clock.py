@@ -52,6 +52,8 @@ ABSENT = timedelta(seconds=10)
 """After this long without Redis, or asleep, the clock waits for `SILENT` before it ends a sync: the writers were cut
 off too, and need time for a heartbeat."""
 
+_SECONDS = "%Y-%m-%d %H:%M:%S"
+
 _log = logging.getLogger("synctail.clock")
 
 
@@ -62,8 +64,8 @@ class Clock:
         self._requests = Requests(settings, client)
         self._appender = Appender(client, live_ttl_ms=settings.retention_ms)
         self._days = Days(client, settings.retention)
-        self._reaped = self._trimmed = self._present = self._back = datetime.min.replace(tzinfo=UTC)
-        self._looked = self._present
+        never = datetime.min.replace(tzinfo=UTC)
+        self._reaped = self._trimmed = self._present = self._back = self._looked = never
         self._decoded: dict[bytes, tuple[bytes, Service | None]] = {}
 
     def tick(self, now: datetime) -> None:
@@ -104,7 +106,9 @@ class Clock:
                 self._requests.start(service, Trigger.SCHEDULE)
             except AlreadyRunning as running:
                 _log.warning("%s was due, but its sync %s still runs", service.id, running)
-                self._record_overlap(service, due, running.sync_ids)
+                still = "Its sync {} still ran" if len(running.sync_ids) == 1 else "Its syncs {} still ran"
+                allowed = "the service allows no overlap" if service.options.at_once == 1 else "no more may run at once"
+                self._record(service, [due], f"{still.format(running)}, and {allowed}.")
             except RedisError:
                 with suppress(RedisError):  # release the claim, so that the next tick can make up for it
                     self._client.delete(claim)
@@ -118,24 +122,18 @@ class Clock:
         self._looked = now
         if now - before <= PAUSE:
             return
-        because = f"No clock ran, or none reached Redis, from {_to_the_second(before)} to {_to_the_second(now)} UTC."
+        because = f"No clock ran, or none reached Redis, from {before:{_SECONDS}} to {now:{_SECONDS}} UTC."
         for service in services:
-            if service.active and not isinstance(service.source, InboundSource):
-                missed = _due_between(service.trigger, before, now)
-                if missed:
-                    _log.warning("%s missed scheduled starts. %s", service.id, because)
-                    self._record(service, missed, because)
+            missed = _due_between(service.trigger, before, now)
+            if missed and service.active and not isinstance(service.source, InboundSource):
+                _log.warning("%s missed scheduled starts. %s", service.id, because)
+                self._record(service, missed, because)
 
     def start_waiting(self, services: Iterable[Service]) -> None:
         """Start posted syncs that had to wait because their service was at its limit of concurrent syncs."""
         for service in services:
             if isinstance(service.source, InboundSource):
                 self._requests.start_waiting(service)
-
-    def _record_overlap(self, service: Service, due: datetime, running: list[str]) -> None:
-        what = f"Its sync {running[0]} still ran" if len(running) == 1 else f"Its syncs {', '.join(running)} still ran"
-        allowed = "the service allows no overlap" if service.options.at_once == 1 else "no more may run at once"
-        self._record(service, [due], f"{what}, and {allowed}.")
 
     def _record(self, service: Service, dues: list[datetime], because: str) -> None:
         """`dues`: oldest first."""
@@ -157,7 +155,11 @@ class Clock:
             if now - heard < SILENT:
                 continue
             if self._vouched_for(summary, now):
-                self._keep_alive(sync_id)
+                # In place of its writer, which waits in the queue, or hangs in a call that lets no other thread run.
+                with self._client.pipeline(transaction=False) as pipe:
+                    for key in keys.written(sync_id):
+                        pipe.pexpire(key, self._appender.live_ttl_ms)
+                    pipe.execute()
                 if summary.status is Status.QUEUED:
                     expire_with(self._client, sync_id, self._retention)
                 continue
@@ -173,24 +175,15 @@ class Clock:
             if ended:
                 _log.warning("Sync %s was lost and is ended", sync_id)
 
-    def _keep_alive(self, sync_id: str) -> None:
-        """In place of its writer: the sync waits in the queue, or hangs in a call that lets no other thread run."""
-        with self._client.pipeline(transaction=False) as pipe:
-            for key in keys.written(sync_id):
-                pipe.pexpire(key, self._appender.live_ttl_ms)
-            pipe.execute()
-
     def trim(self, services: Iterable[Service], now: datetime) -> None:
         """Remove from the lists the syncs that are older than the retention and have ended."""
         # First the daily totals: a sync that has left the lists cannot be added any more.
         self._days.count_missed(one.decode() for one in cast("list[bytes]", self._client.zrange(keys.SYNCS, 0, -1)))
         before = int((now - self._retention).timestamp() * 1000)
-        indexes = [keys.SYNCS, *(keys.service_syncs(service.id) for service in services)]
-        for index in indexes:
+        for index in (keys.SYNCS, *(keys.service_syncs(service.id) for service in services)):
             old = cast("list[bytes]", self._client.zrangebyscore(index, "-inf", before))
-            still_open = set(self._open(old))
-            gone = [one for one in old if one.decode() not in still_open]
-            if gone:
+            still_open = self._open(old)
+            if gone := [one for one in old if one.decode() not in still_open]:
                 self._client.zrem(index, *gone)
             if len(gone) < len(old):
                 self._client.pexpire(index, keys.index_ttl(self._retention))
@@ -211,10 +204,11 @@ class Clock:
             job = Job.fetch(summary.id, connection=self._client, serializer="json")
         except NoSuchJobError:
             return summary.status is Status.QUEUED and self._requests.waits(summary.service, summary.id)
-        if summary.status is Status.QUEUED and job.get_status(refresh=False) in (JobStatus.QUEUED, JobStatus.DEFERRED):
+        state = job.get_status(refresh=False)
+        if summary.status is Status.QUEUED and state in (JobStatus.QUEUED, JobStatus.DEFERRED):
             return True
         seen: datetime | None = job.last_heartbeat
-        return job.get_status(refresh=False) == JobStatus.STARTED and seen is not None and now - seen < VOUCHED
+        return state == JobStatus.STARTED and seen is not None and now - seen < VOUCHED
 
 
 def _decode(service_id: str, stored: bytes) -> Service | None:
@@ -235,10 +229,6 @@ def _due_between(trigger: Schedule, before: datetime, now: datetime) -> list[dat
     found = list(islice(newest_first, keys.MISSED_CAP + 1))
     made_up_for = 1 if found and now - found[0] <= CATCH_UP else 0
     return found[made_up_for:][: keys.MISSED_CAP][::-1]
-
-
-def _to_the_second(moment: datetime) -> str:
-    return f"{moment:%Y-%m-%d %H:%M:%S}"
 
 
 def redis_time(client: redis.Redis) -> datetime:
@@ -268,12 +258,11 @@ def main() -> None:
     while not stop.wait(TICK_S):
         try:
             clock.tick(redis_time(client))
+            away = False
         except RedisError as error:
             if not away:
                 _log.warning("Redis is away, the clock waits for it: %s", error)
             away = True
-        else:
-            away = False
     client.close()
 
 

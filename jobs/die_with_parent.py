@@ -9,10 +9,10 @@ import sys
 PR_SET_PDEATHSIG = 1
 
 # Load at import: between fork and exec a child should do as little as possible.
-_prctl = getattr(ctypes.CDLL(None), "prctl", None) if sys.platform == "linux" else None
+prctl = getattr(ctypes.CDLL(None), "prctl", None) if sys.platform == "linux" else None
 
 
 def die_with_parent() -> None:
     """Have the calling process sent SIGTERM when the *thread* that started it ends."""
-    if _prctl is not None:
-        _prctl(PR_SET_PDEATHSIG, int(signal.SIGTERM))
+    if prctl:
+        prctl(PR_SET_PDEATHSIG, int(signal.SIGTERM))

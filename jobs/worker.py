@@ -8,6 +8,7 @@ import signal
 import sys
 import threading
 from contextlib import suppress
+from functools import partial
 from typing import Any, cast
 
 import redis
@@ -98,23 +99,17 @@ class SyncWorker(Worker):
         self._shutdown()  # type: ignore[no-untyped-call]
 
 
-class KilledHandler:
-    """Ends a sync whose process died without writing an ending: by `kill -9`, or out of memory. Called by RQ."""
-
-    def __init__(self, settings: Settings, client: redis.Redis) -> None:
-        self._client = client
-        self._retention = settings.retention
-        self._appender = Appender(client, live_ttl_ms=settings.retention_ms)
-
-    def __call__(self, job: Job, _pid: int, status: int, usage: Any) -> None:
-        who = cast("bytes | None", self._client.hget(keys.summary(job.id), "stop"))
-        how = _how_it_died(status, usage)
-        if who:
-            ending, reason = Status.STOPPED, Reason.STOPPED_BY_USER
-            text = f"Stopped by {who.decode()}. It did not stop by itself: {how}"
-        else:
-            ending, reason, text = Status.FAILED, Reason.KILLED, f"Failed: {how}. Run it again"
-        end_sync(self._appender, job.id, status=ending, reason=reason, text=text, retention=self._retention)
+def end_killed(settings: Settings, client: redis.Redis, job: Job, _pid: int, status: int, usage: Any) -> None:
+    """End a sync whose process died without writing an ending: by `kill -9`, or out of memory. Called by RQ."""
+    who = cast("bytes | None", client.hget(keys.summary(job.id), "stop"))
+    how = _how_it_died(status, usage)
+    if who:
+        ending, reason = Status.STOPPED, Reason.STOPPED_BY_USER
+        text = f"Stopped by {who.decode()}. It did not stop by itself: {how}"
+    else:
+        ending, reason, text = Status.FAILED, Reason.KILLED, f"Failed: {how}. Run it again"
+    appender = Appender(client, live_ttl_ms=settings.retention_ms)
+    end_sync(appender, job.id, status=ending, reason=reason, text=text, retention=settings.retention)
 
 
 def _how_it_died(status: int, usage: Any) -> str:
@@ -144,7 +139,7 @@ def main() -> None:
         connection=for_rq,
         serializer="json",
         job_monitoring_interval=MONITOR_S,
-        work_horse_killed_handler=KilledHandler(settings, client),
+        work_horse_killed_handler=partial(end_killed, settings, client),
     )
     hide_environment()
     signal.signal(DRAIN, worker.drain)

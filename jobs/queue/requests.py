@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import suppress
-from typing import Literal, NamedTuple, cast
+from typing import Literal, cast
 
 import msgspec
 import redis
@@ -15,9 +15,8 @@ from rq import Queue
 from rq.command import send_stop_job_command
 from rq.exceptions import InvalidJobOperation, NoSuchJobError
 
-from jobs.queue.batches import packed
 from jobs.queue.job_queue import JobQueue
-from jobs.queue.stored import record_count, stored_run
+from jobs.queue.stored import packed, record_count, stored_run
 from jobs.queue.turns import AlreadyRunning, Turns
 from jobs.services.model import InboundSource, RunOptions, Service
 from synctail import lua
@@ -56,16 +55,6 @@ class NoRetry(Exception):
     """The sync cannot be retried this way: a sentence that says why, and what to do instead."""
 
 
-class _Request(NamedTuple):
-    """`records`: how many the `batches` hold, which the sync takes in place of its source's; None: it pulls."""
-
-    trigger: Trigger
-    run: RunOptions
-    records: int | None = None
-    batches: Iterable[bytes] = ()
-    retry_of: str | None = None
-
-
 class Requests:
     """Calls block on Redis for milliseconds and raise `RedisError` when it is away. Safe for threads."""
 
@@ -80,7 +69,7 @@ class Requests:
 
     def start(self, service: Service, trigger: Trigger, run: RunOptions | None = None) -> Summary:
         """Queue a sync and return its summary. Raises `ServiceInactive` or `AlreadyRunning`."""
-        summary = self._begin(service, _Request(trigger, run or RunOptions()))
+        summary = self._begin(service, trigger, run)
         self._take_turn(service, summary.id)
         self._enqueue(service, summary.id)
         return summary
@@ -90,7 +79,7 @@ class Requests:
         earlier ones. Raises `ServiceInactive` or `TooManyWait`."""
         if service.active and self._client.llen(keys.service_waiting(service.id)) >= WAITING_CAP:
             raise TooManyWait(service.id)
-        summary = self._begin(service, _Request(Trigger.INBOUND, RunOptions(), len(records), packed(records)))
+        summary = self._begin(service, Trigger.INBOUND, None, len(records), packed(records))
         waiting = keys.service_waiting(service.id)
         with self._client.pipeline() as pipe:
             pipe.rpush(waiting, summary.id)
@@ -115,7 +104,7 @@ class Requests:
             batches = self._batches(keys.given(sync.id))
         elif isinstance(service.source, InboundSource):
             raise NoRetry("The service now takes posted records, so there is nothing to pull again.")
-        summary = self._begin(service, _Request(Trigger.RETRY, run, records, batches, sync.id))
+        summary = self._begin(service, Trigger.RETRY, run, records, batches, sync.id)
         self._take_turn(service, summary.id)
         self._link(keys=[keys.summary(sync.id)], args=[summary.id])
         self._enqueue(service, summary.id)
@@ -160,28 +149,37 @@ class Requests:
         with suppress(NoSuchJobError, InvalidJobOperation):
             send_stop_job_command(self._client, sync_id, serializer="json")
 
-    def _begin(self, service: Service, request: _Request) -> Summary:
-        """Store and list a new sync, everything but its job."""
+    def _begin(
+        self,
+        service: Service,
+        trigger: Trigger,
+        run: RunOptions | None,
+        records: int | None = None,
+        batches: Iterable[bytes] = (),
+        retry_of: str | None = None,
+    ) -> Summary:
+        """Store and list a new sync, everything but its job. `records`: how many the `batches` hold, which the sync
+        takes in place of its source's; None: it pulls."""
         if not service.active:
             raise ServiceInactive(service.id)
         summary = Summary(
             id=new_sync_id(),
             service=service.id,
             status=Status.QUEUED,
-            trigger=request.trigger,
+            trigger=trigger,
             queued_at=rfc3339(utc_now()),
-            retry_of=request.retry_of,
+            retry_of=retry_of,
         )
         # The records first: a reader who finds a sync finds it complete.
-        records = keys.given(summary.id)
-        for batch in request.batches:
+        key = keys.given(summary.id)
+        for batch in batches:
             with self._client.pipeline() as pipe:
-                pipe.rpush(records, batch)
-                pipe.pexpire(records, self._retention)
+                pipe.rpush(key, batch)
+                pipe.pexpire(key, self._retention)
                 pipe.execute()
-        if request.run != RunOptions():
-            self._client.set(keys.run(summary.id), msgspec.json.encode(request.run), px=self._retention)
-        count = {} if request.records is None else {"given": request.records}
+        if run and run != RunOptions():
+            self._client.set(keys.run(summary.id), msgspec.json.encode(run), px=self._retention)
+        count = {} if records is None else {"given": records}
         register(self._client, summary, retention=self._retention, **count)
         return summary
 

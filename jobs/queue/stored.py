@@ -1,16 +1,22 @@
-"""What is kept beside a sync's log: its options, how many records it works on, and the syncs before it."""
+"""What is kept beside a sync's log: its options, and records, in compressed batches, one in memory at a time."""
 
 from __future__ import annotations
 
+import json
+from collections.abc import Iterable, Iterator
 from datetime import timedelta
-from typing import cast
+from typing import Any, cast
 
 import msgspec
 import redis
+import zstandard
 
 from jobs.services.model import RunOptions
 from synctail.model import keys
-from synctail.model.sync import Status, Summary, summary_from_hash
+from synctail.model.json_text import Record
+
+BATCH_RECORDS = 500
+BATCH_BYTES = 1 << 20
 
 
 def stored_run(client: redis.Redis, sync_id: str) -> RunOptions:
@@ -33,12 +39,29 @@ def expire_with(client: redis.Redis, sync_id: str, lives: timedelta) -> None:
         pipe.execute()
 
 
-def completed_before(client: redis.Redis, sync: Summary, *, most: int = 10) -> list[Summary]:
-    """The last syncs of the same service that have completed, newest first."""
-    ids = cast("list[bytes]", client.zrange(keys.service_syncs(sync.service), 0, 3 * most, desc=True))
-    with client.pipeline(transaction=False) as pipe:
-        for one in ids:
-            pipe.hgetall(keys.summary(one.decode()))
-        found = [summary_from_hash(stored) for stored in pipe.execute() if stored.get(b"status")]
-    done = (Status.COMPLETED, Status.COMPLETED_WITH_ERRORS)
-    return [one for one in found if one.id != sync.id and one.status in done][:most]
+def packed(records: Iterable[bytes], *, at_ms: int = 0) -> Iterator[bytes]:
+    """Batches of records that are already JSON. `at_ms`: when they were pulled, if newer forms may be pushed before."""
+    batch: list[bytes] = []
+    size = 0
+    for record in records:
+        batch.append(record)
+        size += len(record)
+        if len(batch) >= BATCH_RECORDS or size >= BATCH_BYTES:
+            yield pack(batch, at_ms)
+            batch, size = [], 0
+    if batch:
+        yield pack(batch, at_ms)
+
+
+def pack(records: list[bytes], at_ms: int) -> bytes:
+    return zstandard.ZstdCompressor(level=3).compress(b'{"at":%d,"records":[%s]}' % (at_ms, b",".join(records)))
+
+
+def unpacked(batch: bytes) -> tuple[int, list[Record]]:
+    """`at_ms`, and the records."""
+    body = zstandard.ZstdDecompressor().decompress(batch)
+    try:
+        found: Any = msgspec.json.decode(body)
+    except (msgspec.DecodeError, UnicodeDecodeError):
+        found = json.loads(body)
+    return found["at"], found["records"]

@@ -1,4 +1,4 @@
-"""Who may run now: a service has as many places as it may have concurrent syncs."""
+"""Which syncs may run now: a service has as many places as it may have concurrent syncs."""
 
 from __future__ import annotations
 
@@ -30,14 +30,12 @@ class Turns:
         self._take_over = lua.script(client, __file__, "take_turn")
 
     def take(self, service: Service, sync_id: str) -> None:
-        """Take one of the service's places: it has as many as it may have concurrent syncs. A sync holds its place
-        until it has ended, so none has to be released. Raises `AlreadyRunning`."""
+        """Take one of the service's places. A sync holds it until it has ended, so none has to be released. Raises
+        `AlreadyRunning`."""
         turns, ttl_ms = keys.service_turns(service.id), int(keys.TURN_TTL / timedelta(milliseconds=1))
         while True:
-            holders = {
-                int(place): holder.decode()
-                for place, holder in cast("dict[bytes, bytes]", self._client.hgetall(turns)).items()
-            }
+            stored = cast("dict[bytes, bytes]", self._client.hgetall(turns))
+            holders = {int(place): holder.decode() for place, holder in stored.items()}
             live = self._live(holders)
             if sync_id in live.values():
                 return
@@ -49,13 +47,9 @@ class Turns:
 
     def _live(self, holders: dict[int, str]) -> dict[int, str]:
         """The syncs that have not ended, by their places."""
-        ordered = sorted(holders.items())
+        places = sorted(holders)
         with self._client.pipeline(transaction=False) as pipe:
-            for _, holder in ordered:
-                pipe.hget(keys.summary(holder), "status")
-            statuses = pipe.execute()
-        return {
-            place: holder
-            for (place, holder), status in zip(ordered, statuses, strict=True)
-            if status in (b"queued", b"running")
-        }
+            for place in places:
+                pipe.hget(keys.summary(holders[place]), "status")
+            found = zip(places, pipe.execute(), strict=True)
+        return {place: holders[place] for place, status in found if status in (b"queued", b"running")}

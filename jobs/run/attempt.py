@@ -3,35 +3,40 @@
 from __future__ import annotations
 
 import logging
+import os
+from contextlib import suppress
 from datetime import timedelta
-from typing import NamedTuple
+from typing import NamedTuple, cast
 
 import redis
 from redis.exceptions import RedisError
 
 from jobs.connectors.base import ConnectorError, Context
 from jobs.queue.requests import Requests
-from jobs.queue.stored import completed_before, expire_with, record_count, stored_run
+from jobs.queue.stored import expire_with, record_count, stored_run
 from jobs.run.interrupts import Interrupted, Interrupts, Why
 from jobs.run.kept_records import Failures, KeptRecords
 from jobs.run.opening import headlines
 from jobs.run.pushed_before import Seen
 from jobs.run.sync import LogLost, Sync, TooManyErrors
 from jobs.services.ends import passwords
-from jobs.services.model import RunOptions, Service
-from synctail.connect import patiently
-from synctail.log.appender import Appender, Claim
+from jobs.services.model import RunOptions, Service, Unreadable
+from jobs.services.store import ServiceNotFound, Services
+from synctail.connect import connect, patiently
+from synctail.log.appender import Appender, Claim, SyncEnded
 from synctail.log.cap import LogLimit
 from synctail.log.capture import captured
 from synctail.log.day_totals import Days
 from synctail.log.endings import ending_fields, last_line
 from synctail.log.payload_files import PayloadLimit, Payloads
+from synctail.log.registry import stored_summary
 from synctail.log.writer import LogWriter
 from synctail.model import keys
 from synctail.model.ids import rfc3339, utc_now
-from synctail.model.sync import Level, Phase, Reason, Status, Stored, Summary
-from synctail.settings import Settings
+from synctail.model.sync import Level, Phase, Reason, Status, Summary
+from synctail.settings import Settings, load
 
+COMPLETED = (Status.COMPLETED, Status.COMPLETED_WITH_ERRORS)
 FEW = 3
 """Fewer earlier syncs do not show what is usual."""
 
@@ -50,25 +55,36 @@ class Ending(NamedTuple):
         return Level.INFO if self.status is Status.COMPLETED else Level.WARNING
 
 
+def run_sync(sync_id: str) -> None:
+    """Run a queued sync. Returns at once if it has already ended, or is gone. Called by RQ."""
+    settings = load(os.environ)
+    client = connect(settings.redis_url)
+    appender = Appender(client, live_ttl_ms=settings.retention_ms)
+    try:
+        claim = appender.claim(sync_id)
+    except SyncEnded:
+        return
+    if summary := stored_summary(client, sync_id):
+        Attempt(settings, client, appender, claim, summary).run()
+
+
 class Attempt:
     def __init__(
-        self,
-        settings: Settings,
-        client: redis.Redis,
-        appender: Appender,
-        claim: Claim,
-        summary: Summary,
-        service: Service | None,
-        fault: str,
+        self, settings: Settings, client: redis.Redis, appender: Appender, claim: Claim, summary: Summary
     ) -> None:
-        """`fault`: why there is no service, where there is none."""
         self._settings = settings
         self._client = client
         self._summary = summary
-        self._service = service
-        self._fault = fault
         self._attempt = claim.attempt
         self._sync: Sync | None = None
+        service, self._fault = None, ""
+        try:
+            service = Services(client).read(summary.service)
+        except ServiceNotFound:
+            self._fault = f"the service {summary.service!r} was removed"
+        except Unreadable as error:
+            self._fault = str(error)
+        self._service = service
         self._secrets = [*settings.secrets.values(), *passwords(service)]
         self._interrupts = Interrupts(service.options.timeout_s if service else 60)
         self._log = LogWriter(
@@ -120,7 +136,16 @@ class Attempt:
         run, records = self._request(self._service)
         for text in headlines(self._service, run, self._summary, records):
             self._log.info(text)
-        service = run.applied_to(self._service)
+        self._sync = self._prepare(run.applied_to(self._service), records)
+        counts = self._sync.run()
+        if counts.pulled == 0 and records is None:
+            self._warn_if_unusual()
+        if counts.failed:
+            text = f"Completed with errors: {counts.failed:,} of {counts.pulled:,} records were not pushed"
+            return Ending(Status.COMPLETED_WITH_ERRORS, None, text)
+        return Ending(Status.COMPLETED, None, f"Completed: {counts.pushed:,} pushed, {counts.skipped:,} skipped")
+
+    def _prepare(self, service: Service, records: int | None) -> Sync:
         context = Context(
             log=self._log,
             secrets=self._settings.secrets,
@@ -130,53 +155,44 @@ class Attempt:
             sync_id=self._summary.id,
             keep_raw=service.store.pull,
         )
-        sync_id = self._summary.id
-        self._sync = Sync(
+        payloads = Payloads(
+            self._client,
+            context.sync_id,
+            self._attempt,
+            self._log,
+            service.store,
+            limit=PayloadLimit(self._settings.payload_bytes, self._settings.payload_total),
+            ttl_ms=self._settings.retention_ms,
+            secrets=self._secrets,
+        )
+        kept = None
+        if records is not None:
+            kept = KeptRecords(self._client, context.sync_id, total=records, page_size=context.page_size)
+        return Sync(
             service,
             context,
             Seen(self._client, service),
-            Failures(self._client, sync_id, self._log, lives=self._lives(service)),
-            self._payloads(service.store),
-            None if records is None else KeptRecords(self._client, sync_id, total=records, page_size=context.page_size),
+            Failures(self._client, context.sync_id, self._log, lives=self._lives(service)),
+            payloads,
+            kept,
             uninterrupted=self._interrupts.held,
         )
-        counts = self._sync.run()
-        if counts.pulled == 0 and records is None:
-            self._warn_if_unusual()
-        if counts.failed:
-            text = f"Completed with errors: {counts.failed:,} of {counts.pulled:,} records were not pushed"
-            return Ending(Status.COMPLETED_WITH_ERRORS, None, text)
-        return Ending(Status.COMPLETED, None, f"Completed: {counts.pushed:,} pushed, {counts.skipped:,} skipped")
 
     def _request(self, service: Service) -> tuple[RunOptions, int | None]:
         """The options of this sync, and how many records it takes in place of its source's."""
         sync_id = self._summary.id
-        for attempt in patiently():
-            with attempt:
-                run, records = stored_run(self._client, sync_id), record_count(self._client, sync_id)
-                expire_with(self._client, sync_id, self._lives(service))
-        return run, records
+        patiently()(expire_with, self._client, sync_id, self._lives(service))
+        return patiently()(stored_run, self._client, sync_id), patiently()(record_count, self._client, sync_id)
 
     def _lives(self, service: Service) -> timedelta:
         """How long the keys beside the log are kept from its start: for longer than the sync may run."""
         return self._settings.retention + timedelta(seconds=service.options.timeout_s)
 
-    def _payloads(self, wanted: Stored) -> Payloads:
-        settings = self._settings
-        return Payloads(
-            self._client,
-            self._summary.id,
-            self._attempt,
-            self._log,
-            wanted,
-            limit=PayloadLimit(settings.payload_bytes, settings.payload_total),
-            ttl_ms=settings.retention_ms,
-            secrets=self._secrets,
-        )
-
     def _warn_if_unusual(self) -> None:
         """Warn if no record came from a source that always had some: it, or the way to it, may have changed."""
-        before = [one.pulled for one in completed_before(self._client, self._summary)]
+        ids = cast("list[bytes]", self._client.zrange(keys.service_syncs(self._summary.service), 0, 30, desc=True))
+        syncs = (stored_summary(self._client, one.decode()) for one in ids if one.decode() != self._summary.id)
+        before = [one.pulled for one in syncs if one and one.status in COMPLETED][:10]
         if len(before) >= FEW and all(before):
             usual = f"{min(before):,}" + (f" to {max(before):,}" if max(before) > min(before) else "")
             self._log.warning(
@@ -211,8 +227,7 @@ class Attempt:
                 return Ending(Status.FAILED, Reason.LOST, "Failed: it was ended from outside")
 
     def _stop_requested_by(self) -> str:
-        try:
+        with suppress(RedisError):
             who = self._client.hget(keys.summary(self._summary.id), "stop")
-        except RedisError:
-            who = None
-        return who.decode() if isinstance(who, bytes) else "a user"
+            return who.decode() if isinstance(who, bytes) else "a user"
+        return "a user"

@@ -60,40 +60,32 @@ def check(service: Service, settings: Settings) -> tuple[Checked, Checked]:
     )
     mask = masker([*settings.secrets.values(), *passwords(service)])
     until = time.monotonic() + LONGEST_S
-    ends = [
-        _End(lambda: open_source(service, context).check()),
-        _End(lambda: open_destination(service, context).check()),
-    ]
-    source, destination = (end.found(until) for end in ends)
-    return _masked(source, mask), _masked(destination, mask)
+    found: dict[str, Checked] = {}
 
-
-def _masked(found: Checked, mask: Callable[[str], str]) -> Checked:
-    text = mask(found.reason)
-    return Checked(found.state, text if len(text) <= REASON else f"{text[:REASON]}…")
-
-
-class _End:
-    """A check in its own thread, which is abandoned when it takes too long: the process ends soon after."""
-
-    def __init__(self, act: Callable[[], str]) -> None:
-        self._act = act
-        self._found: Checked | None = None
-        self._thread = threading.Thread(target=self._run, name="synctail-check", daemon=True)
-        self._thread.start()
-
-    def found(self, until: float) -> Checked:
-        self._thread.join(max(0.0, until - time.monotonic()))
-        return self._found or Checked("unreachable", f"no answer within {LONGEST_S:.0f} s")
-
-    def _run(self) -> None:
+    def run(end: str, act: Callable[[], str]) -> None:
         try:
-            self._found = Checked("operational", self._act())
+            found[end] = Checked("operational", act())
         except ConnectorError as error:
-            self._found = Checked(error.state, str(error))
+            found[end] = Checked(error.state, str(error))
         except Exception as error:
             _logger.exception("Unexpected: a fault in Synctail or one of its libraries")
-            self._found = Checked("misconfigured", f"{type(error).__name__}: {error}")
+            found[end] = Checked("misconfigured", f"{type(error).__name__}: {error}")
+
+    def result(end: str) -> Checked:
+        # One that takes too long is abandoned: the process ends soon after.
+        threads[end].join(max(0.0, until - time.monotonic()))
+        state = found.get(end) or Checked("unreachable", f"no answer within {LONGEST_S:.0f} s")
+        reason = mask(state.reason)
+        return Checked(state.state, reason if len(reason) <= REASON else f"{reason[:REASON]}…")
+
+    acts: dict[str, Callable[[], str]] = {
+        "source": lambda: open_source(service, context).check(),
+        "destination": lambda: open_destination(service, context).check(),
+    }
+    threads = {end: threading.Thread(target=run, args=(end, act), daemon=True) for end, act in acts.items()}
+    for thread in threads.values():
+        thread.start()
+    return result("source"), result("destination")
 
 
 class _NoLog:

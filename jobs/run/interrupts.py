@@ -10,7 +10,6 @@ import os
 import signal
 from collections.abc import Iterator
 from contextlib import contextmanager
-from types import FrameType, TracebackType
 from typing import Literal
 
 Why = Literal["timeout", "stop", "fenced", "shutdown"]
@@ -35,9 +34,9 @@ class Interrupts:
         self._armed = False
         self._asked: Why | None = None
         # Here and not in `__enter__`: a signal without a handler would kill the process before the sync has an ending.
-        signal.signal(signal.SIGUSR1, self._on_ask)
-        signal.signal(signal.SIGTERM, self._on_shutdown)
-        signal.signal(signal.SIGALRM, self._on_time_out)
+        signal.signal(signal.SIGUSR1, lambda *_: self._raise(self._asked or "stop"))
+        signal.signal(signal.SIGTERM, lambda *_: self._raise("shutdown"))
+        signal.signal(signal.SIGALRM, lambda *_: self._raise("timeout"))
 
     def ask(self, why: Why) -> None:
         """Interrupt the main thread, from any thread."""
@@ -50,9 +49,7 @@ class Interrupts:
         if self._asked:
             self._raise(self._asked)
 
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         self._armed = False
         signal.setitimer(signal.ITIMER_REAL, 0)
 
@@ -72,12 +69,3 @@ class Interrupts:
             self._armed = False  # only once: the ending must not be interrupted
             raise Interrupted(why)
         self._asked = self._asked or why  # raised when `with` begins, or `held` ends
-
-    def _on_ask(self, _signal: int, _frame: FrameType | None) -> None:
-        self._raise(self._asked or "stop")
-
-    def _on_shutdown(self, _signal: int, _frame: FrameType | None) -> None:
-        self._raise("shutdown")
-
-    def _on_time_out(self, _signal: int, _frame: FrameType | None) -> None:
-        self._raise("timeout")

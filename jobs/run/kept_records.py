@@ -1,8 +1,5 @@
 """Records kept in Redis: those that a sync takes in place of its source's (posted, or failed in an earlier sync), and
-those that failed in this sync, for a retry. In compressed batches, one in memory at a time.
-
-It knows nothing of services, and does not decide whether a retry makes sense.
-"""
+those that failed in this sync, for a retry. In compressed batches, one in memory at a time."""
 
 from __future__ import annotations
 
@@ -15,7 +12,7 @@ import redis
 import zstandard
 
 from jobs.connectors.base import ConnectorError, Page
-from jobs.queue.batches import BATCH_RECORDS, _pack, unpacked
+from jobs.queue.stored import BATCH_RECORDS, pack, unpacked
 from synctail import lua
 from synctail.connect import patiently
 from synctail.log.writer import LogWriter
@@ -38,7 +35,7 @@ class KeptRecords:
 
     def pages(self) -> Iterator[Page]:
         count = 0
-        for number in range(self._batches()):
+        for number in range(patiently()(self._client.llen, self._key)):
             at_ms, records = self._batch(number)
             count += len(records)
             for start in range(0, len(records), self._page_size):
@@ -49,16 +46,8 @@ class KeptRecords:
                 "Post them again, or run the service."
             )
 
-    def _batches(self) -> int:
-        for attempt in patiently():
-            with attempt:
-                found = self._client.llen(self._key)
-        return found
-
     def _batch(self, number: int) -> tuple[int, list[Record]]:
-        for attempt in patiently():
-            with attempt:
-                stored = cast("bytes | None", self._client.lindex(self._key, number))
+        stored = cast("bytes | None", patiently()(self._client.lindex, self._key, number))
         if stored is None:
             return 0, []
         try:
@@ -97,10 +86,9 @@ class Failures:
         waiting, self._waiting = self._waiting, []
         for start in range(0, len(waiting), BATCH_RECORDS):
             some = waiting[start : start + BATCH_RECORDS]
-            batch = _pack(some, pulled_at_ms or int(time.time() * 1000))
-            for attempt in patiently():
-                with attempt:
-                    self._script(keys=self._keys, args=[self._kept, self._kept + len(some), batch, self._ttl_ms])
+            batch = pack(some, pulled_at_ms or int(time.time() * 1000))
+            args = [self._kept, self._kept + len(some), batch, self._ttl_ms]
+            patiently()(self._script, keys=self._keys, args=args)
             self._kept += len(some)
             self._bytes += len(batch)
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from jobs.services.model import RunOptions, Service
+from jobs.services.model import AnyDestination, AnySource, RunOptions, Service
 from jobs.transform import filters
 from synctail.model.json_text import counted
 from synctail.model.sync import Stored, Summary, Trigger
@@ -27,22 +27,18 @@ def headlines(service: Service, run: RunOptions, summary: Summary, records: int 
     yield f"From {source} to {_described(now.destination)}"
     if now.filters:
         yield f"Filters: {' and '.join(filters.describe(one) for one in now.filters)}"
-    steps = ["the script"] * bool(now.script) + [
-        f"{len(now.mapping):,} mapped field{'s' * (len(now.mapping) != 1)}"
-    ] * bool(now.mapping)
-    if steps:
-        yield f"Steps: {', then '.join(steps)}"
+    fields = f"{len(now.mapping):,} mapped field{'s' * (len(now.mapping) != 1)}"
+    if now.script or now.mapping:
+        yield f"Steps: {', then '.join(['the script'] * bool(now.script) + [fields] * bool(now.mapping))}"
     yield f"Options: {', '.join(_options(now))}"
     if different := list(_different(service, run, failed_before=failed_before)):
         yield f"In this run only: {'; '.join(different)}"
 
 
-def _described(end: object) -> str:
+def _described(end: AnySource | AnyDestination) -> str:
     """The kind and place of a source or destination. The log masks passwords in its address."""
-    kind = str(end.__struct_config__.tag)  # type: ignore[attr-defined]
-    where = next((str(value) for name in ("place", "table", "path", "url") if (value := getattr(end, name, ""))), "")
     mode = getattr(end, "mode", "")
-    return f"{kind} {where}".strip() + (f" ({mode})" if mode else "")
+    return f"{end.__struct_config__.tag} {end.place}" + (f" ({mode})" if mode else "")
 
 
 def _kept(count: int, *, failed_before: bool) -> str:

@@ -42,11 +42,6 @@ _WHERETO = ("url", "schema", "table", "host", "port", "path", "key")
 """Members that make a destination a different one; how fast it is written to does not."""
 
 
-def _whereto(service: Service) -> list[Any]:
-    end = service.destination
-    return [end.__struct_config__.tag, *(getattr(end, name, None) for name in _WHERETO)]
-
-
 class Seen:
     """Looks fingerprints up and adds them, page by page. Waits for a Redis that is away, for up to two minutes."""
 
@@ -55,32 +50,29 @@ class Seen:
         self._prints_key = keys.service_seen(service.id)
         self._times_key = keys.service_seen_times(service.id)
         self._key = service.source.key
-        self._salt = hashlib.blake2b(_encode(_whereto(service)), digest_size=16).digest()
+        end = service.destination
+        whereto = [end.__struct_config__.tag, *(getattr(end, name, None) for name in _WHERETO)]
+        self._salt = hashlib.blake2b(_encode(whereto), digest_size=16).digest()
         self._page: dict[int, tuple[dict[str, Any], _Print]] = {}
         self._held: dict[bytes, bytes] = {}
 
     def known(self, records: Sequence[dict[str, Any]]) -> list[bool]:
         """For each record, in order, whether it has not changed since it was last pushed."""
         self._page = {}
-        prints = self._prints(records)
-        if not prints:
+        if not records:
             return []
+        prints = self._prints(records)
         # Most of them are pushed and added next: kept by identity, so that none is fingerprinted twice.
         self._page = {id(record): (record, one) for record, one in zip(records, prints, strict=True)}
-        for attempt in patiently():
-            with attempt:
-                names = cast("list[str]", [one.key for one in prints])
-                stored = cast("list[bytes | None]", self._client.hmget(self._prints_key, names))
+        stored = patiently()(self._client.hmget, self._prints_key, [one.key for one in prints])
         return [one.content == self._held.get(one.key, content) for one, content in zip(prints, stored, strict=True)]
 
     def overtaken(self, records: Sequence[dict[str, Any]], pulled_at_ms: int, until_ms: int) -> list[bool]:
         """For each record, whether one with its key was pushed after `pulled_at_ms` and before `until_ms`."""
-        names = [one.key for one in self._prints(records)]
-        if not names:
+        if not records:
             return []
-        for attempt in patiently():
-            with attempt:
-                times = self._client.zmscore(self._times_key, cast("list[str]", names))
+        names = [one.key for one in self._prints(records)]
+        times = patiently()(self._client.zmscore, self._times_key, names)
         return [at is not None and pulled_at_ms < at < until_ms for at in times]
 
     def hold(self, records: Sequence[dict[str, Any]]) -> None:
@@ -104,27 +96,25 @@ class Seen:
         now_ms = int(time.time() * 1000)
         too_old = now_ms - int(keys.SEEN_TTL.total_seconds() * 1000)
         for attempt in patiently():
-            with attempt:
-                with self._client.pipeline() as pipe:
-                    pipe.hset(self._prints_key, mapping=cast("Any", dict(prints)))
-                    pipe.zadd(self._times_key, {cast("str", one.key): now_ms for one in prints})
-                    pipe.pexpire(self._prints_key, keys.SEEN_TTL)
-                    pipe.pexpire(self._times_key, keys.SEEN_TTL)
-                    pipe.zrangebyscore(self._times_key, "-inf", too_old)
-                    pipe.zrange(self._times_key, 0, -keys.SEEN_CAP - 1)
-                    *_, old, beyond = pipe.execute()
+            with attempt, self._client.pipeline() as pipe:
+                pipe.hset(self._prints_key, mapping=cast("Any", dict(prints)))
+                pipe.zadd(self._times_key, {cast("str", one.key): now_ms for one in prints})
+                pipe.pexpire(self._prints_key, keys.SEEN_TTL)
+                pipe.pexpire(self._times_key, keys.SEEN_TTL)
+                pipe.zrangebyscore(self._times_key, "-inf", too_old)
+                pipe.zrange(self._times_key, 0, -keys.SEEN_CAP - 1)
+                *_, old, beyond = pipe.execute()
                 if forgotten := {*old, *beyond}:
-                    with self._client.pipeline() as pipe:
-                        pipe.hdel(self._prints_key, *forgotten)
-                        pipe.zrem(self._times_key, *forgotten)
-                        pipe.execute()
+                    pipe.hdel(self._prints_key, *forgotten)
+                    pipe.zrem(self._times_key, *forgotten)
+                    pipe.execute()
 
     def _prints(self, records: Sequence[dict[str, Any]]) -> list[_Print]:
         found = []
         for record in records:
-            known = self._page.get(id(record))
-            if known is not None and known[0] is record:
-                found.append(known[1])
+            known, one = self._page.get(id(record), (None, None))
+            if one and known is record:
+                found.append(one)
                 continue
             content = _digest(record, self._salt)
             key = record.get(self._key)

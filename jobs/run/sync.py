@@ -10,9 +10,8 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
 from contextlib import AbstractContextManager, ExitStack, nullcontext, suppress
 from dataclasses import asdict, dataclass, replace
-from typing import NamedTuple
 
-from jobs.connectors.base import Context, Destination, Page, Source
+from jobs.connectors.base import Context, Destination, Page
 from jobs.connectors.open import open_destination, open_source
 from jobs.run.kept_records import Failures, KeptRecords
 from jobs.run.pushed_before import Seen
@@ -71,11 +70,8 @@ class Counts:
         return ", ".join(f"{count:,} {name}" for name, count in asdict(self).items() if count or name != "written")
 
 
-class Pair(NamedTuple):
-    """A record as pulled, and as the script returned it."""
-
-    pulled: Record
-    made: Record
+Pair = tuple[Record, Record]
+"""A record as pulled, and as the script returned it."""
 
 
 class Sync:
@@ -127,7 +123,11 @@ class Sync:
                 if self._service.script:
                     script = Script(self._service.script, self._log, key=self._key, name=self._name)
                     self._script = stack.enter_context(script)
-                self._all_pages(source, destination)
+                asked = time.monotonic()
+                for number, page in enumerate(source.pages(), 1):
+                    self._one_page(number, page, destination, time.monotonic() - asked)
+                    self._enter(Phase.PULL)
+                    asked = time.monotonic()
                 self._complete(destination)
         finally:
             # Also when it breaks off in the middle of a page: the ending tells these counts.
@@ -139,13 +139,6 @@ class Sync:
             f"{took_s:.1f} s, {self.counts.pulled / max(took_s, 0.001):,.0f} records per second"
         )
         return self.counts
-
-    def _all_pages(self, source: KeptRecords | Source, destination: Destination) -> None:
-        asked = time.monotonic()
-        for number, page in enumerate(source.pages(), 1):
-            self._one_page(number, page, destination, time.monotonic() - asked)
-            self._enter(Phase.PULL)
-            asked = time.monotonic()
 
     def _complete(self, destination: Destination) -> None:
         if self._service.all_or_nothing and self.counts.failed and not self.counts.written:
@@ -236,17 +229,17 @@ class Sync:
     def _scripted(self, records: list[Record]) -> list[Pair]:
         """The records that the script returned. Those it dropped count as filtered; if it broke, all have failed."""
         if self._script is None:
-            return [Pair(record, record) for record in records]
+            return [(record, record) for record in records]
         self._enter(Phase.SCRIPT)
         outcome = self._script.run(records)
+        self.counts.filtered += len(outcome.dropped)
         if outcome.fault:
             self.counts.failed += len(records)
             for record in records:
                 self._failures.add(record)
-        self.counts.filtered += len(outcome.dropped)
-        if not outcome.fault:
+        else:
             self._keep("script", Phase.SCRIPT, (made for _, made in outcome.kept))
-        return [Pair(pulled, made) for pulled, made in outcome.kept]
+        return outcome.kept
 
     def _push(self, records: list[Pair], destination: Destination) -> None:
         pulled, mapped = self._mapped(records)
@@ -257,17 +250,15 @@ class Sync:
         pushed: list[Record] = []
         info, phase = self._log.info, Phase.PUSH.value
         waits = self._service.all_or_nothing
+        did = "Wrote" if waits else "Pushed"
         try:
             for record, (_, refused) in zip(pulled, destination.push(mapped), strict=True):
                 if refused is None:
                     name = self._name(record)
                     pushed.append(record)
-                    if waits:
-                        self.counts.written += 1
-                        info(f"Wrote {name}", phase, name)
-                    else:
-                        self.counts.pushed += 1
-                        info(f"Pushed {name}", phase, name)
+                    self.counts.written += waits
+                    self.counts.pushed += not waits
+                    info(f"{did} {name}", phase, name)
                 else:
                     self._fail(record, "Not pushed", refused, Phase.PUSH)
         finally:
@@ -311,8 +302,7 @@ class Sync:
 
     def _write_counts(self, total: int | None, phase: Phase | None = None) -> None:
         progress = round(min(1.0, self.counts.done / total), 4) if total else None
-        now = {"phase": phase.value} if phase else {}
-        self._log.set(**asdict(self.counts), progress=progress, **now)
+        self._log.set(**asdict(self.counts), progress=progress, **({"phase": phase.value} if phase else {}))
 
 
 def _took(seconds: float) -> str:

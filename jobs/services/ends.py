@@ -9,7 +9,6 @@ import codecs
 import re
 from collections.abc import Iterator
 from contextlib import suppress
-from typing import Any
 from urllib.parse import parse_qs, unquote, urlsplit
 
 from jobs.services.model import (
@@ -36,6 +35,7 @@ from jobs.transform.filters import expression_fault
 
 _XML_NAME = re.compile(r"[^\W\d][\w.-]*")
 _HEADER = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
+_HOST_KEY = re.compile(r"SHA256:[A-Za-z0-9+/]{43}|[a-z0-9@.-]+ AAAA[A-Za-z0-9+/]+=*( .*)?")
 _OURS = frozenset({"host", "content-length", "content-type", "transfer-encoding", "connection", "accept-encoding"})
 
 
@@ -81,13 +81,14 @@ def destination_faults(destination: AnyDestination) -> Iterator[tuple[str, str]]
         case FileDestination():
             yield from _written_layout(destination)
             yield from _inside(destination.path)
-            yield from _wild(destination.path)
-            if destination.mode == "append":
-                yield from _appended(destination)
+            kind, newline = destination.file_format, "\n".encode(_codec(destination.encoding) or "utf-8")
+            if destination.mode == "append" and kind in ("json", "xml"):
+                yield "mode", f"nothing can be appended to {kind}; append takes csv or ndjson"
+            elif destination.mode == "append" and kind == "csv" and newline[-1:] != b"\n":
+                yield "encoding", f"nothing can be appended in {destination.encoding}; takes utf-8"
         case SftpDestination():
             yield from _written_layout(destination)
             yield from _sign_in(destination)
-            yield from _wild(destination.path)
 
 
 # --- http ---------------------------------------------------------------------------------------------------------
@@ -196,9 +197,7 @@ def _sql_address(url: str, password: Secret | None) -> Iterator[tuple[str, str]]
 
 def _layout(layout: Layout) -> Iterator[tuple[str, str]]:
     kind = layout.file_format
-    try:
-        "x".encode(layout.encoding)
-    except (LookupError, ValueError, UnicodeError):
+    if not _codec(layout.encoding):
         yield "encoding", f"unknown encoding {layout.encoding!r}; takes one such as utf-8, utf-16, latin-1 or cp1252"
     if kind == "csv" and layout.delimiter in '"\r\n':
         yield "delimiter", f"{layout.delimiter!r} cannot separate fields"
@@ -222,8 +221,12 @@ def _read_layout(layout: FileSource | SftpSource) -> Iterator[tuple[str, str]]:
 
 def _written_layout(layout: FileDestination | SftpDestination) -> Iterator[tuple[str, str]]:
     yield from _layout(layout)
+    if not layout.path or layout.path.endswith("/"):
+        yield "path", "takes the path of a file"
+    if more := set(re.findall(r"\{([^{}]*)\}", layout.path)) - {"time"}:
+        yield "path", f"unknown {{{min(more)}}}; a path takes {{time}}"
     kind = layout.file_format
-    if kind != "csv" and _codec(layout.encoding) not in ("utf-8", None):
+    if kind != "csv" and _codec(layout.encoding) not in ("utf-8", ""):
         yield "encoding", f"takes utf-8: only CSV is written in other encodings, and the format is {kind}"
     if kind == "xml":
         for member, name in (("element", layout.element), ("records", layout.records)):
@@ -231,19 +234,13 @@ def _written_layout(layout: FileDestination | SftpDestination) -> Iterator[tuple
                 yield member, f"{name!r} is not a valid name of an XML element"
 
 
-def _appended(destination: FileDestination) -> Iterator[tuple[str, str]]:
-    kind = destination.file_format
-    if kind in ("json", "xml"):
-        yield "mode", f"nothing can be appended to {kind}; append takes csv or ndjson"
-    elif kind == "csv" and _codec(destination.encoding) and "\n".encode(destination.encoding)[-1:] != b"\n":
-        yield "encoding", f"nothing can be appended in {destination.encoding}; takes utf-8"
-
-
-def _codec(name: str) -> str | None:
+def _codec(name: str) -> str:
+    """The usual name of an encoding of texts; empty for an unknown one."""
     try:
+        "x".encode(name)
         return codecs.lookup(name).name
     except (LookupError, ValueError):
-        return None
+        return ""
 
 
 def _inside(path: str) -> Iterator[tuple[str, str]]:
@@ -251,24 +248,12 @@ def _inside(path: str) -> Iterator[tuple[str, str]]:
         yield "path", "leaves SYNCTAIL_FILES; takes a path below it, such as shop/orders.csv"
 
 
-def _wild(path: str) -> Iterator[tuple[str, str]]:
-    if not path or path.endswith("/"):
-        yield "path", "takes the path of a file"
-    more = set(re.findall(r"\{([^{}]*)\}", path)) - {"time"}
-    if more:
-        yield "path", f"unknown {{{min(more)}}}; a path takes {{time}}"
-
-
-def _sign_in(given: Sftp) -> Iterator[tuple[str, str]]:
-    if not given.password and not given.private_key:
+def _sign_in(sftp: Sftp) -> Iterator[tuple[str, str]]:
+    if not sftp.password and not sftp.private_key:
         yield "password", "is missing, and so is private_key; takes at least one of them"
-    if given.passphrase and not given.private_key:
+    if sftp.passphrase and not sftp.private_key:
         yield "passphrase", "goes with a private_key, and there is none"
-    if "@" in given.host or "/" in given.host:
+    if "@" in sftp.host or "/" in sftp.host:
         yield "host", "takes the name or address of a server; user and port have their own members"
-    if given.host_key and not _is_host_key(given.host_key):
+    if sftp.host_key and not _HOST_KEY.fullmatch(sftp.host_key):
         yield "host_key", "takes 'ssh-ed25519 AAAA…', as in known_hosts, or a fingerprint 'SHA256:…'"
-
-
-def _is_host_key(text: Any) -> bool:
-    return bool(re.fullmatch(r"SHA256:[A-Za-z0-9+/]{43}|[a-z0-9@.-]+ AAAA[A-Za-z0-9+/]+=*( .*)?", text))

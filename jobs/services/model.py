@@ -1,7 +1,6 @@
-"""What Synctail speaks of: services, syncs, lines. Frozen and pure: no I/O, no clock of its own.
+"""A service and its parts, as structs. Frozen and pure: no I/O, no clock of its own.
 
-The JSON of these structs is the public shape of the API; the strings of the enums are stored and must not change.
-In three parts: syncs and what belongs to one; ids, times and JSON texts; services.
+Their JSON is stored, and is the public shape of the API.
 """
 
 from __future__ import annotations
@@ -19,9 +18,6 @@ from msgspec import Meta, Struct
 from jobs.transform.model import Filter, MappedField, ScriptText
 from synctail.model.about import about
 from synctail.model.sync import Stored
-
-LONGEST_SCHEDULE = 200
-"""Characters. A list of all sixty minutes has 169."""
 
 
 def _named(title: str, example: str) -> Meta:
@@ -97,9 +93,7 @@ class Paging(Struct, frozen=True, forbid_unknown_fields=True):
     )
     """An empty text, which no form makes: no parameter carries the size."""
     next: Annotated[str, about("Next page", "JMESPath to the next cursor or URL in the response.", "meta.next")] = ""
-    total: Annotated[
-        str, about("Total", "JMESPath to the number of all records. Empty: the header X-Total-Count.", "meta.total")
-    ] = ""
+    total: Annotated[str, about("Total", "JMESPath to the total. Empty: the header X-Total-Count.", "meta.total")] = ""
     first: Annotated[Count, about("First page", "The number of the first page.", 1)] = 1
 
     @property
@@ -117,9 +111,7 @@ class HttpSource(Struct, frozen=True, forbid_unknown_fields=True, tag_field="kin
     """JSON over HTTP: any REST API."""
 
     url: Annotated[HttpUrl, about("URL", "Where to read the list of records.", "https://api.example.com/orders")]
-    records: Annotated[
-        str, about("Records in", "The list: a member of the response, or JMESPath. Empty: the response.", "orders")
-    ] = ""
+    records: Annotated[str, about("Records in", "Member or JMESPath. Empty: the whole response.", "orders")] = ""
     key: Key = "id"
     paging: Annotated[Paging, about("Paging", "How one page leads to the next.")] = Paging()
     auth: Auth = None
@@ -133,14 +125,10 @@ class HttpSource(Struct, frozen=True, forbid_unknown_fields=True, tag_field="kin
 class HttpDestination(Struct, frozen=True, forbid_unknown_fields=True, tag_field="kind", tag="http"):
     """Sends records as JSON."""
 
-    url: Annotated[
-        HttpUrl, about("URL", "Where to send records. {…} inserts a field.", "https://api.example.com/orders")
-    ]
+    url: Annotated[HttpUrl, about("URL", "Where to send records. {…} inserts a field.", "https://example.com/orders")]
     method: Annotated[Literal["POST", "PUT", "PATCH"], about("Method", "The HTTP method.")] = "POST"
     batch: Annotated[Batch | None, about("Batch", "Records per request, as a list. Empty: one by one.", 50)] = None
-    records: Annotated[
-        str, about("Records in", "Member of the body that holds a batch. Empty: the body is the list.", "orders")
-    ] = ""
+    records: Annotated[str, about("Records in", "Member that holds a batch. Empty: the whole body.", "orders")] = ""
     auth: Auth = None
     concurrency: Annotated[int, Meta(ge=1, le=32), about("Concurrency", "Maximum number of requests at once.", 4)] = 4
     rate_per_s: RequestsPerS = None
@@ -175,9 +163,7 @@ class SqlSource(Struct, frozen=True, forbid_unknown_fields=True, tag_field="kind
 class InboundSource(Struct, frozen=True, forbid_unknown_fields=True, tag_field="kind", tag="inbound"):
     """Records that other systems post to this service."""
 
-    records: Annotated[
-        str, about("Records in", "JMESPath to the list in the body. Empty: the body, a list or one record.", "orders")
-    ] = ""
+    records: Annotated[str, about("Records in", "JMESPath to the list or record. Empty: the body.", "orders")] = ""
     key: Key = "id"
 
     @property
@@ -208,9 +194,7 @@ class Layout(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """How a file holds records."""
 
     format: Annotated[FileFormat | None, about("Format", "Empty: by the path's ending.")] = None
-    records: Annotated[
-        str, about("Records in", "JSON: path to the list, as data.orders. Written XML: the root element.", "orders")
-    ] = ""
+    records: Annotated[str, about("Records in", "JSON: path to the list. Written XML: root element.", "orders")] = ""
     element: Annotated[str, about("Element", "XML: the element of a record.", "record")] = "record"
     encoding: Annotated[str, about("Encoding", "The text encoding of the file.", "utf-8")] = "utf-8"
     delimiter: Annotated[Character, about("Delimiter", "CSV: the character between fields.", ",")] = ","
@@ -221,8 +205,11 @@ class Layout(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
 
     @property
     def file_format(self) -> FileFormat:
-        path: str = getattr(self, "path", "")
-        return self.format or _ENDINGS.get(path.rpartition(".")[2].lower(), "ndjson")
+        return self.format or _ENDINGS.get(self.place.rpartition(".")[2].lower(), "ndjson")
+
+    @property
+    def place(self) -> str:
+        return str(getattr(self, "path", ""))
 
 
 After = Annotated[
@@ -235,16 +222,10 @@ _WRITTEN = "Where to write the file. {time} inserts the time of the sync, for a 
 class FileSource(Layout, frozen=True, forbid_unknown_fields=True, tag_field="kind", tag="file"):
     """Files below SYNCTAIL_FILES on the worker's machine."""
 
-    path: Annotated[
-        Text, about("Path", "May contain *, ?, […] and **. Files are read in order of name.", "in/orders-*.csv")
-    ]
+    path: Annotated[Text, about("Path", "May contain *, ?, […] and **. Read in order of name.", "in/orders-*.csv")]
     key: Key = "id"
     after: After = "keep"
     move_to: MoveTo = "done"
-
-    @property
-    def place(self) -> str:
-        return self.path
 
 
 class FileDestination(Layout, frozen=True, forbid_unknown_fields=True, tag_field="kind", tag="file"):
@@ -256,10 +237,6 @@ class FileDestination(Layout, frozen=True, forbid_unknown_fields=True, tag_field
     path: Annotated[str, about("Path", _WRITTEN, "out/orders.ndjson")]
     mode: Annotated[Literal["replace", "append"], about("Mode", "What to do with an existing file.")] = "replace"
 
-    @property
-    def place(self) -> str:
-        return self.path
-
 
 class Sftp(Layout, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """A server, and how to sign in: with a private key (and its passphrase), a password, or both."""
@@ -270,34 +247,26 @@ class Sftp(Layout, frozen=True, kw_only=True, forbid_unknown_fields=True):
     password: Password = None
     private_key: Annotated[Secret | None, _named("Secret with the private key", "SFTP_KEY")] = None
     passphrase: Annotated[Secret | None, _named("Secret with the private key's passphrase", "SFTP_PASSPHRASE")] = None
-    host_key: Annotated[
-        str, about("Host key", "The server's key: ssh-ed25519 AAAA… or SHA256:…. Empty: known_hosts.", "SHA256:…")
-    ] = ""
+    host_key: Annotated[str, about("Host key", "ssh-ed25519 AAAA… or SHA256:…. Empty: known_hosts.", "SHA256:…")] = ""
+
+    @property
+    def place(self) -> str:
+        return f"{self.host}:{super().place}"
 
 
 class SftpSource(Sftp, frozen=True, kw_only=True, forbid_unknown_fields=True, tag_field="kind", tag="sftp"):
     """Files on a server, over SSH."""
 
-    path: Annotated[
-        Text, about("Path", "May contain *, ? and […] in its last part. Files are read in order of name.", "out/*.csv")
-    ]
+    path: Annotated[Text, about("Path", "May contain *, ?, […] in its last part. Read in order of name.", "out/*.csv")]
     key: Key = "id"
     after: After = "keep"
     move_to: MoveTo = "done"
-
-    @property
-    def place(self) -> str:
-        return f"{self.host}:{self.path}"
 
 
 class SftpDestination(Sftp, frozen=True, kw_only=True, forbid_unknown_fields=True, tag_field="kind", tag="sftp"):
     """A file on a server, over SSH: complete, or as it was before."""
 
     path: Annotated[Text, about("Path", _WRITTEN, "in/orders.csv")]
-
-    @property
-    def place(self) -> str:
-        return f"{self.host}:{self.path}"
 
 
 AnySource = HttpSource | SqlSource | FileSource | SftpSource | InboundSource
@@ -327,15 +296,13 @@ class Schedule(Struct, frozen=True, forbid_unknown_fields=True):
         try:
             ZoneInfo(self.timezone)
         except (ZoneInfoNotFoundError, ValueError, OSError):
-            msg = f"timezone: got {self.timezone!r}; takes a name such as 'Europe/London'"
-            raise ValueError(msg) from None
+            raise ValueError(f"timezone: got {self.timezone!r}; takes a name such as 'Europe/London'") from None
 
     @property
     def fault(self) -> str:
         """Why `schedule` cannot be read, or never comes due; empty if it can be. Such a service is never due.
 
-        `validate` refuses it. No error here: an earlier version may have stored it, and the service must still be
-        shown, run by hand and corrected.
+        No error: an earlier version may have stored it, and the service must still be shown, run and corrected.
         """
         return _schedule_fault(self.schedule) if self.schedule else ""
 
@@ -358,8 +325,8 @@ class Schedule(Struct, frozen=True, forbid_unknown_fields=True):
 
 @lru_cache(maxsize=1024)
 def _schedule_fault(text: str) -> str:
-    if len(text) > LONGEST_SCHEDULE:
-        return f"takes at most {LONGEST_SCHEDULE} characters"
+    if len(text) > 200:  # a list of all sixty minutes has 169
+        return "takes at most 200 characters"
     takes = f"got {text!r}; takes five cron fields such as '*/15 * * * *'"
     if len(text.split()) != 5:
         return f"{takes}: wrong number of fields"
@@ -386,13 +353,9 @@ class Options(Struct, frozen=True, forbid_unknown_fields=True):
     concurrency: Annotated[
         int, Meta(ge=1, le=1000), about("Syncs at once", "Maximum if they may overlap. Each worker runs one.", 4)
     ] = 4
-    max_failed: Annotated[
-        Count | None, about("Failures allowed", "End the sync if more records fail. Empty: no limit.", 50)
-    ] = None
+    max_failed: Annotated[Count | None, about("Failures allowed", "Maximum per sync. Empty: no limit.", 50)] = None
     timeout_s: Annotated[Positive, about("Time limit", "Seconds per sync.", 3600)] = 3600
-    unseen_only: Annotated[
-        bool, about("Only new records", "Skip records that are unchanged since an earlier sync pushed them.")
-    ] = True
+    unseen_only: Annotated[bool, about("Only new records", "Skip records unchanged since they were pushed.")] = True
 
     @property
     def at_once(self) -> int:
@@ -401,7 +364,7 @@ class Options(Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class RunOptions(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, omit_defaults=True):
-    """What one sync does differently from its service. Null: as the service says."""
+    """What one sync does differently from its service. Null: as the service."""
 
     filters: Annotated[list[Filter] | None, _FILTERS] = None
     page_size: Annotated[Size | None, _PAGE_SIZE] = None
@@ -429,25 +392,15 @@ class Missed(Struct, frozen=True, kw_only=True):
 class Service(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """A configured flow of records from a source to a destination."""
 
-    id: Annotated[
-        ServiceId, about("ID", "Names the service in URLs and commands. Cannot be changed.", "orders-to-warehouse")
-    ]
+    id: Annotated[ServiceId, about("ID", "The name in URLs and commands. Cannot be changed.", "orders-to-warehouse")]
     name: Annotated[str, about("Name", "The name on pages and in lists.", "Orders to warehouse")]
-    active: Annotated[
-        bool, about("Active", "An inactive service does not run, neither by hand nor on its schedule.")
-    ] = True
+    active: Annotated[bool, about("Active", "An inactive service runs neither by hand nor on its schedule.")] = True
     notes: Annotated[str, about("Notes", "Where the data comes from, whom to ask.", media="text/plain")] = ""
     source: Annotated[AnySource, about("Source", "Where the records come from.")]
     filters: Annotated[list[Filter], _FILTERS] = []
-    script: Annotated[
-        ScriptText | None, about("Script", "Python that runs on each page of records, in its own process.")
-    ] = None
-    mapping: Annotated[
-        list[MappedField], about("Mapping", "The fields to push. Without any, a record is pushed as it is.")
-    ] = []
-    lookups: Annotated[
-        dict[str, dict[str, Any]], about("Lookup tables", "For the function lookup, which finds one value by another.")
-    ] = {}
+    script: Annotated[ScriptText | None, about("Script", "Python for each page of records, in its own process.")] = None
+    mapping: Annotated[list[MappedField], about("Mapping", "The fields to push. Empty: the record as it is.")] = []
+    lookups: Annotated[dict[str, dict[str, Any]], about("Lookup tables", "Of the function lookup.")] = {}
     destination: Annotated[AnyDestination, about("Destination", "Where the records go.")]
     trigger: Annotated[Schedule, about("Schedule", "When the service runs by itself. Empty: only on request.")] = (
         Schedule()
@@ -463,11 +416,8 @@ class Service(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     @property
     def all_or_nothing(self) -> bool:
         """Is what a sync pushes there only when all of it is?"""
-        match self.destination:
-            case FileDestination(mode="replace") | SftpDestination():
-                return True
-            case _:
-                return False
+        end = self.destination
+        return isinstance(end, SftpDestination) or (isinstance(end, FileDestination) and end.mode == "replace")
 
     @property
     def skips_seen(self) -> bool:
@@ -483,9 +433,9 @@ class Checked(Struct, frozen=True):
 
 
 class ServiceCheck(Struct, frozen=True, kw_only=True):
-    """The last check of a service's connections, of the last hour; all but `service` null: there was none.
+    """The last check of a service's connections, of the last hour. All but `service` are null if there was none.
 
-    `asked_at` and `checked_at` are RFC 3339; the former is the one that who asked was given."""
+    `asked_at` and `checked_at` are RFC 3339; the former is what the caller that asked for the check got."""
 
     service: str
     asked_at: str | None = None
@@ -509,7 +459,7 @@ def decode_service(service_id: str, stored: bytes) -> Service:
     return service
 
 
-# msgspec reads a struct's annotations when it first meets it, and two threads that meet it at the same time crash the
-# process (0.22). So all of them are met here, while there is one thread.
+# msgspec reads a struct's annotations at its first use; two threads that do so at the same time crash the process
+# (0.22). So all are used here, while there is one thread.
 for _one in (Service, RunOptions, Missed, ServiceCheck):
     msgspec.json.Decoder(_one)

@@ -13,7 +13,6 @@ from typing import Any
 from synctail.model.filter_text import TypedFault, json_of, value_of
 
 _NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
-_SPACE = re.compile(r"\s*")
 _DECODER = json.JSONDecoder()
 
 
@@ -36,11 +35,11 @@ def steps_of(text: str) -> list[list[Any]]:
     """`trim | lower | round(2)`, or the JSON of it: `[["trim"], ["lower"], ["round", 2]]`. Raises `TypedFault`."""
     text = text.strip()
     if text.startswith("["):
-        given = json_of(text)
-        given = given if not given or isinstance(given[0], list) else [given]
-        if not all(isinstance(one, list) for one in given):
+        found: list[Any] = json_of(text)
+        found = found if not found or isinstance(found[0], list) else [found]
+        if not all(isinstance(one, list) for one in found):
             raise TypedFault('takes functions such as trim | round(2), or [["trim"], ["round", 2]]')
-        return list(given)
+        return found
     steps: list[list[Any]] = []
     at = 0
     while at < len(text):
@@ -87,8 +86,7 @@ def _step(text: str, at: int) -> tuple[list[Any], int]:
 
 
 def _skip(text: str, at: int) -> int:
-    found = _SPACE.match(text, at)
-    return found.end() if found else at
+    return len(text) - len(text[at:].lstrip())
 
 
 def _unexpected(text: str, at: int, takes: str) -> TypedFault:
@@ -101,10 +99,7 @@ def _unexpected(text: str, at: int, takes: str) -> TypedFault:
 def table_of(text: str) -> dict[str, Any]:
     """One entry per line, `DE = Germany`; or a JSON object. Raises `TypedFault`."""
     if text.lstrip().startswith("{"):
-        given = json_of(text)
-        if not isinstance(given, dict):  # pragma: no cover - what begins with a brace is an object or no JSON
-            raise TypedFault("takes an object")
-        return given
+        return dict(json_of(text))
     table: dict[str, Any] = {}
     for number, line in enumerate(text.splitlines(), 1):
         if not line.strip():
@@ -119,11 +114,7 @@ def table_of(text: str) -> dict[str, Any]:
 
 
 def text_of_table(table: dict[str, Any]) -> str:
-    lines = [f"{name} = {'null' if value is None else text_of(value)}" for name, value in table.items()]
-    if all(_plain_name(name) for name in table):
-        return "\n".join(lines)
-    return json.dumps(table, ensure_ascii=False, indent=2)
-
-
-def _plain_name(name: str) -> bool:
-    return bool(name) and name == name.strip() and name.isprintable() and "=" not in name and name[0] != "{"
+    for name in table:
+        if not name or name != name.strip() or not name.isprintable() or "=" in name or name[0] == "{":
+            return json.dumps(table, ensure_ascii=False, indent=2)
+    return "\n".join(f"{name} = {'null' if value is None else text_of(value)}" for name, value in table.items())

@@ -1,6 +1,6 @@
 """The stored definitions of services: read, created, replaced, removed. One hash, a field for each.
 
-Whoever stores one has checked it before (`jobs.services.validate`).
+The caller has checked what it stores (`jobs.services.validate`).
 """
 
 from __future__ import annotations
@@ -52,12 +52,10 @@ class Services:
     def put(self, created: Sequence[Service], replaced: Sequence[Service]) -> None:
         """All of them in one step: a Redis that goes away has all, or none. Raises `ServiceExists` for one that is to
         be created and is there by now, `ServiceNotFound` for one that is to be replaced and has gone."""
-        args: list[str | bytes | int] = []
-        for services, there in ((created, 0), (replaced, 1)):
-            for one in services:
-                args += [one.id, there, msgspec.json.encode(one)]
-        if not args:
+        both = [(0, one) for one in created] + [(1, one) for one in replaced]
+        if not both:
             return
+        args = [arg for there, one in both for arg in (one.id, there, msgspec.json.encode(one))]
         other = cast("bytes | None", self._put(keys=[keys.SERVICES], args=args))
         if other is not None:
             found = other.decode()
@@ -67,11 +65,5 @@ class Services:
         """And what it remembers of records. Its syncs stay until their time is over. Raises `ServiceNotFound`."""
         if not self._client.hdel(keys.SERVICES, service_id):
             raise ServiceNotFound(service_id)
-        kept = (
-            keys.service_seen,
-            keys.service_seen_times,
-            keys.service_turns,
-            keys.service_waiting,
-            keys.service_missed,
-        )
-        self._client.delete(*(key(service_id) for key in kept))
+        kept = (keys.service_seen, keys.service_seen_times, keys.service_turns, keys.service_waiting)
+        self._client.delete(*(key(service_id) for key in (*kept, keys.service_missed)))

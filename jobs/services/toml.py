@@ -24,13 +24,14 @@ from synctail.model.filter_text import TypedFault
 
 SEVERAL = "service"
 _ESCAPE = "json"
+_NOT_LITERAL = re.compile(r"'''|'\Z|[\x00-\x08\x0b-\x1f\x7f]")
 
 
 class Definition(NamedTuple):
     """One service of a file, not yet checked. `path`: its place, `service[1]` or nothing. `faults`: those of the
     notation, with their whole paths."""
 
-    given: Any
+    body: Any
     path: str
     faults: list[Fault]
 
@@ -38,23 +39,22 @@ class Definition(NamedTuple):
 def write_services(services: Sequence[Service], *, several: bool | None = None) -> str:
     """`several`: under `[[service]]`; by default only if there is not exactly one."""
     tables = [_table(service) for service in services]
-    if several is None:
-        several = len(tables) != 1
-    return _dump({SEVERAL: tables} if several else tables[0])
+    single = len(tables) == 1 if several is None else not several
+    return _dump(tables[0] if single else {SEVERAL: tables})
 
 
 def read_definitions(text: str) -> list[Definition]:
     """Raises `DefinitionFaulty` if the text is not TOML."""
     try:
-        given = tomllib.loads(text)
+        tables = tomllib.loads(text)
     except (tomllib.TOMLDecodeError, RecursionError, ValueError) as error:
         raise DefinitionFaulty([Fault("", f"is not TOML: {error}")]) from None
-    if SEVERAL not in given:
-        return [_definition(given, "")]
-    several = given.pop(SEVERAL)
+    if SEVERAL not in tables:
+        return [_definition(tables, "")]
+    several = tables.pop(SEVERAL)
     faults = [
         Fault(str(name), f"is next to [[{SEVERAL}]]; a file has either one service or [[{SEVERAL}]] tables")
-        for name in given
+        for name in tables
     ]
     if not isinstance(several, list):
         faults.append(Fault(SEVERAL, f"takes tables, as in [[{SEVERAL}]]"))
@@ -75,18 +75,18 @@ def _table(service: Service) -> dict[str, Any]:
     return {"id": service.id, "name": service.name, "active": service.active, **plain}
 
 
-def _without_defaults(given: Any, shape: Shape) -> Any:
+def _without_defaults(value: Any, shape: Shape) -> Any:
     if shape.item and shape.item.kinds:
-        return [_without_defaults(one, shape.item) for one in given]
-    struct = shape.struct_of(given) if isinstance(given, dict) else None
+        return [_without_defaults(one, shape.item) for one in value]
+    struct = shape.struct_of(value) if isinstance(value, dict) else None
     if struct is None:
-        return _escaped(given)
-    tag = {"kind": given["kind"]} if struct.__struct_config__.tag else {}
+        return _escaped(value)
+    tag = {"kind": value["kind"]} if struct.__struct_config__.tag else {}
     return tag | {
-        name: _without_defaults(given[name], member.shape)
+        name: _without_defaults(value[name], member.shape)
         for name, member in members(struct).items()
         # An equal value of another type, as 1 for true, is written differently.
-        if given[name] != member.default or type(given[name]) is not type(member.default)
+        if value[name] != member.default or type(value[name]) is not type(member.default)
     }
 
 
@@ -117,21 +117,17 @@ def _named(value: Any, mark: str, texts: list[str]) -> Any:
         return {name: _named(one, mark, texts) for name, one in value.items()}
     if isinstance(value, list):
         return [_named(one, mark, texts) for one in value]
-    if isinstance(value, str) and "\n" in value and _stands_as_it_is(value):
+    if isinstance(value, str) and "\n" in value and not _NOT_LITERAL.search(value):
         texts.append(value)
         return f"{mark}{len(texts) - 1}"
     return value
 
 
-def _stands_as_it_is(text: str) -> bool:
-    return "'''" not in text and not text.endswith("'") and not re.search(r"[\x00-\x08\x0b-\x1f\x7f]", text)
-
-
 # --- in ---------------------------------------------------------------------------------------------------------------
 
 
-def _definition(given: Any, path: str) -> Definition:
-    read = _read(given)
+def _definition(value: Any, path: str) -> Definition:
+    read = _read(value)
     faults = []
     fields = read.get("mapping") if isinstance(read, dict) else None
     for index, field in enumerate(fields if isinstance(fields, list) else []):
@@ -144,17 +140,17 @@ def _definition(given: Any, path: str) -> Definition:
     return Definition(read, path, faults)
 
 
-def _read(given: Any) -> Any:
+def _read(value: Any) -> Any:
     """TOML's values as JSON: a time becomes its text, and JSON in a table is decoded."""
-    if isinstance(given, dict):
-        if [*given] == [_ESCAPE] and isinstance(given[_ESCAPE], str):
+    if isinstance(value, dict):
+        if [*value] == [_ESCAPE] and isinstance(value[_ESCAPE], str):
             try:
-                return msgspec.json.decode(given[_ESCAPE])
+                return msgspec.json.decode(value[_ESCAPE])
             except (msgspec.DecodeError, UnicodeError, RecursionError):
-                return given
-        return {name: _read(one) for name, one in given.items()}
-    if isinstance(given, list):
-        return [_read(one) for one in given]
-    if isinstance(given, datetime | date | time):
-        return given.isoformat()
-    return given
+                return value
+        return {name: _read(one) for name, one in value.items()}
+    if isinstance(value, list):
+        return [_read(one) for one in value]
+    if isinstance(value, datetime | date | time):
+        return value.isoformat()
+    return value

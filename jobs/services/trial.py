@@ -1,8 +1,8 @@
 """One record through filters and a mapping, to see what comes of it. A process of its own: a few functions that each
-double a text outgrow any machine, and whoever tries a mapping must not be able to take the server with it.
+double a text outgrow any machine, and a mapping that is tried must not take the server with it.
 
 `python -m jobs.services.trial` reads a `Trial` as JSON from its input and writes `{"passes", "stopped_by", "result"}`
-or `{"errors": [{"path", "says"}]}`. It runs no script, and is given no secrets.
+or `{"errors": [{"path", "says"}]}`. It runs no script, and gets no secrets.
 """
 
 from __future__ import annotations
@@ -31,10 +31,10 @@ class Trial(Struct, frozen=True, forbid_unknown_fields=True):
     lookups: dict[str, dict[str, Any]] = {}
 
 
-def attempt(given: object) -> dict[str, Any]:
+def attempt(body: object) -> dict[str, Any]:
     """What the module says its process writes."""
     try:
-        trial = read(given, Trial)
+        trial = read(body, Trial)
     except DefinitionFaulty as faulty:
         return _errors(faulty.faults)
     stopped_by = filters.Filters(trial.filters, utc_now()).stopped_by(trial.record)

@@ -11,7 +11,7 @@ import msgspec
 from msgspec import Struct
 
 from jobs.services import ends
-from jobs.services.model import AnyDestination, AnySource, RunOptions, Schedule, Service
+from jobs.services.model import AnyDestination, AnySource, Schedule, Service
 from jobs.services.shapes import Shape, join, members, shape_of
 from jobs.transform import filters, mapping, script_check
 from jobs.transform.model import Filter, MappedField
@@ -38,49 +38,44 @@ class DefinitionFaulty(ValueError):
         self.faults = faults
 
 
-def read_service(given: object) -> Service:
+def read_service(body: object) -> Service:
     """A service from JSON or TOML. Raises `DefinitionFaulty` with every fault."""
-    return read(given, Service)
+    return read(body, Service)
 
 
-def read_run(given: object) -> RunOptions:
-    """The options of one sync. Raises `DefinitionFaulty` with every fault."""
-    return read(given, RunOptions)
-
-
-def read(given: object, wanted: type[T]) -> T:
-    """`given` as this struct. Raises `DefinitionFaulty` with every fault, also of the parts that are sound by type."""
-    faults = list(_faults(given, shape_of(wanted), ""))
-    faults += _meaning_faults(given, {fault.path for fault in faults})
+def read(body: object, wanted: type[T]) -> T:
+    """`body` as this struct. Raises `DefinitionFaulty` with every fault: of types, and of the parts that are sound."""
+    faults = list(_faults(body, shape_of(wanted), ""))
+    faults += _meaning_faults(body, {fault.path for fault in faults})
     if faults:
         raise DefinitionFaulty(faults)
-    return msgspec.convert(given, wanted)
+    return msgspec.convert(body, wanted)
 
 
 # --- what it means ------------------------------------------------------------------------------------------------
 
 
-def _meaning_faults(given: object, broken: set[str]) -> Iterator[Fault]:
+def _meaning_faults(body: object, broken: set[str]) -> Iterator[Fault]:
     """Of expressions, functions, tables, and of what goes with what. `broken`: paths of faults that are known."""
-    if not isinstance(given, dict):
+    if not isinstance(body, dict):
         return
     heads = {re.split(r"[.\[]", path, maxsplit=1)[0] for path in broken}
-    sound = {name: value for name, value in given.items() if name not in heads}
+    sound = {name: value for name, value in body.items() if name not in heads}
     if not sound.get("name", "a name").strip():  # nothing to see or to press in a list
         yield Fault("name", "is missing")
-    yield from _end_faults(given, "source", AnySource, ends.source_faults, broken)
-    yield from _end_faults(given, "destination", AnyDestination, ends.destination_faults, broken)
+    yield from _end_faults(body, "source", AnySource, ends.source_faults, broken)
+    yield from _end_faults(body, "destination", AnyDestination, ends.destination_faults, broken)
     if sound.get("id") in RESERVED_IDS:
-        yield Fault("id", f"{given['id']!r} is the address of a page; choose another")
-    for index, row in enumerate(_rows(given, "filters", Filter, broken)):
+        yield Fault("id", f"{body['id']!r} is the address of a page; choose another")
+    for index, row in enumerate(_rows(body, "filters", Filter, broken)):
         if row and (fault := filters.fault(row)):
             yield Fault(f"filters[{index}].{fault[0]}", fault[1])
     yield from _schedule_faults(sound)
-    if sound.get("script") and (problem := script_check.check(given["script"]["code"])):
+    if sound.get("script") and (problem := script_check.check(body["script"]["code"])):
         yield Fault("script.code", problem)
     if "lookups" not in heads:
-        rows = _rows(given, "mapping", MappedField, broken)
-        for path, says in mapping.faults(rows, given.get("lookups", {})):
+        rows = _rows(body, "mapping", MappedField, broken)
+        for path, says in mapping.faults(rows, body.get("lookups", {})):
             yield Fault(f"mapping{path}", says)
 
 
@@ -93,7 +88,7 @@ def _schedule_faults(sound: dict[str, Any]) -> Iterator[Fault]:
 
 
 def _end_faults(
-    given: dict[str, Any],
+    body: dict[str, Any],
     name: str,
     wanted: Any,
     faults_of: Callable[[Any], Iterator[tuple[str, str]]],
@@ -101,7 +96,7 @@ def _end_faults(
 ) -> Iterator[Fault]:
     """Of a source or a destination. One with broken members is checked without them where that makes sense."""
     wrong = {path[len(name) + 1 :].partition(".")[0] for path in broken if path == name or path.startswith(f"{name}.")}
-    end = given.get(name)
+    end = body.get(name)
     if not isinstance(end, dict) or (wrong and (end.get("kind") != "http" or not wrong <= _INDEPENDENT)):
         return
     sound = {member: value for member, value in end.items() if member not in wrong}
@@ -112,9 +107,9 @@ def _end_faults(
             yield Fault(f"{name}.{member}", says)
 
 
-def _rows(given: dict[str, Any], name: str, wanted: type[T], broken: set[str]) -> list[T | None]:
+def _rows(body: dict[str, Any], name: str, wanted: type[T], broken: set[str]) -> list[T | None]:
     """The rows at their places; None for a broken one."""
-    rows = given.get(name)
+    rows = body.get(name)
     wrong = {path.partition("]")[0] for path in broken}
     return [
         None if f"{name}[{index}" in wrong else msgspec.convert(row, wanted)
@@ -125,48 +120,48 @@ def _rows(given: dict[str, Any], name: str, wanted: type[T], broken: set[str]) -
 # --- its types ----------------------------------------------------------------------------------------------------
 
 
-def _faults(given: Any, shape: Shape, path: str) -> Iterator[Fault]:
-    if given is None and shape.optional:
+def _faults(body: Any, shape: Shape, path: str) -> Iterator[Fault]:
+    if body is None and shape.optional:
         return
-    if shape.kinds and not isinstance(given, dict):
-        yield Fault(path, f"takes an object, got {given!r}")
+    if shape.kinds and not isinstance(body, dict):
+        yield Fault(path, f"takes an object, got {body!r}")
+    elif struct := shape.struct_of(body):
+        yield from _struct_faults(body, struct, path)
     elif shape.kinds:
-        struct = shape.struct_of(given)
-        yield from _struct_faults(given, struct, path) if struct else _kind_faults(given, shape, path)
-    elif shape.item and isinstance(given, list):
-        for index, one in enumerate(given):
+        said = f"got {body['kind']!r}" if body.get("kind") is not None else "is missing"
+        yield Fault(join(path, "kind"), f"{said}; takes {_one_of(shape.kinds)}")
+    elif shape.item and isinstance(body, list):
+        for index, one in enumerate(body):
             yield from _faults(one, shape.item, f"{path}[{index}]")
-    elif get_origin(shape.bare) is Literal and given not in get_args(shape.bare):
-        yield Fault(path, f"got {given!r}; takes {_one_of(get_args(shape.bare))}")
+    elif get_origin(shape.bare) is Literal and body not in get_args(shape.bare):
+        yield Fault(path, f"got {body!r}; takes {_one_of(get_args(shape.bare))}")
     else:
-        yield from _value_faults(given, shape.type, path)
+        yield from _value_faults(body, shape.type, path)
 
 
-def _kind_faults(given: dict[str, Any], shape: Shape, path: str) -> Iterator[Fault]:
-    said = f"got {given['kind']!r}" if given.get("kind") is not None else "is missing"
-    yield Fault(join(path, "kind"), f"{said}; takes {_one_of(shape.kinds)}")
-
-
-def _struct_faults(given: dict[str, Any], struct: type[Struct], path: str) -> Iterator[Fault]:
+def _struct_faults(body: dict[str, Any], struct: type[Struct], path: str) -> Iterator[Fault]:
     known = members(struct)
     names = {*known, struct.__struct_config__.tag_field}
-    yield from (Fault(join(path, name), _unknown(name, [*known])) for name in given if name not in names)
+    for name in body:
+        if name not in names:
+            near = get_close_matches(name, known, 1)
+            yield Fault(join(path, name), "is unknown" + (f"; did you mean {near[0]!r}?" if near else ""))
     found: list[Fault] = []
     for name, member in known.items():
-        if name in given:
-            found += _faults(given[name], member.shape, join(path, name))
+        if name in body:
+            found += _faults(body[name], member.shape, join(path, name))
         elif member.required:
             found.append(Fault(join(path, name), "is missing"))
     yield from found
     if not found:  # what only the whole can say, as of a schedule that never comes
-        for fault in _value_faults({name: value for name, value in given.items() if name in names}, struct, path):
+        for fault in _value_faults({name: value for name, value in body.items() if name in names}, struct, path):
             name, colon, says = fault.says.partition(": ")
             yield Fault(join(path, name), says) if colon and name in known else fault
 
 
-def _value_faults(given: object, wanted: Any, path: str) -> Iterator[Fault]:
+def _value_faults(body: object, wanted: Any, path: str) -> Iterator[Fault]:
     try:
-        msgspec.convert(given, wanted)
+        msgspec.convert(body, wanted)
     except msgspec.ValidationError as error:
         says = str(error).split(" - at `$")[0]
         begins, instead = next((each for each in _PLAIN if says.startswith(each[0])), ("", ""))
@@ -175,11 +170,6 @@ def _value_faults(given: object, wanted: Any, path: str) -> Iterator[Fault]:
 
 def _one_of(values: Any) -> str:
     return " or ".join(map(repr, values))
-
-
-def _unknown(name: str, names: list[str]) -> str:
-    near = get_close_matches(name, names, 1)
-    return "is unknown" + (f"; did you mean {near[0]!r}?" if near else "")
 
 
 _PLAIN = (
@@ -206,4 +196,4 @@ _PLAIN = (
     ),
     ("Expected `str`,", "takes a text,"),
 )
-"""What msgspec says, and what a person reads."""
+"""How the texts of msgspec begin, and what replaces that."""

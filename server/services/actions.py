@@ -12,7 +12,7 @@ from jobs.queue.requests import NoRetry, NotRunning, Only, Requests, ServiceInac
 from jobs.queue.turns import AlreadyRunning
 from jobs.services.model import InboundSource, RunOptions, Service
 from jobs.services.store import ServiceExists, ServiceNotFound, Services
-from jobs.services.validate import DefinitionFaulty, read_run, read_service
+from jobs.services.validate import DefinitionFaulty, read, read_service
 from server.access.auth import Principal
 from server.log.summaries import Summaries
 from server.services.reader import ServiceReader, no_service
@@ -104,7 +104,7 @@ class Actions:
 def checked_run(body: object) -> RunOptions:
     """Raises `errors.OptionsRefused` with every error."""
     with refused_as(errors.OptionsRefused):
-        return read_run(body)
+        return read(body, RunOptions)
 
 
 @contextmanager

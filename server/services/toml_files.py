@@ -137,7 +137,7 @@ def _read(text: str) -> list[Service]:
     for definition in definitions:
         faults += definition.faults
         try:
-            service = read_service(definition.given)
+            service = read_service(definition.body)
         except DefinitionFaulty as faulty:
             faults += [Fault(f"{definition.path}.{path}".strip("."), says) for path, says in faulty.faults]
             continue

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import signal
 import socket
 import sqlite3
@@ -18,7 +19,7 @@ import msgspec
 import pytest
 
 from demo import goods, valkey, warehouse
-from demo.processes import Noise
+from demo.processes import pass_on
 from demo.services import demo_services, readdress, store_if_none
 from demo.shop import birth
 from jobs.services.model import HttpSource, Service
@@ -285,7 +286,7 @@ def test_the_demo_services_are_stored_once_and_never_again(tmp_path: Path) -> No
         with connect(server.url) as client:
             assert store_if_none(client, services)
             stored = client.hgetall(keys.SERVICES)
-            assert [msgspec.json.decode(each, type=Service) for each in stored.values()] == list(services)
+            assert [msgspec.json.decode(each, type=Service) for each in stored.values()] == services
             client.hdel(keys.SERVICES, "orders-to-warehouse")
             assert not store_if_none(client, services)
             assert client.hlen(keys.SERVICES) == len(services) - 1
@@ -320,18 +321,19 @@ def test_a_demo_service_follows_the_shop_to_another_port_and_nothing_else_change
         server.stop()
 
 
-def test_only_lines_without_use_are_noise() -> None:
+def test_output_is_passed_on_but_for_advice_that_is_not_for_a_demo(capsys: pytest.CaptureFixture[str]) -> None:
     said = [
-        "06:47:25 redis   | 3288:M # WARNING Memory overcommit must be enabled! Without it, …\n",
-        "06:47:25 redis   | 3288:M # WARNING something else\n",
-        "06:47:35 system  | sending SIGTERM to worker (pid 3267)\n",
-        "06:47:40 system  | sending SIGKILL to worker (pid 3267)\n",
-        "06:47:40 system  | sending SIGKILL to web (pid 3258)\n",
-        "06:47:41 system  | sending SIGKILL to worker (pid 3267)\n",
-        "06:47:41 system  | worker stopped (rc=-9)\n",
+        b"3288:M # WARNING Memory overcommit must be enabled! Without it, \xe2\x80\xa6\n",
+        b"3288:M # WARNING something else\n",
+        b"no text: \xff\n",
     ]
-    is_noise = Noise()
-    assert [line for line in said if is_noise(line)] == [said[0], said[5]]
+    pass_on("redis", said)
+    lines = [line.partition(" ") for line in capsys.readouterr().out.splitlines()]
+    assert all(re.fullmatch(r"\d\d:\d\d:\d\d", time) for time, _, _ in lines)
+    assert [line for _, _, line in lines] == [
+        "redis   | 3288:M # WARNING something else",
+        "redis   | no text: \ufffd",
+    ]
 
 
 # --- all of it ------------------------------------------------------------------------------------------

@@ -14,9 +14,8 @@ import redis
 from redis.exceptions import RedisError
 
 from jobs.connectors.base import ConnectorError
-from jobs.queue.batches import packed, unpacked
 from jobs.queue.requests import NoRetry, Requests
-from jobs.queue.stored import stored_run
+from jobs.queue.stored import packed, stored_run, unpacked
 from jobs.run import kept_records
 from jobs.run.kept_records import Failures, KeptRecords
 from jobs.run.pushed_before import Seen

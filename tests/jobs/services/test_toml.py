@@ -52,7 +52,7 @@ def same(one: Any, other: Any) -> bool:
 def test_what_is_exported_is_read_as_the_same(services: list[Service]) -> None:
     read = read_definitions(write_services(services))
     assert [one.faults for one in read] == [[] for _ in services]
-    assert same([msgspec.convert(one.given, Service) for one in read], services)
+    assert same([msgspec.convert(one.body, Service) for one in read], services)
 
 
 def test_a_single_service_is_at_the_top_level_and_several_are_in_tables() -> None:
@@ -80,7 +80,7 @@ def test_it_reads_as_a_person_would_have_written_it() -> None:
 
 def test_what_toml_has_and_json_has_not_is_read_as_text() -> None:
     [read] = read_definitions('filters = [{ field = "day", op = ">=", value = 2026-01-31 }]')
-    assert read.given["filters"][0]["value"] == "2026-01-31"
+    assert read.body["filters"][0]["value"] == "2026-01-31"
 
 
 @pytest.mark.parametrize(

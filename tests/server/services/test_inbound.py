@@ -13,9 +13,9 @@ import pytest
 import redis
 
 from jobs.clock import SILENT, Clock
-from jobs.queue.batches import unpacked
 from jobs.queue.job_queue import QUEUE
 from jobs.queue.requests import WAITING_CAP, Requests, ServiceInactive, TooManyWait
+from jobs.queue.stored import unpacked
 from jobs.services.model import FileDestination, InboundSource, Options, Service
 from server.access.auth import token_hash
 from server.services.inbound import found
