@@ -100,8 +100,7 @@ def test_a_tenth_of_two_hundred_viewers_stops_reading_and_the_others_miss_nothin
             journeys.send(producer.sync_id, [str(one.web.base_url)])
         journeys.reach(lambda one: one.cursor > 0, "all of them follow", seconds=60)
         for _ in range(20):
-            stalled.enter_context(shake_hands(one.web, producer.sync_id))
-        assert len(one.connections()) > 180
+            stalled.enter_context(shake_hands(one.web, producer.sync_id))  # which sees that it is let in
         producer.talk_on(1500)
         until(lambda: len(one.connections()) <= 180, "those who take nothing are disconnected", seconds=60)
         truth = producer.finish()
