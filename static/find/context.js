@@ -5,39 +5,18 @@ import { button, element } from "../shared/elements.js";
 import { plural, thousands } from "../shared/format.js";
 import { filters } from "./query.js";
 
-/**
- * @typedef {import("./finder.js").Finder} Finder
- * @typedef {import("../log/log-view.js").LogView} LogView
- */
-
 const MISSED_MS = 8000; // for so long "c" means the line that was reported as hidden
 
 export class Context {
-  #finder;
-  #view;
-  #place;
-  #tell;
-  #announce;
+  #page;
   #waiting = 0; // a hidden line that the search may still find
   #missed = { n: 0, at: -Infinity }; // the line last reported as hidden, and when
   #offered = false; // rows may have an "In context" button
 
-  /**
-   * @param {object} options
-   * @param {Finder} options.finder
-   * @param {LogView} options.view
-   * @param {import("../log/rows.js").Rows} options.all the rows without a filter
-   * @param {import("./place.js").Place} options.place
-   * @param {HTMLElement} options.log
-   * @param {(text: string) => void} options.tell shown for a moment
-   * @param {(text: string) => void} options.announce for screen readers
-   */
-  constructor({ finder, view, all, place, log, tell, announce }) {
-    this.#finder = finder;
-    this.#view = view;
-    this.#place = place;
-    this.#tell = tell;
-    this.#announce = announce;
+  /** @param {import("./finder.js").Page} page */
+  constructor(page) {
+    this.#page = page;
+    const { finder, view, all, place, log } = page;
     const showEmpty = emptyMessage(finder, log);
     finder.addEventListener("rows", () => view.setRows(finder.rows ?? all));
     finder.addEventListener("query", () => (this.#waiting = 0));
@@ -54,41 +33,41 @@ export class Context {
 
   /** Show all lines again, at this one; by default at the one just reported as hidden, or where the reader is. @param {number} [n] */
   show(n = this.#wanted) {
-    if (!filters(this.#finder.query)) return;
-    this.#finder.clearFilter();
-    this.#tell("");
-    this.#place.go(n);
-    this.#announce(`Line ${n} in context; all lines are shown`);
+    if (!filters(this.#page.finder.query)) return;
+    this.#page.finder.clearFilter();
+    this.#page.tell("");
+    this.#page.place.go(n);
+    this.#page.announce(`Line ${n} in context; all lines are shown`);
   }
 
   get #wanted() {
     const { n, at } = this.#missed;
-    return n && n === this.#place.at && performance.now() - at < MISSED_MS ? n : this.#place.here();
+    return n && n === this.#page.place.at && performance.now() - at < MISSED_MS ? n : this.#page.place.here();
   }
 
   /** The hidden line may have been found by now. */
   #look() {
     const n = this.#waiting;
-    const { shows } = this.#finder;
+    const { shows } = this.#page.finder;
     if (!n) return;
-    if (n !== this.#place.at) {
+    if (n !== this.#page.place.at) {
       this.#waiting = 0; // the reader went elsewhere
     } else if (shows?.rows.has(n)) {
       this.#waiting = 0;
-      this.#place.go(n);
+      this.#page.place.go(n);
     } else if (shows?.complete) {
       this.#waiting = 0;
       this.#missed = { n, at: performance.now() };
-      this.#tell(`Line ${thousands(n)} is hidden by the filters; press "c" to show it in context.`);
+      this.#page.tell(`Line ${thousands(n)} is hidden by the filters; press "c" to show it in context.`);
     }
   }
 
   /** A button in each row of a filtered log. */
   #offer() {
-    const filtered = filters(this.#finder.query);
+    const filtered = filters(this.#page.finder.query);
     if (!filtered && !this.#offered) return;
     this.#offered = filtered;
-    for (const { row, element: own } of this.#view.pool.mounted) {
+    for (const { row, element: own } of this.#page.view.pool.mounted) {
       const there = own.querySelector(":scope > .in-context");
       if (filtered === (there !== null) || row.kind !== "line") continue;
       if (there) {
@@ -102,7 +81,7 @@ export class Context {
   }
 }
 
-/** A message in place of the rows when the filters hide all of them. @param {Finder} finder @param {HTMLElement} log */
+/** A message in place of the rows when the filters hide all of them. @param {import("./finder.js").Finder} finder @param {HTMLElement} log */
 function emptyMessage(finder, log) {
   const message = element("div", "all-hidden");
   message.id = "all-hidden";

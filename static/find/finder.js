@@ -13,6 +13,18 @@ const WHY_NOT = { 401: "You are signed out. Sign in to continue.", 410: "This lo
  * @typedef {import("./query.js").Line} Line
  * @typedef {1 | -1} Direction forward or back
  * @typedef {{n: number | null, wrapped: boolean, wait: boolean}} Hit `wait`: the search has not come that far yet
+ *
+ * @typedef {object} Page what the parts of finding on a page share
+ * @property {HTMLElement} log
+ * @property {import("../log/log-view.js").LogView} view
+ * @property {import("../log/rows.js").AllRows} all the rows without a filter
+ * @property {(text: string) => void} tell shown for a moment
+ * @property {(text: string) => void} announce for screen readers
+ * @property {() => import("./jump.js").Clock} clock how times are shown now
+ * @property {() => string} started when the sync started
+ * @property {Finder} finder
+ * @property {import("./outline.js").Outline} outline
+ * @property {import("./place.js").Place} place
  */
 
 /**
@@ -31,21 +43,14 @@ export class Finder extends EventTarget {
 
   #url;
   #fetch;
-  #shown;
   /** @type {{from: number, direction: Direction} | null} the match that was asked for and is not found yet */
   #awaited = null;
 
-  /**
-   * @param {object} options
-   * @param {string} options.url of the log: `/api/syncs/ID/log`
-   * @param {typeof globalThis.fetch} options.fetch
-   * @param {(text: string) => string} options.shown a line's text as it is shown
-   */
-  constructor({ url, fetch, shown }) {
+  /** @param {{url: string, fetch: typeof globalThis.fetch}} options `url` of the log: `/api/syncs/ID/log` */
+  constructor({ url, fetch }) {
     super();
     this.#url = url;
     this.#fetch = fetch;
-    this.#shown = shown;
   }
 
   /** The rows to be shown; null: all there are. */
@@ -69,7 +74,7 @@ export class Finder extends EventTarget {
     this.hits = query.q ? this.#search({ ...query, only: false }, [...had, this.shows]) : null;
     for (const one of had) if (one && one !== this.shows && one !== this.hits) one.stop();
     if (this.shows !== had[0]) this.#tell("rows");
-    if (["q", "pattern", "case"].some((name) => query[/** @type {"q"} */ (name)] !== before[/** @type {"q"} */ (name)])) this.#mark();
+    if (query.q !== before.q || query.pattern !== before.pattern || query.case !== before.case) this.#mark();
     this.#tell("query");
     this.#tell("change");
   }
@@ -140,7 +145,7 @@ export class Finder extends EventTarget {
   async #answer(url) {
     let status = 0;
     try {
-      const answer = await this.#fetch(url, { headers: { Accept: "application/json" }, credentials: "same-origin" });
+      const answer = await this.#fetch(url, { headers: { Accept: "application/json" } });
       status = answer.status;
       if (status === 200) return await answer.json();
     } catch {
@@ -158,7 +163,7 @@ export class Finder extends EventTarget {
     const key = parameters(query).toString();
     const there = among.find((one) => one?.key === key && one.state !== "refused");
     if (there) return there;
-    const made = new Search({ url: this.#url, query, fetch: this.#fetch, shown: this.#shown });
+    const made = new Search({ url: this.#url, query, fetch: this.#fetch });
     made.addEventListener("change", () => this.#changed(made));
     made.start();
     return made;

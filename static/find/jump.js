@@ -1,41 +1,28 @@
-// Owns the dialog that takes a line number or a time, and what such a time means in the zone that is shown.
-// It does not move the view: it reports the line.
+// Owns the jumps: to a line number or a time that is typed into a dialog, in the zone that is shown, and to the next or
+// the previous error. It does not move the view itself.
 
 import { get } from "../shared/elements.js";
 import { thousands } from "../shared/format.js";
 
 const DAY_MS = 86_400_000;
+const MOST_WAITING = 5; // a key that is held down asks for more
 
+/** @typedef {import("./finder.js").Direction} Direction */
 /** @typedef {{zone: "local" | "utc", time: (moment: string) => string, words: string}} Clock */
 
 export class Jump {
   #parts;
-  #finder;
-  #clock;
-  #started;
-  #last;
-  #go;
+  #page;
 
-  /**
-   * @param {object} options
-   * @param {import("./finder.js").Finder} options.finder
-   * @param {() => Clock} options.clock
-   * @param {() => string} options.started
-   * @param {() => number} options.last the number of the last line
-   * @param {(n: number) => void} options.go
-   */
-  constructor({ finder, clock, started, last, go }) {
+  /** @param {import("./finder.js").Page} page */
+  constructor(page) {
+    this.#page = page;
     this.#parts = {
       dialog: /** @type {HTMLDialogElement} */ (get("jump")),
       to: /** @type {HTMLInputElement} */ (get("jump-to")),
       hint: get("jump-hint"),
       fault: get("jump-fault"),
     };
-    this.#finder = finder;
-    this.#clock = clock;
-    this.#started = started;
-    this.#last = last;
-    this.#go = go;
     const { dialog, to } = this.#parts;
     to.addEventListener("keydown", (event) => {
       if (event.key !== "Enter" || event.isComposing) return;
@@ -48,7 +35,7 @@ export class Jump {
 
   open() {
     const { dialog, to, hint, fault } = this.#parts;
-    hint.textContent = `A line number, or a time as shown in the log. ${this.#clock().words}.`;
+    hint.textContent = `A line number, or a time as shown in the log. ${this.#page.clock().words}.`;
     fault.textContent = "";
     if (!dialog.open) dialog.showModal();
     to.select();
@@ -57,17 +44,17 @@ export class Jump {
   async #submit() {
     const { dialog, to, fault } = this.#parts;
     const n = wholeNumber(to.value);
-    if (n !== null && (n < 1 || n > this.#last())) {
-      return void (fault.textContent = `There is no line ${thousands(n)}; there are ${thousands(this.#last())}.`);
+    if (n !== null && (n < 1 || n > this.#page.all.last)) {
+      return void (fault.textContent = `There is no line ${thousands(n)}; there are ${thousands(this.#page.all.last)}.`);
     }
-    const at = n === null ? moment(to.value, { zone: this.#clock().zone, started: this.#started() }) : null;
+    const at = n === null ? moment(to.value, { zone: this.#page.clock().zone, started: this.#page.started() }) : null;
     if (n === null && at === null) {
       return void (fault.textContent = "Enter a line such as 1234, or a time such as 10:04, 10:04:30 or 2026-01-31 10:04.");
     }
     try {
-      const line = n ?? (await this.#finder.lineAt(/** @type {Date} */ (at)));
+      const line = n ?? (await this.#page.finder.lineAt(/** @type {Date} */ (at)));
       dialog.close();
-      if (line) this.#go(line);
+      if (line) this.#page.place.go(line);
     } catch (error) {
       fault.textContent = /** @type {Error} */ (error).message;
     }
@@ -107,4 +94,28 @@ export function moment(text, { zone, started }) {
   if (Number.isNaN(at)) return null;
   // A minute of slack: shown times are cut to the second or minute, and the start itself can be asked for.
   return new Date(!year && at < from.getTime() - 60_000 ? at + DAY_MS : at);
+}
+
+/**
+ * Jumps to the next and the previous error. Each starts where the one before it led, so they run one by one.
+ * @param {import("./finder.js").Page} page @returns {(direction: Direction) => void}
+ */
+export function errorJumps({ finder, place, tell }) {
+  let waiting = 0;
+  let last = Promise.resolve();
+  /** @param {Direction} direction */
+  const jump = async (direction) => {
+    try {
+      const n = await finder.nextOf("error", place.from(direction), direction);
+      if (n === null) tell(direction > 0 ? "There is no error after this." : "There is no error before this.");
+      else place.go(n);
+    } catch (error) {
+      tell(/** @type {Error} */ (error).message);
+    }
+  };
+  return (direction) => {
+    if (waiting >= MOST_WAITING) return;
+    waiting += 1;
+    last = last.then(() => jump(direction)).finally(() => (waiting -= 1));
+  };
 }

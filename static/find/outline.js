@@ -81,12 +81,11 @@ export class Outline extends EventTarget {
     return this.sections.find((one) => one.first <= n && n <= one.last) ?? null;
   }
 
-  /** @param {number} [ms] */
-  #later(ms = AGAIN_MS) {
+  #later() {
     this.#timer ??= setTimeout(() => {
       this.#timer = undefined;
       void this.load();
-    }, ms);
+    }, AGAIN_MS);
   }
 
   /** Null: ask again later. Undefined: asking again would not help. @returns {Promise<any>} */
@@ -94,7 +93,6 @@ export class Outline extends EventTarget {
     try {
       const answer = await this.#fetch(`${this.#url}/outline`, {
         headers: { Accept: "application/json" },
-        credentials: "same-origin",
         redirect: "manual",
       });
       if (answer.type === "opaqueredirect" || (answer.status >= 400 && answer.status < 500 && answer.status !== 429)) return undefined;

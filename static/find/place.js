@@ -1,9 +1,6 @@
 // Owns where the reader is in the log: at the line they went to, as long as it is in view, else at the top of the view.
 
-/**
- * @typedef {import("../log/log-view.js").LogView} LogView
- * @typedef {import("./finder.js").Direction} Direction
- */
+/** @typedef {import("./finder.js").Direction} Direction */
 
 export class Place {
   at = 0; // the line they went to; 0: none
@@ -11,7 +8,7 @@ export class Place {
   #scroller;
   #coming = false; // that line is not in view yet
 
-  /** @param {LogView} view @param {HTMLElement} scroller */
+  /** @param {import("../log/log-view.js").LogView} view @param {HTMLElement} scroller */
   constructor(view, scroller) {
     this.#view = view;
     this.#scroller = scroller;

@@ -1,6 +1,8 @@
 // Owns the query: as an object, as parameters of an address, and as a test for lines.
 // Pure. It tests lines only where the result is certain and cheap; patterns are left to the server.
 
+import { shown } from "../line/ansi.js";
+
 /**
  * `q` and `exclude` are texts, or RE2 patterns if `pattern` is on. `only`: lines without `q` are hidden.
  * @typedef {object} Query
@@ -90,10 +92,10 @@ export function filters(query) {
 
 /**
  * A test for lines; null for patterns, which only the server matches: their time in a browser has no bound.
- * @param {Query} query @param {(text: string) => string} shown a line's text as it is shown
+ * @param {Query} query
  * @returns {((line: Line) => boolean) | null}
  */
-export function tester(query, shown) {
+export function tester(query) {
   if (query.pattern && (query.q || query.exclude.length)) return null;
   const find = query.q ? literal(query.q, query.case) : null;
   const without = query.exclude.map((one) => literal(one, query.case));

@@ -5,18 +5,10 @@ import { get, write } from "../shared/elements.js";
 import { plural, thousands } from "../shared/format.js";
 
 const TYPING_MS = 250;
-
-/**
- * @typedef {import("./finder.js").Finder} Finder
- * @typedef {import("./finder.js").Direction} Direction
- */
+const SWITCHES = /** @type {const} */ (["case", "pattern", "only"]);
 
 export class SearchBar {
-  #finder;
-  #place;
-  #log;
-  #announce;
-  #time;
+  #page;
   #parts;
   #current = 0; // the match last shown
   #words = "";
@@ -25,21 +17,10 @@ export class SearchBar {
   /** @type {ReturnType<typeof setTimeout> | undefined} */
   #typing;
 
-  /**
-   * @param {object} options
-   * @param {Finder} options.finder
-   * @param {import("./place.js").Place} options.place
-   * @param {HTMLElement} options.log
-   * @param {(text: string) => void} options.announce for screen readers
-   * @param {(time: string) => string} options.time how a moment is shown
-   */
-  constructor({ finder, place, log, announce, time }) {
-    this.#finder = finder;
-    this.#place = place;
-    this.#log = log;
-    this.#announce = announce;
-    this.#time = time;
-    this.#announced = finder.hits;
+  /** @param {import("./finder.js").Page} page */
+  constructor(page) {
+    this.#page = page;
+    this.#announced = page.finder.hits;
     this.#parts = {
       bar: get("finder"),
       button: get("find"),
@@ -49,12 +30,12 @@ export class SearchBar {
       count: get("find-count"),
       previous: /** @type {HTMLButtonElement} */ (get("find-previous")),
       next: /** @type {HTMLButtonElement} */ (get("find-next")),
-      case: get("find-case"),
-      pattern: get("find-pattern"),
-      only: get("find-only"),
-      close: get("find-close"),
     };
-    this.#wire();
+    this.#wireButtons();
+    this.#wireFields();
+    for (const name of ["query", "change"]) page.finder.addEventListener(name, () => this.#show());
+    page.finder.addEventListener("change", () => this.#announceEnd());
+    page.finder.addEventListener("go", (event) => this.#goTo(/** @type {CustomEvent} */ (event).detail));
     this.#show();
   }
 
@@ -68,7 +49,7 @@ export class SearchBar {
     if (!focus) return;
     this.#parts.text.focus();
     this.#parts.text.select();
-    this.#log.scrollIntoView({ block: "nearest" }); // on a small screen the page's head is above it
+    this.#page.log.scrollIntoView({ block: "nearest" }); // on a small screen the page's head is above it
   }
 
   /** Stops searching for the text; filters stay. */
@@ -78,31 +59,41 @@ export class SearchBar {
     this.#untyped();
     this.#parts.text.value = "";
     this.#current = 0;
-    this.#finder.set({ q: "", only: false });
+    this.#page.finder.set({ q: "", only: false });
     this.#parts.scroller.focus({ preventScroll: true });
   }
 
-  /** Go to the next match, or the previous one. @param {Direction} asked */
+  /** Go to the next match, or the previous one. @param {import("./finder.js").Direction} asked */
   go(asked) {
     this.#flush();
-    if (!this.#finder.hits) return;
-    const { from, direction } = this.#place.hit(asked);
-    const { n, wrapped } = this.#finder.next(from, direction);
-    if (n !== null) this.#goTo(n, wrapped);
+    if (!this.#page.finder.hits) return;
+    const { from, direction } = this.#page.place.hit(asked);
+    const { n, wrapped } = this.#page.finder.next(from, direction);
+    if (n !== null) this.#goTo({ n, wrapped });
   }
 
-  /** @param {number} n @param {boolean} wrapped */
-  #goTo(n, wrapped) {
+  /** @param {{n: number, wrapped: boolean}} match */
+  #goTo({ n, wrapped }) {
     this.#current = n;
-    this.#place.go(n);
+    this.#page.place.go(n);
     this.#show();
-    this.#announce([`Line ${n}`, this.#words, wrapped ? "from the other end" : ""].filter(Boolean).join(", "));
+    this.#page.announce([`Line ${n}`, this.#words, wrapped ? "from the other end" : ""].filter(Boolean).join(", "));
   }
 
-  #wire() {
-    const { bar, button, text, exclude, previous, next, case: exact, pattern, only, close } = this.#parts;
+  #wireButtons() {
+    const { button, previous, next } = this.#parts;
     button.hidden = false;
     button.addEventListener("click", () => (this.isOpen ? this.close() : this.open()));
+    previous.addEventListener("click", () => this.go(-1));
+    next.addEventListener("click", () => this.go(1));
+    get("find-close").addEventListener("click", () => this.close());
+    for (const name of SWITCHES) {
+      get(`find-${name}`).addEventListener("click", () => this.#flush({ [name]: !this.#page.finder.query[name] }));
+    }
+  }
+
+  #wireFields() {
+    const { bar, text, exclude } = this.#parts;
     document.addEventListener("keydown", (event) => this.#opened(event));
     text.addEventListener("input", () => {
       clearTimeout(this.#typing);
@@ -116,28 +107,13 @@ export class SearchBar {
     // On Enter, and when the focus leaves: text that stays in the field would look as if it were excluded.
     exclude.addEventListener("change", () => {
       if (!exclude.value) return;
-      this.#finder.set({ exclude: [...new Set([...this.#finder.query.exclude, exclude.value])] });
+      this.#page.finder.set({ exclude: [...new Set([...this.#page.finder.query.exclude, exclude.value])] });
       exclude.value = "";
     });
     bar.addEventListener("keydown", (event) => {
       if (event.key !== "Escape" || event.defaultPrevented) return;
       event.preventDefault();
       this.close();
-    });
-    previous.addEventListener("click", () => this.go(-1));
-    next.addEventListener("click", () => this.go(1));
-    exact.addEventListener("click", () => this.#flush({ case: !this.#finder.query.case }));
-    pattern.addEventListener("click", () => this.#flush({ pattern: !this.#finder.query.pattern }));
-    only.addEventListener("click", () => this.#flush({ only: !this.#finder.query.only }));
-    close.addEventListener("click", () => this.close());
-    this.#finder.addEventListener("query", () => this.#show());
-    this.#finder.addEventListener("change", () => {
-      this.#show();
-      this.#announceEnd();
-    });
-    this.#finder.addEventListener("go", (event) => {
-      const { n, wrapped } = /** @type {CustomEvent} */ (event).detail;
-      this.#goTo(n, wrapped);
     });
   }
 
@@ -152,17 +128,17 @@ export class SearchBar {
 
   /** Once for each search, when it is complete or fails. */
   #announceEnd() {
-    const { hits } = this.#finder;
+    const { hits } = this.#page.finder;
     if (hits === this.#announced || (hits && !hits.complete && !hits.error)) return;
     this.#announced = hits;
-    if (hits) this.#announce(this.#words);
+    if (hits) this.#page.announce(this.#words);
   }
 
   /** Search for what was typed now, with other changes if there are any. @param {Partial<import("./query.js").Query>} [change] */
   #flush(change = {}) {
     const q = this.#parts.text.value;
     this.#untyped();
-    if (q !== this.#finder.query.q || Object.keys(change).length) this.#finder.set({ ...change, q });
+    if (q !== this.#page.finder.query.q || Object.keys(change).length) this.#page.finder.set({ ...change, q });
   }
 
   #untyped() {
@@ -171,33 +147,30 @@ export class SearchBar {
   }
 
   #show() {
-    const { query, hits } = this.#finder;
-    const { text, count, previous, next, case: exact, pattern, only } = this.#parts;
+    const { query, hits } = this.#page.finder;
+    const { text, count, previous, next } = this.#parts;
     // Text typed a moment ago is not searched for yet; it stays even if the focus has left the field.
     if (!this.#typing && document.activeElement !== text && text.value !== query.q) text.value = query.q;
-    for (const [button, on] of /** @type {[HTMLElement, boolean][]} */ ([[exact, query.case], [pattern, query.pattern], [only, query.only]])) {
-      button.setAttribute("aria-pressed", String(on));
-    }
+    for (const name of SWITCHES) get(`find-${name}`).setAttribute("aria-pressed", String(query[name]));
     this.#words = hits ? this.#counted(hits) : "";
     write(count, this.#words);
     const refused = hits?.state === "refused";
     count.classList.toggle("bad", refused === true);
-    if (refused) text.setAttribute("aria-invalid", "true");
-    else text.removeAttribute("aria-invalid");
+    text.ariaInvalid = refused ? "true" : null;
     previous.disabled = next.disabled = !hits || refused || (hits.complete && hits.count === 0);
   }
 
   /** @param {import("./search.js").Search} hits */
   #counted(hits) {
     if (hits.state === "refused") return hits.position ? `${hits.error} (character ${hits.position})` : hits.error;
-    const place = this.#finder.place(this.#current);
+    const place = this.#page.finder.place(this.#current);
     if (hits.complete) {
       if (hits.gone && !place) return `${plural(hits.count, "match", "matches")}; ${plural(hits.gone, "line")} no longer exist`;
       if (!hits.count) return "No match";
       return place ? `${thousands(place)} of ${thousands(hits.count)}` : plural(hits.count, "match", "matches");
     }
     const found = hits.count ? `${thousands(hits.count)} so far` : "";
-    const how = hits.state === "waiting" ? "the server cannot be reached" : hits.time ? `searched back to ${this.#time(hits.time)}` : "Searching…";
+    const how = hits.state === "waiting" ? "the server cannot be reached" : hits.time ? `searched back to ${this.#page.clock().time(hits.time).slice(0, 8)}` : "Searching…";
     return [found, how].filter(Boolean).join(", ");
   }
 }

@@ -53,15 +53,14 @@ export class Search extends EventTarget {
    * @param {string} options.url of the log: `/api/syncs/ID/log`
    * @param {Query} options.query
    * @param {typeof globalThis.fetch} options.fetch
-   * @param {(text: string) => string} options.shown a line's text as it is shown
    * @param {number[]} [options.again] the first and the longest pause after a failure, in milliseconds
    */
-  constructor({ url, query, fetch, shown, again = AGAIN_MS }) {
+  constructor({ url, query, fetch, again = AGAIN_MS }) {
     super();
     this.#url = url;
     this.#query = query;
     this.key = parameters(query).toString();
-    this.#test = tester(query, shown);
+    this.#test = tester(query);
     this.#fetch = fetch;
     this.#again = again;
   }
@@ -137,10 +136,8 @@ export class Search extends EventTarget {
   /** @param {unknown} error */
   #failed(error) {
     this.#failures += 1;
-    const refused = error instanceof Refused;
-    this.state = refused ? "refused" : "waiting";
-    this.error = refused ? error.message : "The server cannot be reached";
-    this.position = refused ? error.position : null;
+    if (error instanceof Refused) Object.assign(this, { state: "refused", error: error.message, position: error.position });
+    else Object.assign(this, { state: "waiting", error: "The server cannot be reached", position: null });
     this.#changed();
   }
 
@@ -149,7 +146,6 @@ export class Search extends EventTarget {
     const answer = await this.#fetch(`${this.#url}?${asked}`, {
       headers: { Accept: "application/x-ndjson" },
       signal: this.#abort.signal,
-      credentials: "same-origin",
       redirect: "manual",
     });
     if (answer.type === "opaqueredirect" || answer.status === 401) throw new Refused("Signed out");
@@ -193,16 +189,17 @@ export class Search extends EventTarget {
 }
 
 class Refused extends Error {
-  /** @type {number | null} */
-  position = null;
+  /** @param {string} message @param {number | null} [position] */
+  constructor(message, position = null) {
+    super(message);
+    this.position = position;
+  }
 }
 
 /** @param {Response} answer */
 async function refusal(answer) {
   const problem = await answer.json().catch(() => ({}));
-  const made = new Refused(problem.says || problem.detail || `The server answered ${answer.status}`);
-  made.position = problem.position ?? null;
-  return made;
+  return new Refused(problem.says || problem.detail || `The server answered ${answer.status}`, problem.position);
 }
 
 /** The frames of a stream of JSON lines. @param {ReadableStream<Uint8Array>} body @returns {AsyncGenerator<any>} */

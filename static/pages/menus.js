@@ -2,28 +2,13 @@
 // keys; it opens upwards where there is no room below. It listens on the document, so replaced rows need no wiring.
 // Without it the menus still open and close.
 
-/** @returns {HTMLDetailsElement[]} */
-const open = () => [...document.querySelectorAll("details.menu")].filter((one) => isOpen(one));
+const open = () => /** @type {NodeListOf<HTMLDetailsElement>} */ (document.querySelectorAll("details.menu[open]"));
 
-/** @param {Element} one @returns {one is HTMLDetailsElement} */
-const isOpen = (one) => one instanceof HTMLDetailsElement && one.open;
-
-/** @param {EventTarget | null} target */
-const node = (target) => (target instanceof Node ? target : null);
-
-/** @param {HTMLDetailsElement} menu @param {boolean} refocus */
-function close(menu, refocus) {
-  menu.open = false;
-  if (refocus) menu.querySelector("summary")?.focus();
+for (const name of ["click", "focusin"]) {
+  document.addEventListener(name, ({ target }) => {
+    for (const menu of open()) if (!(target instanceof Node && menu.contains(target))) menu.open = false;
+  });
 }
-
-document.addEventListener("click", (event) => {
-  for (const menu of open()) if (!menu.contains(node(event.target))) close(menu, false);
-});
-
-document.addEventListener("focusin", (event) => {
-  for (const menu of open()) if (!menu.contains(node(event.target))) close(menu, false);
-});
 
 document.addEventListener(
   "toggle",
@@ -40,7 +25,10 @@ document.addEventListener(
 
 document.addEventListener("keydown", (event) => {
   if (event.key === "Escape") {
-    for (const menu of open()) close(menu, menu.contains(document.activeElement));
+    for (const menu of open()) {
+      menu.open = false;
+      if (menu.contains(document.activeElement)) menu.querySelector("summary")?.focus();
+    }
     return;
   }
   if (event.key !== "ArrowDown" && event.key !== "ArrowUp") return;

@@ -186,6 +186,67 @@ addEventListener("pageshow", () => {
   saved = false;
 });
 
+// --- the list of functions ---------------------------------------------------------------------------------------
+
+let lastSteps = ""; // the id of the field
+
+document.addEventListener("focusin", ({ target }) => {
+  if (target instanceof HTMLElement && target.matches('[data-shape="steps"]')) lastSteps = target.id;
+});
+
+document.addEventListener("input", ({ target }) => {
+  if (!(target instanceof HTMLInputElement) || target.id !== "find-function") return;
+  const wanted = target.value.trim().toLowerCase();
+  let count = 0;
+  for (const one of /** @type {NodeListOf<HTMLElement>} */ (document.querySelectorAll("[data-function]"))) {
+    one.hidden = !one.textContent?.toLowerCase().includes(wanted);
+    if (!one.hidden) count += 1;
+  }
+  const note = document.getElementById("functions-found");
+  if (note) note.textContent = wanted ? `${count} functions` : "";
+});
+
+document.addEventListener("click", ({ target }) => {
+  const step = target instanceof Element && target.closest("[data-insert]")?.getAttribute("data-insert");
+  const every = /** @type {HTMLInputElement[]} */ ([...document.querySelectorAll('input[data-shape="steps"]')]);
+  const into = every.find((one) => one.id === lastSteps) ?? every.at(-1);
+  if (!step || !into) return;
+  const before = into.value.trim().replace(/\|\s*$/, "").trimEnd();
+  into.value = before ? `${before} | ${step}` : step;
+  into.focus();
+  into.dispatchEvent(new Event("input", { bubbles: true }));
+});
+
+// --- the table of contents ---------------------------------------------------------------------------------------
+
+/** @type {NodeListOf<HTMLElement>} */
+const links = document.querySelectorAll(".contents a");
+const sectionOf = (/** @type {HTMLElement} */ link) => (link.getAttribute("href") ?? "").slice(1);
+
+/** @type {Set<string>} */
+const seen = new Set();
+const watch = new IntersectionObserver(
+  (entries) => {
+    for (const { isIntersecting, target } of entries) {
+      if (isIntersecting) seen.add(target.id);
+      else seen.delete(target.id);
+    }
+    const first = [...links].find((link) => seen.has(sectionOf(link)));
+    for (const link of links) {
+      if (link === first) link.setAttribute("aria-current", "true");
+      else link.removeAttribute("aria-current");
+    }
+  },
+  { rootMargin: "-10% 0px -55% 0px" },
+);
+
+for (const link of links) {
+  const section = document.getElementById(sectionOf(link));
+  if (section) watch.observe(section);
+}
+
+// --- the start ---------------------------------------------------------------------------------------------------
+
 if (found) {
   ownId = (input("id")?.value ?? "") !== "";
   document.getElementById("faults")?.focus();

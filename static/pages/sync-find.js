@@ -1,11 +1,10 @@
 // Owns the wiring of finding on a sync's page: it makes the parts, connects them, and keeps keys and the address.
 
 import { Context } from "../find/context.js";
-import { errorJumps } from "../find/error-jumps.js";
 import { Filters } from "../find/filters.js";
 import { Finder } from "../find/finder.js";
 import { Folds } from "../find/folds.js";
-import { Jump } from "../find/jump.js";
+import { Jump, errorJumps } from "../find/jump.js";
 import { Outline } from "../find/outline.js";
 import { Place } from "../find/place.js";
 import { addressed, filterOf, filters, parameters, readQuery } from "../find/query.js";
@@ -14,33 +13,24 @@ import { get } from "../shared/elements.js";
 import { keys } from "../shared/keys.js";
 
 /**
- * @typedef {object} Page what finding needs of the page
- * @property {string} sync
- * @property {HTMLElement} log
- * @property {import("../log/log-view.js").LogView} view
- * @property {import("../log/rows.js").AllRows} all
- * @property {(text: string) => void} tell shown for a moment
- * @property {(text: string) => void} announce for screen readers
- * @property {(text: string) => string} shown a line's text as it is shown
- * @property {() => import("../find/jump.js").Clock} clock how times are shown now
- * @property {() => string} started when the sync started
+ * @param {Omit<import("../find/finder.js").Page, "finder" | "outline" | "place"> & {sync: string}} around
+ * @returns {{take: (lines: import("../find/query.js").Line[]) => void, rewind: (last: number) => void}}
  */
-
-/** @param {Page} page @returns {{take: (lines: import("../find/query.js").Line[]) => void, rewind: (last: number) => void}} */
-export function wireFinder({ sync, log, view, all, tell, announce, shown, clock, started }) {
+export function wireFinder({ sync, ...around }) {
   const url = `/api/syncs/${encodeURIComponent(sync)}/log`;
-  const fetching = (/** @type {Parameters<typeof fetch>} */ ...args) => fetch(...args);
-  const finder = new Finder({ url, fetch: fetching, shown });
-  const outline = new Outline({ url, fetch: fetching });
-  const place = new Place(view, get("log-scroll"));
-  const context = new Context({ finder, view, all, place, log, tell, announce });
-  const bar = new SearchBar({ finder, place, log, announce, time: (time) => clock().time(time).slice(0, 8) });
-  const strip = new Filters({ finder, outline, lines: () => all.last });
-  const folds = new Folds({ outline, all, finder, button: get("find-fold"), tell });
-  const jump = new Jump({ finder, clock, started, last: () => all.last, go: (n) => place.go(n) });
-  const toError = errorJumps({ finder, place, tell });
+  const options = { url, fetch: (/** @type {Parameters<typeof fetch>} */ ...args) => fetch(...args) };
+  const finder = new Finder(options);
+  const outline = new Outline(options);
+  const place = new Place(around.view, get("log-scroll"));
+  const page = { ...around, finder, outline, place };
+  const context = new Context(page);
+  const bar = new SearchBar(page);
+  const strip = new Filters(page);
+  const folds = new Folds(page);
+  const jump = new Jump(page);
+  const toError = errorJumps(page);
 
-  finder.addEventListener("marks", () => view.setOptions({ matcher: finder.marks }));
+  finder.addEventListener("marks", () => around.view.setOptions({ matcher: finder.marks }));
   finder.addEventListener("query", () => {
     history.replaceState(history.state, "", addressed(new URL(location.href), finder.query));
     showDownloads(url, finder.query);
@@ -59,7 +49,7 @@ export function wireFinder({ sync, log, view, all, tell, announce, shown, clock,
   keys.add("E", "Previous error", () => toError(-1));
   keys.add("l", "Go to a line or a time", () => jump.open());
   keys.add("c", "Show this line in context, without filters", () => context.show());
-  keys.add("z", "Fold this phase", () => folds.fold(place.here()) || tell("This line is not in a phase that can be folded."));
+  keys.add("z", "Fold this phase", () => folds.fold(place.here()) || page.tell("This line is not in a phase that can be folded."));
   keys.add("Z", "Fold or unfold all phases", () => folds.toggle());
 
   const asked = readQuery(new URLSearchParams(location.search));

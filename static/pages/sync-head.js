@@ -12,53 +12,30 @@ const MOST_OF_ERROR = 300; // characters of the first error; one line of it is s
 
 /**
  * As the API has it.
- * @typedef {object} Summary
- * @property {string} status
- * @property {string | null} [reason]
- * @property {string | null} [started_at]
- * @property {string | null} [ended_at]
- * @property {number} [pulled]
- * @property {number} [pushed]
- * @property {number} [skipped]
- * @property {number} [filtered]
- * @property {number} [failed]
- * @property {number | null} [progress]
- * @property {number} [errors]
- * @property {string | null} [retried_by]
+ * @typedef {{status: string, reason?: string | null, started_at?: string | null, ended_at?: string | null, pulled?: number,
+ *   pushed?: number, skipped?: number, filtered?: number, failed?: number, progress?: number | null, errors?: number,
+ *   retried_by?: string | null}} Summary
  */
 
 export class SyncHead {
-  #root;
-  /** @type {Map<string, string>} */
-  #words = new Map();
   /** @type {Summary} */
-  #summary;
+  summary;
+  unheard = false;
+  #root;
+  #words;
   #offset = 0; // milliseconds to add to this machine's clock to have the server's
-  #name;
-  #held = false;
 
   /** @param {HTMLElement} root the head @param {HTMLTemplateElement} words statuses and reasons, by `data-word` */
   constructor(root, words) {
     this.#root = root;
-    this.#name = root.dataset.name ?? "";
-    for (const word of /** @type {NodeListOf<HTMLElement>} */ (words.content.querySelectorAll("[data-word]"))) {
-      this.#words.set(word.dataset.word ?? "", word.textContent ?? "");
-    }
+    this.#words = words.content;
     const { status = "", started, ended } = root.dataset;
-    this.#summary = { status, started_at: started || null, ended_at: ended || null };
+    this.summary = { status, started_at: started || null, ended_at: ended || null };
     setInterval(() => this.#tick(), 1000);
   }
 
-  get summary() {
-    return this.#summary;
-  }
-
-  get unheard() {
-    return this.#held;
-  }
-
   get ended() {
-    return ENDED.has(this.#summary.status);
+    return ENDED.has(this.summary.status);
   }
 
   /** The server's time as of now, in milliseconds. */
@@ -75,15 +52,15 @@ export class SyncHead {
 
   /** Whether the connection works. If not, the numbers are old, and nothing moves. @param {boolean} heard */
   hear(heard) {
-    this.#held = !heard;
-    this.#root.classList.toggle("unheard", this.#held && !this.ended);
+    this.unheard = !heard;
+    this.#root.classList.toggle("unheard", this.unheard && !this.ended);
     this.#hide("[data-unheard]", heard || this.ended);
     this.#tick();
   }
 
   /** @param {Summary} summary */
   show(summary) {
-    this.#summary = summary;
+    this.summary = summary;
     this.#status(summary);
     for (const name of COUNTS) this.#text(`[data-count="${name}"]`, thousands(summary[name] ?? 0));
     const { pulled = 0, filtered = 0, failed = 0 } = summary;
@@ -113,15 +90,20 @@ export class SyncHead {
   /** @param {Summary} summary */
   #status({ status, reason }) {
     const shown = /** @type {HTMLElement} */ (this.#root.querySelector(".status"));
-    const word = this.#words.get(`status:${status}`) ?? status;
+    const word = this.#word("status", status);
     shown.dataset.status = status;
     this.#text(".status .word", word);
-    this.#text("[data-reason]", reason ? (this.#words.get(`reason:${reason}`) ?? reason) : "");
+    this.#text("[data-reason]", reason ? this.#word("reason", reason) : "");
     this.#hide("[data-reason]", !reason);
     this.#hide("[data-stop]", this.ended);
     this.#hide("[data-again]", !this.ended);
-    const title = `${word} · ${this.#name} · Synctail`;
+    const title = `${word} · ${this.#root.dataset.name} · Synctail`;
     if (document.title !== title) document.title = title;
+  }
+
+  /** @param {"status" | "reason"} kind @param {string} value */
+  #word(kind, value) {
+    return this.#words.querySelector(`[data-word="${kind}:${CSS.escape(value)}"]`)?.textContent ?? value;
   }
 
   /** @param {number | null} value */
@@ -156,8 +138,8 @@ export class SyncHead {
   }
 
   #tick() {
-    const { started_at: started, ended_at: ended } = this.#summary;
-    if (!started || this.#held) return;
+    const { started_at: started, ended_at: ended } = this.summary;
+    if (!started || this.unheard) return;
     const began = Date.parse(started);
     this.#text("[data-duration]", ended ? took(Date.parse(ended) - began) : span((this.now - began) / 1000));
   }

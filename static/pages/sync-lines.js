@@ -11,8 +11,6 @@ import { prefs } from "../shared/prefs.js";
 
 const TELL_MS = 10_000; // how often "expires in 12 min" is updated
 
-/** @typedef {import("../line/time.js").Mode} Mode */
-
 export class SyncLines {
   #view;
   #time;
@@ -30,7 +28,9 @@ export class SyncLines {
   constructor({ log, view, head, line, last }) {
     const id = log.dataset.sync ?? "";
     this.#view = view;
-    this.#time = { mode: asked() ?? known(prefs.get("time", "local")), zone: localZone(), start: head.summary.started_at };
+    // The mode in the address comes first: a link shows what its sender saw.
+    const mode = known(new URLSearchParams(location.search).get("time")) ?? known(prefs.get("time", "")) ?? "local";
+    this.#time = { mode, zone: localZone(), start: head.summary.started_at };
     // Rows read from this when they are built; it changes without building them anew.
     this.#options = {
       expanded: new Map(),
@@ -117,11 +117,5 @@ export class SyncLines {
   }
 }
 
-/** The mode in the address: a link shows what its sender saw. @returns {Mode | null} */
-function asked() {
-  const mode = new URLSearchParams(location.search).get("time");
-  return mode && MODES.includes(/** @type {Mode} */ (mode)) ? /** @type {Mode} */ (mode) : null;
-}
-
-/** @param {string} mode @returns {Mode} */
-const known = (mode) => (MODES.includes(/** @type {Mode} */ (mode)) ? /** @type {Mode} */ (mode) : "local");
+/** @param {string | null} mode */
+const known = (mode) => MODES.find((one) => one === mode);

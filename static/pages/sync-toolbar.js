@@ -1,7 +1,6 @@
 // Owns the toolbar of a log and the keys that move its view: auto-refresh, wrap, the way to the newest line, and the
 // menu that holds the tools on a narrow screen. It moves nothing itself: the view does.
 
-import { copyText } from "../shared/clipboard.js";
 import { get, write } from "../shared/elements.js";
 import { plural, thousands } from "../shared/format.js";
 import { keys } from "../shared/keys.js";
@@ -33,20 +32,6 @@ export function retireAutoRefresh(view) {
     view.pause(false);
   }
   get("auto-refresh").hidden = true;
-}
-
-/** @param {string} sync @param {(text: string) => void} announce */
-export function wireCopyId(sync, announce) {
-  const button = get("copy-id");
-  /** @type {ReturnType<typeof setTimeout> | undefined} */
-  let timer;
-  button.hidden = false;
-  button.addEventListener("click", async () => {
-    button.textContent = (await copyText(sync)) ? "Copied" : "Not copied";
-    announce(button.textContent);
-    clearTimeout(timer);
-    timer = setTimeout(() => (button.textContent = "Copy"), 2000);
-  });
 }
 
 function wireMenu() {

@@ -1,13 +1,11 @@
 // Owns the wiring of a sync's page: what the network brings goes to the store, and the store's changes to the view and
 // the head. It refuses to draw a line or to open a connection itself.
 
-import { showFirstError } from "./first-error.js";
 import { linesInAddress, wireAddress } from "./sync-address.js";
 import { wireFinder } from "./sync-find.js";
 import { SyncHead } from "./sync-head.js";
 import { SyncLines } from "./sync-lines.js";
-import { say, sayBriefly, unsay } from "./sync-notice.js";
-import { retireAutoRefresh, wireCopyId, wireToolbar } from "./sync-toolbar.js";
+import { retireAutoRefresh, wireToolbar } from "./sync-toolbar.js";
 import { showConnection, stateWords } from "../log/connection.js";
 import { Follower } from "../log/follower.js";
 import { LineStore } from "../log/line-store.js";
@@ -17,6 +15,7 @@ import { AllRows } from "../log/rows.js";
 import { LogSelection } from "../log/selection.js";
 import { shown } from "../line/ansi.js";
 import { announcer } from "../shared/announce.js";
+import { wireCopy } from "../shared/clipboard.js";
 import { get, write } from "../shared/elements.js";
 import { ago, plural, thousands } from "../shared/format.js";
 
@@ -27,6 +26,8 @@ const WHOLE_LINES = 2000;
 const TAIL_LINES = 1000;
 const HEARD = new Set(["connecting", "live", "polling", "complete"]);
 const LAST_STATES = new Set(["complete", "gone", "signed-out"]);
+const BRIEFLY_MS = 8000;
+const READ = 4096; // characters of the first error, styles included; the head shows the beginning
 const UNFETCHED = "These lines cannot be fetched now. Trying again…";
 
 /** @template T @param {Event} event @returns {T} */
@@ -48,6 +49,8 @@ const selection = new LogSelection({ view, read: (first, last) => pager.read(fir
 let ended = 0; // the number of the last line, once the log has ended
 const dropped = { first: Infinity, last: 0 }; // lines that the page had, and that are no longer in the log
 let notThere = ""; // what was said of the line in the address
+/** @type {ReturnType<typeof setTimeout> | undefined} */
+let unsaying;
 
 // For tests and the console.
 Object.assign(log, { parts: { store, all, view, pager, follower, selection } });
@@ -57,9 +60,10 @@ wirePager();
 wireToolbar(view);
 wireAddress(view, (n) => n > all.last && sayNotThere(n));
 view.addEventListener("found", () => unsay(notThere));
-wireCopyId(sync, announce);
+get("copy-id").hidden = false;
+wireCopy(get("copy-id"), () => sync);
 const lines = new SyncLines({ log, view, head, line: lineAt, last: () => all.last });
-const finding = wireFinder({ sync, log, view, all, tell: sayBriefly, announce, clock: () => lines.clock, shown, started: () => head.summary.started_at ?? "" });
+const finding = wireFinder({ sync, log, view, all, tell: sayBriefly, announce, clock: () => lines.clock, started: () => head.summary.started_at ?? "" });
 head.setClock(/** @type {HTMLMetaElement | null} */ (document.querySelector('meta[name="server-time"]'))?.content ?? "");
 setInterval(tellLastLine, 1000);
 follower.start();
@@ -123,7 +127,7 @@ function end(last) {
   get("log-empty").textContent = "This sync logged nothing.";
   const { first } = linesInAddress();
   if (first > last && !dropped.last) sayNotThere(first);
-  if (head.summary.reason) void showFirstError({ sync, store, head, last });
+  if (head.summary.reason) void tellFirstError(last);
 }
 
 function wirePager() {
@@ -158,6 +162,38 @@ async function lineAt(n) {
 }
 
 // --- what the page says ---------------------------------------------------------------------------------------------
+
+/** In the line above the log, until something else is said. @param {string} text */
+function say(text) {
+  clearTimeout(unsaying);
+  write(get("notice"), text);
+  get("notice").hidden = !text;
+}
+
+/** @param {string} text */
+function sayBriefly(text) {
+  say(text);
+  unsaying = setTimeout(say, BRIEFLY_MS, "");
+}
+
+/** Takes a text back, if it is still there. @param {string} text */
+function unsay(text) {
+  if (text && get("notice").textContent === text) say("");
+}
+
+/** In the head, once the log has ended. @param {number} last */
+async function tellFirstError(last) {
+  let n = 1;
+  while (n <= last && (store.get(n) ? store.get(n)?.level !== "error" : store.gapAt(n))) n += 1;
+  let line = store.get(n);
+  if (!line && head.summary.errors !== 0) {
+    // Not held, but the server knows. Without its answer the head has the reason, and the line can be searched for.
+    const url = `/api/syncs/${encodeURIComponent(sync)}/log?level=error&limit=1`;
+    const response = await fetch(url, { headers: { Accept: "application/json" } }).catch(() => null);
+    line = response?.ok ? (await response.json().catch(() => null))?.matches?.[0] : undefined;
+  }
+  if (line?.level === "error") head.showFirstError({ n: line.n, text: shown(line.text.slice(0, READ)) });
+}
 
 /** @param {number} n */
 function sayNotThere(n) {

@@ -24,10 +24,16 @@ export async function copyText(text) {
 export function copyButton(text, label, word = "Copy") {
   const made = button("quiet copy", word);
   made.setAttribute("aria-label", label);
+  wireCopy(made, text);
+  return made;
+}
+
+/** Makes a button copy, and say for a moment whether it worked. @param {HTMLElement} made @param {() => string} text */
+export function wireCopy(made, text) {
+  const [word, label] = [made.textContent ?? "", made.getAttribute("aria-label") ?? ""];
   let timer = 0;
   made.addEventListener("click", async () => {
-    const done = await copyText(text());
-    made.textContent = done ? "Copied" : "Not copied";
+    made.textContent = (await copyText(text())) ? "Copied" : "Not copied";
     made.setAttribute("aria-label", made.textContent);
     clearTimeout(timer);
     timer = setTimeout(() => {
@@ -35,7 +41,6 @@ export function copyButton(text, label, word = "Copy") {
       made.setAttribute("aria-label", label);
     }, SAID_FOR);
   });
-  return made;
 }
 
 /** @param {string} text */

@@ -49,6 +49,6 @@ def listed(server: Client, *, raw: bool) -> None:
 @click.argument("name_or_id")
 @pass_client
 def remove(server: Client, name_or_id: str) -> None:
-    """Remove a token. Its users are disserver within seconds."""
+    """Remove a token. Its users are disconnected within seconds."""
     server.delete(f"/api/tokens/{part(name_or_id)}")
     say(f"Removed {safe(name_or_id)}.")

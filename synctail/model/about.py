@@ -1,4 +1,4 @@
-"""Labels of members: what the form, the reference and the API's schema say of them, beside the member itself."""
+"""Labels of members, beside the member itself."""
 
 from __future__ import annotations
 

@@ -17,9 +17,6 @@ class TypedFault(ValueError):
     """Where a text cannot be read, and what it takes there."""
 
 
-# --- a value --------------------------------------------------------------------------------------------------------
-
-
 def value_of(text: str) -> Any:
     """Null for an empty text."""
     if not text:
@@ -36,9 +33,6 @@ def json_of(text: str) -> Any:
         return msgspec.json.decode(text)
     except (msgspec.DecodeError, UnicodeError, RecursionError) as error:
         raise TypedFault(f"is not JSON: {error}") from None
-
-
-# --- a filter ---------------------------------------------------------------------------------------------------------
 
 
 def filter_of(text: str) -> dict[str, Any]:

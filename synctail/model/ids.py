@@ -7,8 +7,6 @@ from datetime import UTC, datetime
 
 from ulid import ULID
 
-# --- ids, times and JSON texts ------------------------------------------------------------------------------------
-
 _ULID = re.compile(r"^[0-7][0-9A-HJKMNP-TV-Z]{25}$")
 
 

@@ -39,6 +39,7 @@ The keys of a sync share the hash tag `{ID}`, so a script touches one slot of a 
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from datetime import timedelta
 
 SERVICES = "services"
@@ -68,82 +69,33 @@ PIECE_BYTES = 256 * 1024
 """Size of every piece of a payload but the last, before compression, so that a byte's piece is arithmetic."""
 
 
-def summary(sync_id: str) -> str:
-    return f"sync:{{{sync_id}}}"
+def _key(pattern: str) -> Callable[[str], str]:
+    """For the id, or the hash, that the pattern leaves open."""
+    return pattern.format
 
 
-def log(sync_id: str) -> str:
-    return f"sync:{{{sync_id}}}:log"
-
-
-def live(sync_id: str) -> str:
-    return f"sync:{{{sync_id}}}:live"
-
-
-def run(sync_id: str) -> str:
-    return f"sync:{{{sync_id}}}:run"
-
-
-def given(sync_id: str) -> str:
-    return f"sync:{{{sync_id}}}:given"
-
-
-def failed(sync_id: str) -> str:
-    return f"sync:{{{sync_id}}}:failed"
-
-
-def kept_beside(sync_id: str) -> tuple[str, ...]:
-    """The keys of a sync besides its log and its payloads."""
-    return run(sync_id), given(sync_id), failed(sync_id)
-
-
-def payloads(sync_id: str) -> str:
-    return f"sync:{{{sync_id}}}:payloads"
-
-
-def pieces(sync_id: str) -> str:
-    return f"sync:{{{sync_id}}}:pieces"
-
-
-def written(sync_id: str) -> list[str]:
-    """The keys a sync writes while it runs, summary first, then the log: each append gives all of them the same TTL."""
-    return [summary(sync_id), log(sync_id), payloads(sync_id), pieces(sync_id)]
-
-
-def service_syncs(service_id: str) -> str:
-    return f"service:{service_id}:syncs"
-
-
-def service_turns(service_id: str) -> str:
-    return f"service:{service_id}:turns"
-
-
-def service_waiting(service_id: str) -> str:
-    return f"service:{service_id}:waiting"
-
-
-def service_missed(service_id: str) -> str:
-    return f"service:{service_id}:missed"
+summary = _key("sync:{{{}}}")
+log = _key("sync:{{{}}}:log")
+live = _key("sync:{{{}}}:live")
+run = _key("sync:{{{}}}:run")
+given = _key("sync:{{{}}}:given")
+failed = _key("sync:{{{}}}:failed")
+payloads = _key("sync:{{{}}}:payloads")
+pieces = _key("sync:{{{}}}:pieces")
+service_syncs = _key("service:{}:syncs")
+service_turns = _key("service:{}:turns")
+service_waiting = _key("service:{}:waiting")
+service_missed = _key("service:{}:missed")
+service_check = _key("service:{}:check")
+service_check_asked = _key("service:{}:check:asked")
+service_seen = _key("service:{}:seen")
+service_seen_times = _key("service:{}:seen:times")
+signed_out = _key("signed-out:{}")
+token = _key("token:{}")
 
 
 def service_due(service_id: str, due_epoch_s: int) -> str:
     return f"service:{service_id}:due:{due_epoch_s}"
-
-
-def service_check(service_id: str) -> str:
-    return f"service:{service_id}:check"
-
-
-def service_check_asked(service_id: str) -> str:
-    return f"service:{service_id}:check:asked"
-
-
-def service_seen(service_id: str) -> str:
-    return f"service:{service_id}:seen"
-
-
-def service_seen_times(service_id: str) -> str:
-    return f"service:{service_id}:seen:times"
 
 
 def service_day(service_id: str, day: str) -> str:
@@ -151,15 +103,17 @@ def service_day(service_id: str, day: str) -> str:
 
 
 def service_day_counted(service_id: str, day: str) -> str:
-    return f"service:{{{service_id}}}:day:{day}:counted"
+    return f"{service_day(service_id, day)}:counted"
 
 
-def signed_out(session_id: str) -> str:
-    return f"signed-out:{session_id}"
+def kept_beside(sync_id: str) -> tuple[str, ...]:
+    """The keys of a sync besides its log and its payloads."""
+    return run(sync_id), given(sync_id), failed(sync_id)
 
 
-def token(sha256_hex: str) -> str:
-    return f"token:{sha256_hex}"
+def written(sync_id: str) -> list[str]:
+    """The keys a sync writes while it runs, summary first, then the log: each append gives all of them the same TTL."""
+    return [summary(sync_id), log(sync_id), payloads(sync_id), pieces(sync_id)]
 
 
 def index_ttl(retention: timedelta) -> timedelta:

@@ -61,9 +61,6 @@ class Phase(StrEnum):
     PUSH = "push"
 
 
-# --- a sync -----------------------------------------------------------------------------------------------------
-
-
 class Summary(Struct, frozen=True, kw_only=True):
     """One sync: its status, times and counts.
 
@@ -154,8 +151,6 @@ def day_from_hash(day: str, stored: Mapping[bytes, bytes]) -> Day:
     return msgspec.convert({"day": day, **{k.decode(): v.decode() for k, v in stored.items()}}, Day, strict=False)
 
 
-# --- a payload --------------------------------------------------------------------------------------------------
-
 PayloadKind = Literal["pull", "script", "push"]
 
 
@@ -174,9 +169,6 @@ class Payload(Struct, frozen=True, kw_only=True):
     bytes: int
     sha256: str
     expires_at: str | None = None
-
-
-# --- a line -----------------------------------------------------------------------------------------------------
 
 
 class Line(Struct, frozen=True, omit_defaults=True):

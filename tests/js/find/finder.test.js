@@ -53,7 +53,6 @@ const happens = (target, name, condition) =>
   });
 
 const line = (n, text, more = {}) => ({ n, time: "2026-01-31T10:00:00.000Z", level: "info", text, ...more });
-const plain = (text) => text;
 
 test("an address holds all that is looked for, and gives it back", () => {
   const query = {
@@ -84,21 +83,21 @@ test("a text alone hides no line", () => {
 });
 
 test("a line is tried as the server would", () => {
-  const tries = (query, one) => tester({ ...NOTHING, ...query }, plain)(one);
+  const tries = (query, one) => tester({ ...NOTHING, ...query })(one);
   assert.ok(tries({ q: "PUSHED (1)" }, line(1, "was pushed (1)")));
   assert.ok(!tries({ q: "PUSHED", case: true }, line(1, "was pushed")));
   assert.ok(tries({ levels: ["error"], phases: ["-"] }, line(1, "x", { level: "error" })));
   assert.ok(!tries({ phases: ["push"] }, line(1, "x")));
   assert.ok(tries({ fields: [["rows", "3"]], records: ["7"] }, line(1, "x", { record: "7", fields: { rows: 3 } })));
   assert.ok(!tries({ exclude: ["be", "ra"] }, line(1, "BEAT")));
-  assert.equal(tester({ ...NOTHING, q: "(a+)+$", pattern: true }, plain), null, "a pattern is never tried in a browser");
-  assert.equal(tester({ ...NOTHING, exclude: ["(a+)+$"], pattern: true }, plain), null);
+  assert.equal(tester({ ...NOTHING, q: "(a+)+$", pattern: true }), null, "a pattern is never tried in a browser");
+  assert.equal(tester({ ...NOTHING, exclude: ["(a+)+$"], pattern: true }), null);
 });
 
 test("a search goes back to the first line and on with what is written meanwhile", async () => {
   let last = 1000;
   const { fetch, asked } = server(searched(() => last, (n) => n % 100 === 0));
-  const search = new Search({ url: "/log", query: { ...NOTHING, q: "hundred" }, fetch, shown: plain });
+  const search = new Search({ url: "/log", query: { ...NOTHING, q: "hundred" }, fetch });
   search.start();
   await happens(search, "change", () => search.complete);
   assert.deepEqual(asked, ["/log?q=hundred&order=desc"]);
@@ -121,7 +120,7 @@ test("a search goes back to the first line and on with what is written meanwhile
 test("a pattern is left to the server for live lines as well", async () => {
   let last = 10;
   const { fetch, asked } = server(searched(() => last, (n) => n === 12));
-  const search = new Search({ url: "/log", query: { ...NOTHING, q: "(a+)+$", pattern: true }, fetch, shown: plain });
+  const search = new Search({ url: "/log", query: { ...NOTHING, q: "(a+)+$", pattern: true }, fetch });
   search.start();
   await happens(search, "change", () => search.complete);
   last = 12;
@@ -139,7 +138,7 @@ test("a search that ends early or fails goes on from where it came", async () =>
     { frames: [{ type: "progress", first: 1, last: 29, time: "t" }, { type: "done", total: 0, first: 1, last: 29, more: null }] },
   ];
   const { fetch, asked } = server((_url, _options, times) => answers[times - 1]);
-  const search = new Search({ url: "/log", query: { ...NOTHING, q: "x" }, fetch, shown: plain, again: [1, 2] });
+  const search = new Search({ url: "/log", query: { ...NOTHING, q: "x" }, fetch, again: [1, 2] });
   const seen = new Set();
   search.addEventListener("change", () => seen.add(search.state));
   search.start();
@@ -158,7 +157,7 @@ test("lines that no longer exist are counted once, also when the answer that tol
     { frames: [{ type: "gap", first: 1, last: 4, why: "lost" }, { type: "done", total: 0, first: 1, last: 4, more: null }] },
   ];
   const { fetch, asked } = server((_url, _options, times) => answers[times - 1]);
-  const search = new Search({ url: "/log", query: { ...NOTHING, q: "x" }, fetch, shown: plain, again: [1, 2] });
+  const search = new Search({ url: "/log", query: { ...NOTHING, q: "x" }, fetch, again: [1, 2] });
   search.start();
   await happens(search, "change", () => search.complete);
   assert.deepEqual([asked.length, search.gone], [3, 34]);
@@ -167,7 +166,7 @@ test("lines that no longer exist are counted once, also when the answer that tol
 
 test("a refused pattern is said with its place, and not asked for again", async () => {
   const { fetch, asked } = server(() => ({ status: 422, json: { detail: "long", says: "missing ): (", position: 1 } }));
-  const search = new Search({ url: "/log", query: { ...NOTHING, q: "(", pattern: true }, fetch, shown: plain });
+  const search = new Search({ url: "/log", query: { ...NOTHING, q: "(", pattern: true }, fetch });
   search.start();
   await happens(search, "change", () => search.state === "refused");
   assert.deepEqual([search.error, search.position, search.complete], ["missing ): (", 1, false]);
@@ -177,7 +176,7 @@ test("a refused pattern is said with its place, and not asked for again", async 
 
 test("hits are gone through in both directions, and around once all are known", async () => {
   const { fetch } = server(searched(() => 100, (n) => n % 30 === 0));
-  const finder = new Finder({ url: "/log", fetch, shown: plain });
+  const finder = new Finder({ url: "/log", fetch });
   finder.set({ q: "x" });
   assert.deepEqual(finder.next(50, -1), { n: null, wrapped: false, wait: true });
   const [go] = await Promise.all([new Promise((resolve) => finder.addEventListener("go", resolve, { once: true }))]);
@@ -194,7 +193,7 @@ test("hits are gone through in both directions, and around once all are known", 
 test("a log that lost lines is searched again, and what was found in them is forgotten", async () => {
   let last = 100;
   const { fetch, asked } = server(searched(() => last, (n) => n % 30 === 0));
-  const finder = new Finder({ url: "/log", fetch, shown: plain });
+  const finder = new Finder({ url: "/log", fetch });
   finder.set({ q: "x", only: true });
   await happens(finder, "change", () => finder.hits.complete);
   const { rows } = finder;
@@ -214,7 +213,7 @@ test("a log that lost lines is searched again, and what was found in them is for
 
 test("one search serves both where it is the same, and none is begun twice", async () => {
   const { fetch, asked } = server(searched(() => 10, (n) => n === 3));
-  const finder = new Finder({ url: "/log", fetch, shown: plain });
+  const finder = new Finder({ url: "/log", fetch });
   let rows = 0;
   finder.addEventListener("rows", () => (rows += 1));
   finder.set({ q: "x" });
@@ -234,7 +233,7 @@ test("one search serves both where it is the same, and none is begun twice", asy
 
 test("the next error is asked for wherever it is", async () => {
   const { fetch, asked } = server((_url, _options, times) => ({ json: times === 1 ? { matches: [], more: 700 } : { matches: [{ n: 812 }], more: 812 } }));
-  const finder = new Finder({ url: "/log", fetch, shown: plain });
+  const finder = new Finder({ url: "/log", fetch });
   assert.equal(await finder.nextOf("error", 5, 1), 812);
   assert.deepEqual(asked, ["/log?level=error&limit=1&after=5", "/log?level=error&limit=1&after=700"]);
   assert.equal(await finder.nextOf("error", 900, -1), 812);
