@@ -18,7 +18,7 @@ export class Context {
     this.#page = page;
     const { finder, view, all, place, log } = page;
     const showEmpty = emptyMessage(finder, log);
-    finder.addEventListener("rows", () => view.setRows(finder.rows ?? all));
+    finder.addEventListener("rows", () => view.setRows(finder.shows?.rows ?? all));
     finder.addEventListener("query", () => (this.#waiting = 0));
     finder.addEventListener("change", () => {
       showEmpty();
@@ -31,18 +31,16 @@ export class Context {
     });
   }
 
-  /** Show all lines again, at this one; by default at the one just reported as hidden, or where the reader is. @param {number} [n] */
-  show(n = this.#wanted) {
+  /** Show all lines again, at this one; by default at the one just reported as hidden, or where the reader is. @param {number} [line] */
+  show(line) {
+    const { n: missed, at } = this.#missed;
+    const reported = missed && missed === this.#page.place.at && performance.now() - at < MISSED_MS;
+    const n = line ?? (reported ? missed : this.#page.place.here());
     if (!filters(this.#page.finder.query)) return;
     this.#page.finder.clearFilter();
     this.#page.tell("");
     this.#page.place.go(n);
     this.#page.announce(`Line ${n} in context; all lines are shown`);
-  }
-
-  get #wanted() {
-    const { n, at } = this.#missed;
-    return n && n === this.#page.place.at && performance.now() - at < MISSED_MS ? n : this.#page.place.here();
   }
 
   /** The hidden line may have been found by now. */

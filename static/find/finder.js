@@ -53,11 +53,6 @@ export class Finder extends EventTarget {
     this.#fetch = fetch;
   }
 
-  /** The rows to be shown; null: all there are. */
-  get rows() {
-    return this.shows?.rows ?? null;
-  }
-
   /** The whole log was searched, and no line passes the filters. */
   get empty() {
     return Boolean(this.shows?.complete && this.shows.count === 0);

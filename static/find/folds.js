@@ -73,9 +73,7 @@ export class Folds {
 const level = ({ errors, warnings }) => (errors ? "error" : warnings ? "warning" : "");
 
 /** @param {Section} section @returns {string} "push · 12 s · 2 errors" */
-export function label({ phase, began, ended, errors, warnings }) {
-  const parts = [phase, took(Date.parse(ended) - Date.parse(began))];
-  if (errors) parts.push(plural(errors, "error"));
-  if (warnings) parts.push(plural(warnings, "warning"));
-  return parts.join(" · ");
+function label({ phase, began, ended, errors, warnings }) {
+  const found = [errors && plural(errors, "error"), warnings && plural(warnings, "warning")].filter(Boolean);
+  return [phase, took(Date.parse(ended) - Date.parse(began)), ...found].join(" · ");
 }

@@ -74,26 +74,17 @@ function wholeNumber(text) {
  * @returns {Date | null}
  */
 export function moment(text, { zone, started }) {
-  const found = /^\s*(?:(\d{4})-(\d\d)-(\d\d)[T ]+)?(\d{1,2}):(\d\d)(?::(\d\d)(?:[.,](\d{1,3}))?)?\s*(Z|UTC)?\s*$/i.exec(text);
-  if (!found) return null;
-  const [, year, month, day, ...rest] = found;
-  const [hours, minutes, seconds] = [rest[0], rest[1], rest[2] ?? "0"].map(Number);
-  const ms = Number((rest[3] ?? "0").padEnd(3, "0"));
-  if (hours > 23 || minutes > 59 || seconds > 59) return null;
-  const utc = zone === "utc" || Boolean(rest[4]);
+  const found = /^\s*(?:(\d{4}-\d\d-\d\d)[T ]+)?([01]?\d|2[0-3]):([0-5]\d)(?::([0-5]\d)(?:[.,](\d{1,3}))?)?\s*(Z|UTC)?\s*$/i.exec(text);
   const from = new Date(started || Date.now());
-  if (Number.isNaN(from.getTime())) return null;
-  const date = year
-    ? [Number(year), Number(month) - 1, Number(day)]
-    : utc
-      ? [from.getUTCFullYear(), from.getUTCMonth(), from.getUTCDate()]
-      : [from.getFullYear(), from.getMonth(), from.getDate()];
-  const at = utc
-    ? Date.UTC(date[0], date[1], date[2], hours, minutes, seconds, ms)
-    : new Date(date[0], date[1], date[2], hours, minutes, seconds, ms).getTime();
+  if (!found || Number.isNaN(from.getTime())) return null;
+  const [, day, hours, minutes, seconds = "00", fraction = "", named] = found;
+  const utc = zone === "utc" || Boolean(named);
+  const today = new Date(from.getTime() - (utc ? 0 : from.getTimezoneOffset() * 60_000)).toISOString().slice(0, 10);
+  const time = `${hours.padStart(2, "0")}:${minutes}:${seconds}.${fraction.padEnd(3, "0")}`;
+  const at = Date.parse(`${day ?? today}T${time}${utc ? "Z" : ""}`);
   if (Number.isNaN(at)) return null;
   // A minute of slack: shown times are cut to the second or minute, and the start itself can be asked for.
-  return new Date(!year && at < from.getTime() - 60_000 ? at + DAY_MS : at);
+  return new Date(!day && at < from.getTime() - 60_000 ? at + DAY_MS : at);
 }
 
 /**

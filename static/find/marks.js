@@ -63,7 +63,8 @@ export class Marks extends EventTarget {
     this.#busy = false;
     if (this.#stopped) return;
     // If the server failed, a text is asked for again when it is drawn the next time.
-    texts.forEach((text, i) => this.#know(text, marks?.[i] ?? (marks ? [] : null)));
+    if (marks) texts.forEach((text, i) => this.#known.set(text, marks[i] ?? []));
+    for (const text of [...this.#known.keys()].slice(0, -MOST_KNOWN)) this.#known.delete(text);
     if (marks?.some((spans) => spans.length)) this.dispatchEvent(new Event("change"));
     if (this.#wanted.size) this.#timer ??= setTimeout(() => void this.#ask(), GATHER_MS);
   }
@@ -91,13 +92,6 @@ export class Marks extends EventTarget {
     });
     if (answer.status === 422) this.stop(); // the pattern is wrong
     return answer.status === 200 ? (await answer.json()).marks : null;
-  }
-
-  /** @param {string} text @param {Spans | null} spans */
-  #know(text, spans) {
-    if (spans === null) return;
-    this.#known.set(text, spans);
-    if (this.#known.size > MOST_KNOWN) this.#known.delete(/** @type {string} */ (this.#known.keys().next().value));
   }
 }
 

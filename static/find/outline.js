@@ -53,7 +53,11 @@ export class Outline extends EventTarget {
     this.#asking = null;
     if (told === null) return void this.#later();
     if (told === undefined) return;
-    this.#set(told);
+    const { upto, levels, phases, sections, cut, loose } = told;
+    Object.assign(this, { upto, sections, cut, known: true });
+    this.levels = new Map(Object.entries(levels));
+    this.phases = new Map(phases.map((/** @type {{phase: string, lines: number}} */ one) => [one.phase, one.lines]));
+    this.#loose = loose;
     if (this.upto < this.#reach) this.#later(); // more lines arrived meanwhile
     this.dispatchEvent(new Event("change"));
   }
@@ -100,17 +104,6 @@ export class Outline extends EventTarget {
     } catch {
       return null;
     }
-  }
-
-  /** @param {any} told */
-  #set(told) {
-    this.upto = told.upto;
-    this.levels = new Map(Object.entries(told.levels));
-    this.phases = new Map(told.phases.map((/** @type {{phase: string, lines: number}} */ one) => [one.phase, one.lines]));
-    this.sections = told.sections;
-    this.cut = told.cut;
-    this.#loose = told.loose;
-    this.known = true;
   }
 
   /** @param {Line} line */

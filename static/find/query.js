@@ -20,6 +20,9 @@ import { shown } from "../line/ansi.js";
 
 export const NO_PHASE = "-";
 const FIELD = "field.";
+/** The parameters that may occur several times, and their members. */
+const LISTS = /** @type {const} */ ([["exclude", "exclude"], ["level", "levels"], ["phase", "phases"], ["record", "records"]]);
+const PARAMETERS = ["q", "pattern", "case", "only", ...LISTS.map(([name]) => name)];
 
 /** @type {Readonly<Query>} */
 export const NOTHING = Object.freeze({
@@ -60,10 +63,7 @@ export function parameters(query, { only = false } = {}) {
   if (query.pattern && (query.q || query.exclude.length)) made.set("pattern", "1");
   if (query.case && (query.q || query.exclude.length)) made.set("case", "1");
   if (query.only && query.q && only) made.set("only", "1");
-  for (const one of query.exclude) made.append("exclude", one);
-  for (const one of query.levels) made.append("level", one);
-  for (const one of query.phases) made.append("phase", one);
-  for (const one of query.records) made.append("record", one);
+  for (const [name, member] of LISTS) for (const one of query[member]) made.append(name, one);
   for (const [name, value] of query.fields) made.append(FIELD + name, value);
   return made;
 }
@@ -72,8 +72,7 @@ export function parameters(query, { only = false } = {}) {
 export function addressed(address, query) {
   const made = new URLSearchParams(address.search);
   for (const name of [...made.keys()]) {
-    const ours = ["q", "pattern", "case", "only", "exclude", "level", "phase", "record"].includes(name);
-    if (ours || name.startsWith(FIELD)) made.delete(name);
+    if (PARAMETERS.includes(name) || name.startsWith(FIELD)) made.delete(name);
   }
   for (const [name, value] of parameters(query, { only: true })) made.append(name, value);
   const search = made.toString();
@@ -85,9 +84,7 @@ export const filterOf = (query) => ({ ...query, q: query.only ? query.q : "", on
 
 /** @param {Query} query @returns {boolean} whether it can hide lines */
 export function filters(query) {
-  return Boolean(
-    (query.only && query.q) || [query.exclude, query.levels, query.phases, query.records, query.fields].some((one) => one.length),
-  );
+  return Boolean((query.only && query.q) || query.fields.length || LISTS.some(([, member]) => query[member].length));
 }
 
 /**

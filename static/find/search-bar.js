@@ -39,10 +39,6 @@ export class SearchBar {
     this.#show();
   }
 
-  get isOpen() {
-    return !this.#parts.bar.hidden;
-  }
-
   open({ focus = true } = {}) {
     this.#parts.bar.hidden = false;
     this.#parts.button.setAttribute("aria-expanded", "true");
@@ -81,9 +77,9 @@ export class SearchBar {
   }
 
   #wireButtons() {
-    const { button, previous, next } = this.#parts;
+    const { bar, button, previous, next } = this.#parts;
     button.hidden = false;
-    button.addEventListener("click", () => (this.isOpen ? this.close() : this.open()));
+    button.addEventListener("click", () => (bar.hidden ? this.open() : this.close()));
     previous.addEventListener("click", () => this.go(-1));
     next.addEventListener("click", () => this.go(1));
     get("find-close").addEventListener("click", () => this.close());
@@ -120,8 +116,7 @@ export class SearchBar {
   /** Ctrl+F opens it; pressed once more, in its field, it is the browser's. @param {KeyboardEvent} event */
   #opened(event) {
     const find = (event.ctrlKey || event.metaKey) && !event.shiftKey && !event.altKey && event.key.toLowerCase() === "f";
-    const typing = this.isOpen && document.activeElement === this.#parts.text;
-    if (!find || typing || document.querySelector("dialog[open]")) return;
+    if (!find || document.activeElement === this.#parts.text || document.querySelector("dialog[open]")) return;
     event.preventDefault();
     this.open();
   }

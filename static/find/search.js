@@ -148,8 +148,10 @@ export class Search extends EventTarget {
       signal: this.#abort.signal,
       redirect: "manual",
     });
-    if (answer.type === "opaqueredirect" || answer.status === 401) throw new Refused("Signed out");
-    if (answer.status >= 400 && answer.status < 500 && answer.status !== 429) throw await refusal(answer);
+    if (answer.type === "opaqueredirect" || answer.status === 401) throw new Refused({ detail: "Signed out" }, 401);
+    if (answer.status >= 400 && answer.status < 500 && answer.status !== 429) {
+      throw new Refused(await answer.json().catch(() => ({})), answer.status);
+    }
     if (answer.status !== 200 || !answer.body) throw new Error(`status ${answer.status}`);
     this.state = back ? "searching" : "done";
     this.error = "";
@@ -189,17 +191,11 @@ export class Search extends EventTarget {
 }
 
 class Refused extends Error {
-  /** @param {string} message @param {number | null} [position] */
-  constructor(message, position = null) {
-    super(message);
-    this.position = position;
+  /** @param {{says?: string, detail?: string, position?: number}} problem @param {number} status */
+  constructor({ says, detail, position }, status) {
+    super(says || detail || `The server answered ${status}`);
+    this.position = position ?? null;
   }
-}
-
-/** @param {Response} answer */
-async function refusal(answer) {
-  const problem = await answer.json().catch(() => ({}));
-  return new Refused(problem.says || problem.detail || `The server answered ${answer.status}`, problem.position);
 }
 
 /** The frames of a stream of JSON lines. @param {ReadableStream<Uint8Array>} body @returns {AsyncGenerator<any>} */

@@ -6,16 +6,12 @@ const MOVES = { ArrowLeft: -1, ArrowRight: 1, Home: -Infinity, End: Infinity };
 
 const columns = () => /** @type {HTMLElement[]} */ ([...document.querySelectorAll(".chart .column")]);
 
-/** @param {HTMLElement | undefined} chosen */
-function only(chosen) {
-  for (const column of columns()) column.tabIndex = column === chosen ? 0 : -1;
-}
-
 /** The stop is the day that has the focus, or had it last, else today. */
 function settle() {
   const all = columns();
   const last = all.filter((column) => column.tabIndex === 0);
-  only(all.find((column) => column === document.activeElement) ?? (last.length === 1 ? last[0] : all.at(-1)));
+  const stop = all.find((column) => column === document.activeElement) ?? (last.length === 1 ? last[0] : all.at(-1));
+  for (const column of all) column.tabIndex = column === stop ? 0 : -1;
 }
 
 document.addEventListener("keydown", (event) => {

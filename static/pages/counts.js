@@ -4,11 +4,9 @@
 
 import { thousands } from "../shared/format.js";
 
-/** @typedef {{ from: number, to: number, start: number, span: number }} Way */
-
 const STEP = 100; // milliseconds
 const still = matchMedia("(prefers-reduced-motion: reduce)");
-/** @type {Map<HTMLElement, Way>} */
+/** @type {Map<HTMLElement, {from: number, to: number, start: number, span: number}>} */
 const growing = new Map();
 let timer = 0;
 

@@ -19,9 +19,6 @@ let timer = 0;
 let busy = false;
 let reached = Date.now();
 
-/** @param {number} ms */
-const clockNow = (ms) => new Date(ms).toISOString().slice(11, 19);
-
 /** @param {string} state @param {string} text @param {string} [href] where to sign in */
 function say(state, text, href = "") {
   if (note.dataset.state === state) return;
@@ -111,7 +108,8 @@ async function refresh() {
     reached = Date.now();
     say("fresh", "Updates every 5 s");
   } catch {
-    say("stale", `The server cannot be reached. This is its answer of ${clockNow(reached)} UTC. Trying again…`);
+    const answered = new Date(reached).toISOString().slice(11, 19);
+    say("stale", `The server cannot be reached. This is its answer of ${answered} UTC. Trying again…`);
   } finally {
     busy = false;
   }

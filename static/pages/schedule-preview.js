@@ -35,9 +35,7 @@ function showStarts({ words, next }) {
   const table = element("table", "moments");
   const head = table.createTHead().insertRow();
   for (const title of ["Next starts", "In UTC"]) {
-    const one = element("th", "", title);
-    one.scope = "col";
-    head.append(one);
+    head.append(Object.assign(element("th", "", title), { scope: "col" }));
   }
   const body = table.createTBody();
   for (const { local, utc } of next) {

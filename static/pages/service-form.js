@@ -1,5 +1,5 @@
 // Owns what the form of a service does with a script: rows and kinds change in place, a record is tried while one
-// types, and leaving with unsaved changes is asked about. It draws no inputs: it sends the form as the submit buttons
+// types, functions are found and inserted, and leaving with unsaved changes is asked about. It draws no inputs: it sends the form as the submit buttons
 // would, and swaps in parts of the answer. What was typed in other parts stays.
 
 const found = /** @type {HTMLFormElement | null} */ (document.querySelector("form.service-form"));
@@ -182,9 +182,7 @@ addEventListener("beforeunload", (event) => {
   if (touched && !saved && form.dataset.mode !== "run") event.preventDefault();
 });
 
-addEventListener("pageshow", () => {
-  saved = false;
-});
+addEventListener("pageshow", () => (saved = false));
 
 // --- the list of functions ---------------------------------------------------------------------------------------
 
@@ -197,13 +195,10 @@ document.addEventListener("focusin", ({ target }) => {
 document.addEventListener("input", ({ target }) => {
   if (!(target instanceof HTMLInputElement) || target.id !== "find-function") return;
   const wanted = target.value.trim().toLowerCase();
-  let count = 0;
-  for (const one of /** @type {NodeListOf<HTMLElement>} */ (document.querySelectorAll("[data-function]"))) {
-    one.hidden = !one.textContent?.toLowerCase().includes(wanted);
-    if (!one.hidden) count += 1;
-  }
+  const functions = all("[data-function]");
+  for (const one of functions) one.hidden = !one.textContent?.toLowerCase().includes(wanted);
   const note = document.getElementById("functions-found");
-  if (note) note.textContent = wanted ? `${count} functions` : "";
+  if (note) note.textContent = wanted ? `${functions.filter((one) => !one.hidden).length} functions` : "";
 });
 
 document.addEventListener("click", ({ target }) => {
@@ -232,10 +227,7 @@ const watch = new IntersectionObserver(
       else seen.delete(target.id);
     }
     const first = [...links].find((link) => seen.has(sectionOf(link)));
-    for (const link of links) {
-      if (link === first) link.setAttribute("aria-current", "true");
-      else link.removeAttribute("aria-current");
-    }
+    for (const link of links) link.ariaCurrent = link === first ? "true" : null;
   },
   { rootMargin: "-10% 0px -55% 0px" },
 );

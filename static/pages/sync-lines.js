@@ -42,7 +42,7 @@ export class SyncLines {
     this.#pane = new FieldsPane({ pane: get("fields"), log, line, last, time: () => this.#time });
     this.#wireTime();
     this.#wirePane(log, line);
-    setInterval(() => this.#tellExpiry(), TELL_MS);
+    setInterval(() => tellExpiry(get("log-rows"), this.#options), TELL_MS);
   }
 
   /** How a typed time is meant: in UTC if times are shown so, else in the local zone. @returns {import("../find/jump.js").Clock} */
@@ -60,17 +60,13 @@ export class SyncLines {
     }
     if (!expires_at || expires_at === this.#options.summary.expires_at) return;
     this.#options.summary.expires_at = expires_at;
-    this.#tellExpiry();
+    tellExpiry(get("log-rows"), this.#options);
   }
 
   /** Lines after `last` are no longer in the log; others may come under their numbers. @param {number} last */
   rewind(last) {
     if (this.#pane.n > last) this.#pane.close();
     for (const n of [...this.#options.expanded.keys()]) if (n > last) this.#options.expanded.delete(n);
-  }
-
-  #tellExpiry() {
-    tellExpiry(get("log-rows"), this.#options);
   }
 
   #wireTime() {

@@ -92,11 +92,10 @@ function togglePause(view) {
 
 /** @param {LogView} view */
 function toggleWrap(view) {
-  const wrap = !view.wrap;
-  setWrap(view, wrap);
-  prefs.set("wrap", wrap);
+  setWrap(view, !view.wrap);
+  prefs.set("wrap", view.wrap);
   const url = new URL(location.href);
-  if (wrap) url.searchParams.delete("wrap");
+  if (view.wrap) url.searchParams.delete("wrap");
   else url.searchParams.set("wrap", "off");
   history.replaceState(null, "", url);
 }

@@ -1,7 +1,7 @@
 // Owns the wiring of a sync's page: what the network brings goes to the store, and the store's changes to the view and
-// the head. It refuses to draw a line or to open a connection itself.
+// the head; the lines that its address names, and the notice above the log. It refuses to draw a line or to open a
+// connection itself.
 
-import { linesInAddress, wireAddress } from "./sync-address.js";
 import { wireFinder } from "./sync-find.js";
 import { SyncHead } from "./sync-head.js";
 import { SyncLines } from "./sync-lines.js";
@@ -18,8 +18,6 @@ import { announcer } from "../shared/announce.js";
 import { wireCopy } from "../shared/clipboard.js";
 import { get, write } from "../shared/elements.js";
 import { ago, plural, thousands } from "../shared/format.js";
-
-/** @typedef {import("../line/row.js").Line} Line */
 
 // A longer log is followed from its tail; lines before it come when they are looked at.
 const WHOLE_LINES = 2000;
@@ -58,7 +56,7 @@ Object.assign(log, { parts: { store, all, view, pager, follower, selection } });
 wireFollower();
 wirePager();
 wireToolbar(view);
-wireAddress(view, (n) => n > all.last && sayNotThere(n));
+wireAddress();
 view.addEventListener("found", () => unsay(notThere));
 get("copy-id").hidden = false;
 wireCopy(get("copy-id"), () => sync);
@@ -154,11 +152,53 @@ function wirePager() {
   });
 }
 
-/** @param {number} n @returns {Promise<Line | undefined>} */
+/** @param {number} n @returns {Promise<import("../line/row.js").Line | undefined>} */
 async function lineAt(n) {
   if (n < 1 || n > all.last) return undefined;
   for await (const part of store.get(n) ? [] : pager.read(n, n)) if ("lines" in part) store.put(part.lines);
   return n <= all.last ? store.get(n) : undefined; // it may have gone meanwhile
+}
+
+// --- the lines that the address names: `#L120` or `#L120-L140` ------------------------------------------------------
+
+/** Both are 0 where it names no line. */
+function linesInAddress() {
+  const [, from, to] = /^#L(\d{1,9})(?:-L?(\d{1,9}))?$/.exec(location.hash) ?? [];
+  const [a, b] = [Number(from ?? 0), Number(to ?? from ?? 0)];
+  return { first: Math.min(a, b), last: Math.max(a, b) };
+}
+
+/** Brings the line that the address names into view. */
+function seekAddressed() {
+  const { first, last } = linesInAddress();
+  view.pool.mark(first, last);
+  if (!first) return;
+  view.seek(first);
+  if (first > all.last) sayNotThere(first);
+}
+
+function wireAddress() {
+  window.addEventListener("hashchange", seekAddressed);
+  get("log-rows").addEventListener("click", nameClicked);
+  get("sync-head").addEventListener("click", (event) => {
+    const link = /** @type {Element} */ (event.target).closest("a[href^='#L']");
+    if (link && link.getAttribute("href") === location.hash) seekAddressed(); // the same address again is no change of it
+  });
+  seekAddressed();
+}
+
+/** Names the line whose number was clicked, with Shift all from the one before; it moves nothing. @param {MouseEvent} event */
+function nameClicked(event) {
+  const number = /** @type {Element} */ (event.target).closest("a.n");
+  if (!number || event.ctrlKey || event.metaKey) return;
+  event.preventDefault();
+  const n = Number(/\d+/.exec(number.getAttribute("href") ?? "")?.[0] ?? 0);
+  const { first } = linesInAddress();
+  const from = event.shiftKey && first ? first : n;
+  history.replaceState(null, "", from === n ? `#L${n}` : `#L${Math.min(from, n)}-L${Math.max(from, n)}`);
+  const marked = linesInAddress();
+  view.pool.mark(marked.first, marked.last);
+  if (event.shiftKey) document.getSelection()?.removeAllRanges();
 }
 
 // --- what the page says ---------------------------------------------------------------------------------------------

@@ -7,22 +7,17 @@ import { prefs } from "./prefs.js";
 const SEQUENCE_MS = 1000; // between the two keys of "gg"
 
 /**
- * @typedef {object} Key
- * @property {string} keys as they are pressed: "f", "G", "gg", "Space", "PageUp"
- * @property {string} label what it does, for the list
- * @property {(event: KeyboardEvent) => void} act
- * @property {boolean} always also works while single keys are switched off: it is not a character
- * @property {(event: KeyboardEvent) => boolean} where
+ * `keys` as they are pressed: "f", "G", "gg", "Space", "PageUp"; `label`: what it does, for the list; `always`: it also
+ * works while single keys are switched off, as it is not a character.
+ * @typedef {{keys: string, label: string, act: (event: KeyboardEvent) => void, always: boolean,
+ *   where: (event: KeyboardEvent) => boolean}} Key
  */
 
 /** @param {string} name @returns {string} */
 const shown = (name) => ({ PageUp: "PgUp", PageDown: "PgDn", ArrowUp: "↑", ArrowDown: "↓" })[name] ?? name;
 
-/** @param {EventTarget | null} target @returns {boolean} */
-function typing(target) {
-  if (!(target instanceof Element)) return false;
-  return target.closest("input, textarea, select, [contenteditable]") !== null;
-}
+/** @param {EventTarget | null} target */
+const typing = (target) => target instanceof Element && target.closest("input, textarea, select, [contenteditable]") !== null;
 
 /** @param {EventTarget | null} target @returns {boolean} whether the space bar already does something there */
 const presses = (target) => target instanceof Element && target.closest("button, a, summary, label, dialog") !== null;
@@ -39,16 +34,6 @@ class Keys {
     document.addEventListener("keydown", (event) => this.#pressed(event));
   }
 
-  get on() {
-    return this.#on;
-  }
-
-  /** This browser remembers it. @param {boolean} on */
-  set on(on) {
-    this.#on = on;
-    prefs.set("keys", on);
-  }
-
   /**
    * Replaces what these keys did before.
    * @param {string} keys "f", "G", "gg", or a key's name: "Space", "Home", "PageUp"
@@ -61,16 +46,12 @@ class Keys {
     this.#known.set(keys, { keys, label, act, always, where });
   }
 
-  /** All of them, in the order in which they were added; this list last. @returns {Key[]} */
-  get all() {
-    return [...this.#known.values()].sort((a, b) => Number(a.keys === "?") - Number(b.keys === "?"));
-  }
-
-  /** The list of keys. */
+  /** The list of keys, in the order in which they were added; the key of this list last. */
   show() {
     this.#dialog ??= this.#build();
     const list = /** @type {HTMLElement} */ (this.#dialog.querySelector("dl"));
-    list.replaceChildren(...this.all.map(({ keys, label }) => entry(keys, label)));
+    const all = [...this.#known.values()].sort((a, b) => Number(a.keys === "?") - Number(b.keys === "?"));
+    list.replaceChildren(...all.map(({ keys, label }) => entry(keys, label)));
     if (!this.#dialog.open) this.#dialog.showModal();
   }
 
@@ -100,7 +81,7 @@ class Keys {
     const box = element("input");
     box.type = "checkbox";
     box.checked = this.#on;
-    box.addEventListener("change", () => (this.on = box.checked));
+    box.addEventListener("change", () => prefs.set("keys", (this.#on = box.checked)));
     label.append(box, " Single keys work");
     dialog.addEventListener("click", (event) => event.target === dialog && dialog.close());
     dialog.append(title, element("dl"), label, button("button", "Close", () => dialog.close()));

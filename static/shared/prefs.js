@@ -13,7 +13,7 @@ export const prefs = {
    */
   get(name, fallback) {
     const value = own.has(name) ? own.get(name) : stored(name);
-    return kind(value) === kind(fallback) ? /** @type {T} */ (copied(value)) : fallback;
+    return kind(value) === kind(fallback) ? /** @type {T} */ (structuredClone(value)) : fallback; // changing it does not change the preference
   },
 
   /** @param {string} name @param {unknown} value anything that JSON can carry */
@@ -38,6 +38,3 @@ function stored(name) {
 
 /** @param {unknown} value */
 const kind = (value) => (value === null ? "null" : Array.isArray(value) ? "array" : typeof value);
-
-/** A copy: changing it does not change the preference. @param {unknown} value */
-const copied = (value) => (typeof value === "object" ? structuredClone(value) : value);

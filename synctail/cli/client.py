@@ -93,7 +93,10 @@ class Client:
         if not isinstance(problem, dict) or "detail" not in problem:
             raise self._foreign(answer)
         if answer.status_code == httpx2.codes.UNAUTHORIZED:
-            raise Trouble(self._token_trouble())
+            if self.target.token:
+                why = f"The token in {self.target.token_from} is unknown or has expired."
+                raise Trouble(f"{why} Set {settings.TOKEN} to another.")
+            raise Trouble(f"No token. Set {settings.TOKEN}; an administrator creates one with 'synctail token create'.")
         detail = safe(problem["detail"])
         if answer.status_code == httpx2.codes.SERVICE_UNAVAILABLE:
             raise Unreachable(detail)
@@ -102,11 +105,6 @@ class Client:
             lines = [f"  {safe(one.get('path') or '(all)')}: {safe(one.get('says', ''))}" for one in faults]
             raise Trouble("\n".join([f"{safe(problem.get('title', 'Refused'))}.", *lines]))
         raise Trouble(detail)
-
-    def _token_trouble(self) -> str:
-        if not self.target.token:
-            return f"No token. Set {settings.TOKEN}; an administrator creates one with 'synctail token create'."
-        return f"The token in {self.target.token_from} is unknown or has expired. Set {settings.TOKEN} to another."
 
     def _json(self, answer: httpx2.Response) -> Any:
         try:

@@ -14,8 +14,9 @@ import redis
 from redis.exceptions import RedisError
 
 from synctail import lua
+from synctail.log.registry import stored_summary
 from synctail.model import keys
-from synctail.model.sync import Summary, day_counts, summary_from_hash
+from synctail.model.sync import Summary, day_counts
 
 _MS = timedelta(milliseconds=1)
 
@@ -32,8 +33,8 @@ class Days:
         Never raises `RedisError`: an ending must not fail because of a total, and the clock tries again.
         """
         try:
-            stored = cast("dict[bytes, bytes]", self._client.hgetall(keys.summary(sync_id)))
-            return bool(stored.get(b"ended_at")) and self._add_to_day(summary_from_hash(stored))
+            summary = stored_summary(self._client, sync_id)
+            return bool(summary and summary.ended_at and self._add_to_day(summary, summary.ended_at[:10]))
         except RedisError:
             return False
 
@@ -57,8 +58,7 @@ class Days:
             counted = cast("list[int]", pipe.execute())
         return sum(self.count(one) for (one, _, _), known in zip(ended, counted, strict=True) if not known)
 
-    def _add_to_day(self, summary: Summary) -> bool:
-        day = (summary.ended_at or "")[:10]
+    def _add_to_day(self, summary: Summary, day: str) -> bool:
         counts = [part for name, more in day_counts(summary).items() if more for part in (name, more)]
         return bool(
             self._add(

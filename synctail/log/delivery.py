@@ -124,7 +124,9 @@ class Delivery:
         """
         chunk, _, lost_before = self._pending[0]
         if answer.verdict in ("fenced", "gone"):
-            return "written" if self._is_own_ending(answer, chunk) else "fenced"
+            # Our own ending: the reply to it was lost, and now the fence is at our own last line.
+            own = self._final and answer.attempt == self._attempt and answer.last == chunk.last
+            return "written" if own else "fenced"
         # A heartbeat is never a gap: it finds an older Redis by the number of its last line.
         if answer.verdict == "gap" or (answer.last < chunk.last and not lost_before):
             self._send_again(answer.last, self._pending[-1].chunk)
@@ -137,10 +139,6 @@ class Delivery:
         while self._kept and self._kept[0][0] < now - KEPT_S:
             self._kept.popleft()
         return "written"
-
-    def _is_own_ending(self, answer: Answer, chunk: Chunk) -> bool:
-        """The reply to it was lost, and it was sent again: now the fence is at our own last line."""
-        return self._final and answer.attempt == self._attempt and answer.last == chunk.last
 
     def _send_again(self, last: int, chunk: Chunk) -> None:
         """Redis went back to line `last`."""

@@ -80,7 +80,7 @@ def masker(secrets: Iterable[str]) -> Masker:
     """Make a masker of secrets; one shorter than `SHORTEST` characters is not masked."""
     # A line break at the end of a secret comes from the file it was read from; a text that quotes it has none.
     known = {text for s in secrets for one in (s, s.strip()) for text in _texts(one) if len(one) >= SHORTEST}
-    plain = [_as_written(secret) for secret in sorted(known, key=len, reverse=True)]
+    plain = ["".join(map(_character, secret)) for secret in sorted(known, key=len, reverse=True)]
     encoded = sorted({form for secret in known for form in _base64_forms(secret)}, key=len, reverse=True)
     longest = _WIDEST * max(map(len, known), default=0)
     return Masker("|".join([*plain, *map(re.escape, encoded)]), longest)
@@ -94,12 +94,8 @@ def _texts(secret: str) -> tuple[str, str]:
     )
 
 
-def _as_written(secret: str) -> str:
-    """A pattern for the secret as plain text, in a URL and in JSON, which differ in the characters they escape."""
-    return "".join(_character(c) for c in secret)
-
-
 def _character(c: str) -> str:
+    """A pattern for it in plain text, in a URL and in JSON, which differ in the characters they escape."""
     if c.isascii() and c.isalnum():
         return c
     forms = {

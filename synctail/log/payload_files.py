@@ -84,8 +84,7 @@ class Payloads:
 
     def wants(self, kind: PayloadKind) -> bool:
         """Whether this kind is kept. Ask first where making a body is expensive."""
-        wanted: bool = getattr(self._wanted, kind)
-        return wanted and not self._fenced
+        return bool(getattr(self._wanted, kind)) and not self._fenced
 
     def keep(
         self, kind: PayloadKind, name: str, media_type: str, body: Iterable[bytes] | bytes, *, phase: str | None = None
@@ -124,8 +123,7 @@ class Payloads:
         if kept.n:
             return kept
         if kept.bytes > self._limit.each:
-            why = f"the limit is {self._limit.each:,} bytes (SYNCTAIL_PAYLOAD_BYTES)"
-            raise _NotKept(why, kept.bytes)
+            raise _NotKept(f"the limit is {self._limit.each:,} bytes (SYNCTAIL_PAYLOAD_BYTES)", kept.bytes)
         why = f"the limit is {self._limit.total:,} bytes for all payloads of a sync (SYNCTAIL_PAYLOAD_TOTAL)"
         first, self._full = not self._full, True
         raise _NotKept(why, kept.bytes, loud=first)

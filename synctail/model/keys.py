@@ -46,9 +46,6 @@ SERVICES = "services"
 SYNCS = "syncs"
 CLOCK_LOOKED = "clock:looked"
 
-WITHOUT_TTL = ("services", "token:", "rq:")
-"""Prefixes of the keys that may have no expiry: what people create, and RQ's own book-keeping."""
-
 SEEN_TTL = timedelta(days=30)
 SEEN_CAP = 1_000_000
 TURN_TTL = timedelta(days=30)

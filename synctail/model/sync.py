@@ -99,11 +99,6 @@ class Summary(Struct, frozen=True, kw_only=True):
         """Records pulled and not yet accounted for."""
         return self.pulled - self.pushed - self.skipped - self.filtered - self.failed
 
-    @property
-    def listed_from(self) -> str:
-        """The time that places a sync in a list: when it started, or was asked for."""
-        return self.started_at or self.queued_at
-
 
 def summary_from_hash(stored: Mapping[bytes, bytes]) -> Summary:
     """A summary from the fields of its Redis hash, in which an absent value is an absent or empty field."""

@@ -160,12 +160,16 @@ class Workers:
             self._shared = None
 
 
+WITHOUT_TTL = ("services", "token:", "rq:")
+"""Prefixes of the keys that may have no expiry: what people create, and RQ's own book-keeping."""
+
+
 def immortal_keys(client: redis.Redis) -> list[str]:
     """Keys that would stay for ever: those without an expiry that are not named as exceptions."""
     return [
         name
         for key in cast("list[bytes]", client.keys("*"))
-        if not (name := key.decode()).startswith(keys.WITHOUT_TTL) and client.pttl(key) == -1
+        if not (name := key.decode()).startswith(WITHOUT_TTL) and client.pttl(key) == -1
     ]
 
 

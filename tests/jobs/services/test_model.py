@@ -250,7 +250,6 @@ def test_a_summary_is_read_from_its_hash() -> None:
         lines=12,
     )
     assert summary.pending == 2
-    assert summary.listed_from == summary.queued_at
 
 
 def test_all_but_two_statuses_are_endings() -> None:

@@ -196,16 +196,16 @@ test("a log that lost lines is searched again, and what was found in them is for
   const finder = new Finder({ url: "/log", fetch });
   finder.set({ q: "x", only: true });
   await happens(finder, "change", () => finder.hits.complete);
-  const { rows } = finder;
+  const { rows } = finder.shows;
   let shows = null;
-  finder.addEventListener("rows", () => (shows = finder.rows));
+  finder.addEventListener("rows", () => (shows = finder.shows?.rows));
   last = 70;
   finder.restart();
   assert.ok(shows !== null && shows !== rows && finder.shows === finder.hits);
   finder.restart(); // once more, before the first answer
   finder.take([line(71, "x")]);
   await happens(finder, "change", () => finder.hits.complete);
-  assert.deepEqual([finder.rows.length, finder.hits.last, rows.length], [2, 70, 3]);
+  assert.deepEqual([finder.shows.rows.length, finder.hits.last, rows.length], [2, 70, 3]);
   assert.deepEqual(finder.next(60, 1), { n: 30, wrapped: true, wait: false });
   assert.equal(asked.length, 3);
   finder.set({ q: "" });
@@ -217,7 +217,7 @@ test("one search serves both where it is the same, and none is begun twice", asy
   let rows = 0;
   finder.addEventListener("rows", () => (rows += 1));
   finder.set({ q: "x" });
-  assert.equal(finder.rows, null);
+  assert.equal(finder.shows, null);
   finder.set({ only: true });
   assert.equal(finder.shows, finder.hits);
   finder.set({ levels: ["error"], only: false });
@@ -227,7 +227,7 @@ test("one search serves both where it is the same, and none is begun twice", asy
   await happens(finder, "change", () => finder.shows.complete && finder.hits.complete);
   assert.equal(finder.empty, false);
   finder.clearFilter();
-  assert.deepEqual([finder.rows, finder.query.q], [null, "x"]);
+  assert.deepEqual([finder.shows, finder.query.q], [null, "x"]);
   finder.set({ q: "" });
 });
 
