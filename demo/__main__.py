@@ -152,7 +152,7 @@ def wait_for(what: str, condition: Callable[[], bool], pause: Callable[[], None]
     deadline = time.monotonic() + READY_SECONDS
     while not condition():
         if time.monotonic() > deadline:
-            raise StartFailed(f"Waited {READY_SECONDS:.0f} seconds for {what} in vain. The lines above may say why.")
+            raise StartFailed(f"{what} did not start within {READY_SECONDS:.0f} seconds. The lines above may say why.")
         pause()
 
 

@@ -30,7 +30,7 @@ from jobs.queue.turns import AlreadyRunning
 from jobs.services.model import InboundSource, Missed, Schedule, Service, Unreadable, decode_service
 from synctail.connect import RedisOutOfReach, connect, wait_until_ready
 from synctail.log.appender import Appender
-from synctail.log.day_totals import Days
+from synctail.log.day_totals import DayTotals
 from synctail.log.endings import end_sync
 from synctail.log.registry import stored_summary
 from synctail.model import keys
@@ -63,7 +63,7 @@ class Clock:
         self._retention = settings.retention
         self._requests = Requests(settings, client)
         self._appender = Appender(client, live_ttl_ms=settings.retention_ms)
-        self._days = Days(client, settings.retention)
+        self._days = DayTotals(client, settings.retention)
         never = datetime.min.replace(tzinfo=UTC)
         self._reaped = self._trimmed = self._present = self._back = self._looked = never
         self._decoded: dict[bytes, tuple[bytes, Service | None]] = {}
@@ -168,8 +168,8 @@ class Clock:
                 sync_id,
                 status=Status.FAILED,
                 reason=Reason.LOST,
-                text=f"Failed: it sent no heartbeat for {(now - heard).total_seconds():.0f} s and no worker has it. "
-                "Its worker's machine or connection was lost. Run it again",
+                text=f"Failed: it sent no heartbeat for {(now - heard).total_seconds():.0f} s and no worker is running "
+                "it. Its worker's machine or connection was lost. Run it again",
                 retention=self._retention,
             )
             if ended:

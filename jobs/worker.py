@@ -88,7 +88,7 @@ class SyncWorker(Worker):
         try:
             super().maintain_heartbeats(job, execution)
         except RedisError as error:
-            _log.warning("Redis is away (%s); sync %s goes on", error, job.id)
+            _log.warning("Redis is away (%s); sync %s continues", error, job.id)
 
     def handle_warm_shutdown_request(self) -> None:
         self.kill_horse(signal.SIGTERM)
@@ -102,7 +102,7 @@ class SyncWorker(Worker):
 def end_killed(settings: Settings, client: redis.Redis, job: Job, _pid: int, status: int, usage: Any) -> None:
     """End a sync whose process died without writing an ending: by `kill -9`, or out of memory. Called by RQ."""
     who = cast("bytes | None", client.hget(keys.summary(job.id), "stop"))
-    how = _how_it_died(status, usage)
+    how = _how_it_died(status, usage, insisted=bool(who))
     if who:
         ending, reason = Status.STOPPED, Reason.STOPPED_BY_USER
         text = f"Stopped by {who.decode()}. It did not stop by itself: {how}"
@@ -112,14 +112,15 @@ def end_killed(settings: Settings, client: redis.Redis, job: Job, _pid: int, sta
     end_sync(appender, job.id, status=ending, reason=reason, text=text, retention=settings.retention)
 
 
-def _how_it_died(status: int, usage: Any) -> str:
+def _how_it_died(status: int, usage: Any, *, insisted: bool) -> str:
+    """`insisted`: this worker killed it, as it did not stop when it was asked to."""
     peak = f"; it used {usage.ru_maxrss // 1024:,} MiB at most" if usage and sys.platform == "linux" else ""
     if status is not None and os.WIFSIGNALED(status):
         number = os.WTERMSIG(status)
         name = signal.Signals(number).name
-        memory = ", as the system does when memory runs out" if number == signal.SIGKILL else ""
+        memory = ", as the system does when memory runs out" if number == signal.SIGKILL and not insisted else ""
         return f"its process was killed by {name}{memory}{peak}"
-    return f"its process ended without an ending, exit status {os.waitstatus_to_exitcode(status or 0)}{peak}"
+    return f"its process exited without writing an ending, exit status {os.waitstatus_to_exitcode(status or 0)}{peak}"
 
 
 def main() -> None:

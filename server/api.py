@@ -111,7 +111,7 @@ class Api:
         return bodies.answer(await self._summaries.days(service.id, count=count))
 
     async def start(self, request: Request) -> Response:
-        body = await bodies.read(request, object, "Send none, or what this sync shall do otherwise.", empty=b"{}")
+        body = await bodies.read(request, object, "Send no body, or the options to change for this sync.", empty=b"{}")
         return _started(await self._actions.start(request.path_params["service"], checked_run(body)))
 
     async def sync(self, request: Request) -> Response:

@@ -159,5 +159,5 @@ def _redis(url: str) -> Redis:
 def _end_the_process(task: asyncio.Task[None]) -> None:
     """A server whose hub is dead would look well and deliver nothing; better that it is started anew."""
     if not task.cancelled():
-        _log.critical("What runs in the background died; this process ends", exc_info=task.exception())
+        _log.critical("A background task failed; the process exits", exc_info=task.exception())
         signal.raise_signal(signal.SIGTERM)

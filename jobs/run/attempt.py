@@ -16,8 +16,8 @@ from jobs.queue.requests import Requests
 from jobs.queue.stored import expire_with, record_count, stored_run
 from jobs.run.interrupts import Interrupted, Interrupts, Why
 from jobs.run.kept_records import Failures, KeptRecords
-from jobs.run.opening import headlines
-from jobs.run.pushed_before import Seen
+from jobs.run.opening import opening_lines
+from jobs.run.pushed_before import PushedBefore
 from jobs.run.sync import LogLost, Sync, TooManyErrors
 from jobs.services.ends import passwords
 from jobs.services.model import RunOptions, Service, Unreadable
@@ -26,7 +26,7 @@ from synctail.connect import connect, patiently
 from synctail.log.appender import Appender, Claim, SyncEnded
 from synctail.log.cap import LogLimit
 from synctail.log.capture import captured
-from synctail.log.day_totals import Days
+from synctail.log.day_totals import DayTotals
 from synctail.log.endings import ending_fields, last_line
 from synctail.log.payload_files import PayloadLimit, Payloads
 from synctail.log.registry import stored_summary
@@ -103,14 +103,14 @@ class Attempt:
                 ending = self._outcome()
         finally:
             # Whatever was raised: a sync without an ending looks as if it were still running.
-            ending = ending or Ending(Status.FAILED, Reason.ERROR, "Failed: the sync's process broke off")
+            ending = ending or Ending(Status.FAILED, Reason.ERROR, "Failed: the sync's process was interrupted")
             written = self._log.close(
                 ending.level.value,
                 last_line(ending.text, self._sync.counts.written if self._sync else 0),
                 **ending_fields(ending.status, ending.reason, self._settings.retention),
             )
             if written:
-                Days(self._client, self._settings.retention).count(self._summary.id)
+                DayTotals(self._client, self._settings.retention).count(self._summary.id)
             self._clean_up(ending)
 
     def _outcome(self) -> Ending:
@@ -134,7 +134,7 @@ class Attempt:
         if self._service is None:
             return Ending(Status.FAILED, Reason.ERROR, f"Failed: {self._fault}")
         run, records = self._request(self._service)
-        for text in headlines(self._service, run, self._summary, records):
+        for text in opening_lines(self._service, run, self._summary, records):
             self._log.info(text)
         self._sync = self._prepare(run.applied_to(self._service), records)
         counts = self._sync.run()
@@ -171,7 +171,7 @@ class Attempt:
         return Sync(
             service,
             context,
-            Seen(self._client, service),
+            PushedBefore(self._client, service),
             Failures(self._client, context.sync_id, self._log, lives=self._lives(service)),
             payloads,
             kept,

@@ -94,6 +94,4 @@ class Failures:
 
     def warn_if_incomplete(self) -> None:
         if self._left_out:
-            self._log.warning(
-                f"{self._left_out:,} of the failed records are not kept: a retry has to be of all records"
-            )
+            self._log.warning(f"{self._left_out:,} of the failed records were not kept: retry all records instead")

@@ -17,7 +17,7 @@ _BY = {
 }
 
 
-def headlines(service: Service, run: RunOptions, summary: Summary, records: int | None) -> Iterator[str]:
+def opening_lines(service: Service, run: RunOptions, summary: Summary, records: int | None) -> Iterator[str]:
     """`service`: as defined. `records`: how many the sync takes in place of its source's; None: it pulls."""
     now = run.applied_to(service)
     failed_before = records is not None and summary.trigger is Trigger.RETRY and run.filters == []
@@ -50,7 +50,7 @@ def _kept(count: int, *, failed_before: bool) -> str:
 def _options(service: Service) -> Iterator[str]:
     options = service.options
     yield f"pages of {options.page_size:,}"
-    yield f"up to {options.max_attempts:,} attempts"
+    yield f"up to {counted(options.max_attempts, 'attempt')}"
     yield f"time limit {options.timeout_s:,} s"
     if options.max_failed is not None:
         yield f"at most {options.max_failed:,} failed records"

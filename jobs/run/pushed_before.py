@@ -42,7 +42,7 @@ _WHERETO = ("url", "schema", "table", "host", "port", "path", "key")
 """Members that make a destination a different one; how fast it is written to does not."""
 
 
-class Seen:
+class PushedBefore:
     """Looks fingerprints up and adds them, page by page. Waits for a Redis that is away, for up to two minutes."""
 
     def __init__(self, client: redis.Redis, service: Service) -> None:

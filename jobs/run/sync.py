@@ -14,7 +14,7 @@ from dataclasses import asdict, dataclass, replace
 from jobs.connectors.base import Context, Destination, Page
 from jobs.connectors.open import open_destination, open_source
 from jobs.run.kept_records import Failures, KeptRecords
-from jobs.run.pushed_before import Seen
+from jobs.run.pushed_before import PushedBefore
 from jobs.services.model import Service
 from jobs.transform.filters import Filters
 from jobs.transform.mapping import Mapper, MappingFault
@@ -86,7 +86,7 @@ class Sync:
         self,
         service: Service,
         context: Context,
-        seen: Seen,
+        seen: PushedBefore,
         failures: Failures,
         payloads: Payloads,
         records: KeptRecords | None = None,

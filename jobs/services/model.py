@@ -400,7 +400,7 @@ class Service(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     filters: Annotated[list[Filter], _FILTERS] = []
     script: Annotated[ScriptText | None, about("Script", "Python for each page of records, in its own process.")] = None
     mapping: Annotated[list[MappedField], about("Mapping", "The fields to push. Empty: the record as it is.")] = []
-    lookups: Annotated[dict[str, dict[str, Any]], about("Lookup tables", "Of the function lookup.")] = {}
+    lookups: Annotated[dict[str, dict[str, Any]], about("Lookup tables", "Tables for the function lookup.")] = {}
     destination: Annotated[AnyDestination, about("Destination", "Where the records go.")]
     trigger: Annotated[Schedule, about("Schedule", "When the service runs by itself. Empty: only on request.")] = (
         Schedule()

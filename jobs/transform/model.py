@@ -28,7 +28,7 @@ class ScriptText(Struct, frozen=True, forbid_unknown_fields=True):
     """A function `handle(records, log)` that returns records: see `jobs.transform.script`."""
 
     code: Annotated[
-        str, about("Code", "handle(records, log) returns the records to go on with.", _SCRIPT, "text/x-python")
+        str, about("Code", "handle(records, log) returns the records to continue with.", _SCRIPT, "text/x-python")
     ]
     language: Annotated[Literal["python"], about("Language", "The language of the script.")] = "python"
     timeout_s: Annotated[float, Meta(gt=0, le=3600), about("Time limit", "Seconds per page of records.", 30)] = 30

@@ -160,7 +160,7 @@ class Script:
             names = [self._name(record)[:200] for record in records[start : start + NAMED]]
             said = f"{counted(len(records))} failed in the script: {outcome.fault}"
             if start:
-                said = f"Of these also: {counted(len(names))}"
+                said = f"And {counted(len(names), 'more record')}"
             self._log.error(said, phase=Phase.SCRIPT.value, fields={"records": names})
 
 

@@ -107,7 +107,7 @@ def _found(routes: Iterable[R], scope: Scope) -> tuple[Match, R | None]:
 def _limited(receive: Receive, headers: Mapping[str, str], most: int) -> Receive:
     """Raises `TooLarge`: at once where the length is known, and else while the body is read."""
     parts = " Post the records in several parts." if most == RECORDS_BYTES else ""
-    too_large = errors.TooLarge(f"A body may have {most // 1024:,} KiB here.{parts}")
+    too_large = errors.TooLarge(f"The body is too large: the limit here is {most // 1024:,} KiB.{parts}")
     length = headers.get("content-length", "0")
     if not length.isdigit() or int(length) > most:
         raise too_large

@@ -1,5 +1,5 @@
 """Create, list and remove access tokens over the API. A token is shown once, when it is created. Only its SHA-256 is
-SHA-256, whose first characters are its id."""
+stored; the first characters of that are its id."""
 
 from __future__ import annotations
 

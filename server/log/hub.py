@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncGenerator, Iterator
-from contextlib import contextmanager
+from contextlib import aclosing, contextmanager
 
 from redis.asyncio import ConnectionPool
 
@@ -84,7 +84,8 @@ class Hub:
         with self.attach(sync_id, viewer) as broadcast:
             while not viewer.done:
                 woken.clear()
-                async for text in broadcast.due(viewer):
-                    yield text
+                async with aclosing(broadcast.due(viewer)) as frames:
+                    async for text in frames:
+                        yield text
                 if not viewer.done and broadcast.park(viewer):
                     await woken.wait()

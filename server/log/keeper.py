@@ -23,7 +23,7 @@ CONFIRM_S = 2.0
 AWAY_S = 10.0
 """After this long without Redis the viewers are disconnected: a page must not look live when nothing can come."""
 
-_log = logging.getLogger("synctail.hub")
+_log = logging.getLogger("synctail.keeper")
 
 
 class Keeper:

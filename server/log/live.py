@@ -73,15 +73,18 @@ class Live:
         """
         most = most_viewers()
         if self._viewers >= most:
-            raise errors.Crowded(f"This server has {most:,} viewers, as many as it may. Poll, or come back later.")
+            raise errors.Crowded(
+                f"This server has reached its limit of {most:,} viewers. Poll instead, or reconnect later."
+            )
         self._viewers += 1
         sync_id = websocket.path_params["sync"]
         try:
-            async with asyncio.TaskGroup() as group:
-                sender = _Sender(websocket, group, after)
-                viewer = sender.viewer
-                with self._hub.attach(sync_id, viewer) as sender.broadcast, self._auth.held(who, viewer.fail):
-                    sender.wake()
+            sender = _Sender(websocket, after)
+            viewer = sender.viewer
+            # Around the tasks: what still sends must not park a viewer that was detached.
+            with self._hub.attach(sync_id, viewer) as sender.broadcast, self._auth.held(who, viewer.fail):
+                async with asyncio.TaskGroup() as group:
+                    sender.begin(group)
                     await _receive(websocket)
         except BaseExceptionGroup as ending:
             raise ending.exceptions[0] from None
@@ -94,13 +97,17 @@ class _Sender:
 
     __slots__ = ("_group", "_sending", "_websocket", "broadcast", "viewer")
     broadcast: Broadcast
+    _group: asyncio.TaskGroup
 
-    def __init__(self, websocket: WebSocket, group: asyncio.TaskGroup, after: int) -> None:
+    def __init__(self, websocket: WebSocket, after: int) -> None:
         direct = websocket.scope.get("extensions", {}).get(DIRECT, {}).get("direct")
         self.viewer = Viewer(after, self.wake, direct)
         self._websocket = websocket
+        self._sending = True  # nothing wakes it before it has begun
+
+    def begin(self, group: asyncio.TaskGroup) -> None:
         self._group = group
-        self._sending = False
+        group.create_task(self._send(), name="live-send")
 
     def wake(self) -> None:
         if not self._sending:

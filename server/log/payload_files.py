@@ -89,6 +89,7 @@ class Payloads:
         name = f"{summary.service}-{summary.id}-{payload.kind}-{payload.n}.{ending}"
         headers["Content-Disposition"] = f'attachment; filename="{name}"'
         headers["Content-Length"] = str(len(sent))
+        headers["X-Accel-Buffering"] = "yes"  # a proxy may take all of a file, and serve a slow reader itself
         if part:
             headers["Content-Range"] = f"bytes {part.start}-{part.stop - 1}/{payload.bytes}"
         return Stream(self._bytes(payload, summary, sent), headers, status=206 if part else 200)

@@ -144,7 +144,7 @@ def gap_frame(sync_id: str, first: int, last: int, why: str) -> Frame:
 
 
 def rewind_frame(sync_id: str, last: int) -> str:
-    why = "Redis went back in time, or these lines never were"
+    why = "Redis went back in time, or these lines never existed"
     return _encode({"type": "rewind", "sync": sync_id, "last": last, "why": why}).decode()
 
 

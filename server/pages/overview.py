@@ -120,11 +120,11 @@ class Overview:
         """The end of a log. Large lines take more than one read."""
         lines: list[dict[str, Any]] = []
         cursor = max(0, summary.lines - LINES_WITHOUT_SCRIPT)
-        while cursor < summary.lines:
-            for part in await self._log.read(summary.id, cursor, summary.lines):
+        while parts := await self._log.read_counted(summary.id, cursor, summary.lines):
+            for part in parts:
                 if isinstance(part, wire.Chunk):
                     lines.extend(msgspec.json.decode(b"[" + part.body + b"]"))
-                cursor = part.last
+            cursor = parts[-1].last
         return lines
 
     async def stop(self, request: Request) -> Response:

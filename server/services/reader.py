@@ -12,7 +12,7 @@ from jobs.services.model import Missed, Service, Unreadable, decode_service
 from server.web import errors
 from synctail.model import keys
 
-_log = logging.getLogger("synctail.store")
+_log = logging.getLogger("synctail.services")
 
 
 class ServiceReader:

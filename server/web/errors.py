@@ -17,7 +17,7 @@ class ApiError(Exception):
     """`detail` tells the reader what to do."""
 
     status, close_code, title = 500, 1011, "Something went wrong"
-    detail = "It was our fault, and is in the server's log."
+    detail = "This is an error in the server. Its log has the details."
     headers: Mapping[str, str] = {}
 
     def __init__(self, detail: str = "", **extra: object) -> None:

@@ -130,7 +130,7 @@ class Http(_Watched, HttpToolsProtocol):
         if in_head and self._in_head:
             self._head_bytes += len(data)
             if self._head_bytes > HEAD_BYTES and not self.transport.is_closing():
-                self._refuse(f"The head of a request may have {HEAD_BYTES // 1024} KiB. Send less.")
+                self._refuse(f"Request headers are limited to {HEAD_BYTES // 1024} KiB.")
         if self._is_idle:
             # An empty line ends uvicorn's own wait for the next request without beginning one.
             self._wait_for_client()

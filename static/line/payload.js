@@ -63,7 +63,7 @@ export function payloadCard(payload, options = {}) {
   card.append(element("span", "payload-expiry"), link);
   const command = () => curl(new URL(address, location.origin).href);
   const copy = copyButton(command, `Copy curl for ${shown(payload.name)}`, "Copy curl");
-  copy.title = "Takes your token from $TOKEN";
+  copy.title = "Reads your token from $TOKEN";
   const [toggle, box] = options.preview ? previewParts(card, payload, options) : [];
   card.append(...(toggle ? [toggle] : []), copy, ...(box ? [box] : []));
   tellCard(card, options);
@@ -108,8 +108,8 @@ function previewParts(card, payload, { preview, state = {}, retention }) {
     try {
       if (state.preview === undefined) box.textContent = "Loading…";
       const text = (state.preview ??= await /** @type {NonNullable<typeof preview>} */ (preview)(payload.n));
-      const more = payload.bytes > SHOWN_BYTES ? `the first ${bytes(SHOWN_BYTES)} of ${bytes(payload.bytes)}` : "all of it";
-      box.replaceChildren(element("pre", "", shown(text)), element("p", "payload-note", text ? more : "It is empty."));
+      const more = payload.bytes > SHOWN_BYTES ? `the first ${bytes(SHOWN_BYTES)} of ${bytes(payload.bytes)}` : "the whole file";
+      box.replaceChildren(element("pre", "", shown(text)), element("p", "payload-note", text ? more : "This file is empty."));
     } catch (failure) {
       const { message, gone } = /** @type {Error & {gone?: boolean}} */ (failure);
       if (gone) {

@@ -70,9 +70,9 @@ export class Copying {
       this.#say(copied);
     } catch {
       const text = await fetched.catch(() => null);
-      if (text === null) return this.#say("Not copied: the lines cannot be fetched, or are too much text. Use Download.");
+      if (text === null) return this.#say("Not copied: the lines could not be fetched, or are too long. Use Download.");
       const done = await navigator.clipboard?.writeText(text).then(() => true, () => false);
-      this.#say(done ? copied : "The lines are here now. Copy once more.");
+      this.#say(done ? copied : "The lines are loaded. Copy again.");
     }
   }
 

@@ -42,7 +42,7 @@ async function look() {
   const here = place();
   if (here?.dataset.state !== "waits") return;
   if (Date.now() > until) {
-    say("No worker has done the check within a minute. Is one running?");
+    say("No worker ran the check within a minute. Is one running?");
     return;
   }
   try {
@@ -72,6 +72,6 @@ const first = place();
 if (first) {
   until = Date.now() + PATIENCE;
   if (first.dataset.state === "unknown") {
-    load(first.dataset.check ?? "").catch(() => say("The state of the connections cannot be loaded now."));
+    load(first.dataset.check ?? "").catch(() => say("The connection state cannot be loaded."));
   } else void look();
 }

@@ -5,7 +5,7 @@ import { thousands } from "../shared/format.js";
 const [, first, last] = /^#L(\d{1,9})(?:-L(\d{1,9}))?$/.exec(location.hash) ?? [];
 const told = document.getElementById("expired-lines");
 if (first && told) {
-  const lines = last ? `Lines ${thousands(Number(first))} to ${thousands(Number(last))}` : `Line ${thousands(Number(first))}`;
-  told.textContent = `${lines}, which this link leads to, expired with it.`;
+  const lines = last ? `lines ${thousands(Number(first))} to ${thousands(Number(last))}` : `line ${thousands(Number(first))}`;
+  told.textContent = `This link pointed to ${lines}, which expired with the log.`;
   told.hidden = false;
 }

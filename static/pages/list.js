@@ -109,7 +109,7 @@ async function refresh() {
     say("fresh", "Updates every 5 s");
   } catch {
     const answered = new Date(reached).toISOString().slice(11, 19);
-    say("stale", `The server cannot be reached. This is its answer of ${answered} UTC. Trying again…`);
+    say("stale", `The server cannot be reached. Showing its state at ${answered} UTC. Retrying…`);
   } finally {
     busy = false;
   }

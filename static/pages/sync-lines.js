@@ -106,7 +106,7 @@ export class SyncLines {
       const found = await line(this.#view.pool.marked.first || this.#view.top).catch(() => undefined);
       if (found) this.#pane.open(found, scroller);
     };
-    keys.add("Enter", "All of the marked line, or of the first in view", open, {
+    keys.add("Enter", "Details of the marked line, or the first in view", open, {
       always: true,
       where: ({ target }) => target === scroller || target === document.body,
     });

@@ -61,7 +61,7 @@ function wireKeys(view) {
   const moves = { always: true, where: inLog };
   keys.add("f", "Follow the newest line, or stop following", () => (view.viewport.following ? view.letGo() : view.follow()));
   keys.add("Space", "Auto-refresh on or off", () => togglePause(view), { where: inLog });
-  keys.add("w", "Wrap long lines, or not", () => toggleWrap(view));
+  keys.add("w", "Wrap long lines on or off", () => toggleWrap(view));
   keys.add("gg", "First line", () => view.toFirst());
   keys.add("G", "Newest line, and follow", () => view.follow());
   keys.add("Home", "First line", () => view.toFirst(), moves);

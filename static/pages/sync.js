@@ -239,7 +239,7 @@ async function tellFirstError(last) {
 function sayNotThere(n) {
   notThere = ended
     ? `There is no line ${thousands(n)}; this log has ${plural(ended, "line")}.`
-    : `Line ${thousands(n)} has not come yet; there are ${thousands(all.last)} so far.`;
+    : `Line ${thousands(n)} has not arrived yet; the log has ${plural(all.last, "line")} so far.`;
   say(notThere);
 }
 

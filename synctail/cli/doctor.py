@@ -13,6 +13,7 @@ from websockets.exceptions import InvalidHandshake, WebSocketException
 from synctail.cli.client import Client, pass_client
 from synctail.cli.follow import open_socket
 from synctail.cli.show import Trouble, coloured, leave, safe, say
+from synctail.model.json_text import counted
 
 QUEUED_S = 30
 """A sync that waits longer has no free worker."""
@@ -97,13 +98,14 @@ def _workers(server: Client) -> Finding:
         return Finding(
             "bad",
             "workers",
-            f"{len(queued)} syncs wait, the first for {waited:.0f} s, and none runs. Start python -m jobs.worker.",
+            f"{counted(len(queued), 'sync')} waiting, the first for {waited:.0f} s, none running. "
+            "Start python -m jobs.worker.",
         )
     if waited > QUEUED_S:
         return Finding("warn", "workers", f"{len(running)} syncs run and {len(queued)} wait. Start more workers.")
     if running:
-        return Finding("good", "workers", f"{len(running)} syncs run.")
-    return Finding("good", "workers", "No sync waits. Whether a worker is there shows when one is started.")
+        return Finding("good", "workers", f"{counted(len(running), 'sync')} running.")
+    return Finding("good", "workers", "No syncs are waiting. Start one to see whether a worker is running.")
 
 
 def _websocket(server: Client) -> Finding:

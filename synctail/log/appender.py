@@ -1,4 +1,4 @@
-"""Typed calls of the scripts that write a sync's log and summary. It decides nothing: see `lua/append.lua`."""
+"""Typed calls of the scripts that write a sync's log and summary. It decides nothing: see `append.lua`."""
 
 from __future__ import annotations
 

@@ -6,6 +6,7 @@ from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 
 from synctail.log.lines import Entry
+from synctail.model.json_text import counted
 from synctail.model.sync import Level
 
 ERRORS_PART = 10
@@ -49,7 +50,7 @@ class LogCap:
             return
         if self._errors_only:
             self._closed = True
-            text = "Too many errors: they are no longer kept either. Counts continue"
+            text = "Too many errors: further ones are counted but not kept"
         else:
             self._errors_only = True
             self._lines_left = self._limit.lines // ERRORS_PART
@@ -65,7 +66,7 @@ class LogCap:
         """The last line, which is always kept, with a line before it when others were not."""
         if not self._left_out:
             return [last]
-        text = f"{self._left_out:,} more lines were logged, but not kept"
+        text = f"{counted(self._left_out, 'more line')} logged, but not kept"
         return [Entry(last.at, Level.WARNING.value, text), last]
 
     def wrote(self, size_bytes: int) -> None:

@@ -17,7 +17,7 @@ from synctail.log.lines import TEXT_LIMIT_BYTES, readable
 from synctail.log.writer import LogWriter
 from synctail.model.sync import Level
 
-_OWN = ("synctail.logwriter", "redis", "rq")
+_OWN = ("synctail.flusher", "redis", "rq")
 """Loggers of the writer itself and of RQ: writing their lines to the log would cause more of them."""
 
 

@@ -21,7 +21,7 @@ from synctail.model.sync import Summary, day_counts
 _MS = timedelta(milliseconds=1)
 
 
-class Days:
+class DayTotals:
     def __init__(self, client: redis.Redis, retention: timedelta) -> None:
         self._client = client
         self._add = lua.script(client, __file__, "add_to_day")

@@ -11,7 +11,7 @@ from typing import cast
 
 from synctail.log import lines
 from synctail.log.appender import Appender
-from synctail.log.day_totals import Days
+from synctail.log.day_totals import DayTotals
 from synctail.model import keys
 from synctail.model.ids import rfc3339, utc_now
 from synctail.model.json_text import counted
@@ -53,5 +53,5 @@ def end_sync(
     fields = {**ending_fields(status, reason, retention), counter: str(so_far + 1)}
     ended = appender.end(sync_id, line, fields).verdict == "ok"
     if ended:
-        Days(appender.client, retention).count(sync_id)
+        DayTotals(appender.client, retention).count(sync_id)
     return ended

@@ -26,7 +26,7 @@ CLOSE_S = 600.0
 """How long an ending waits for a Redis that is away. Only this writer has the last lines and knows how the sync ended,
 and a worker has nothing else to do without Redis."""
 
-_log = logging.getLogger("synctail.logwriter")
+_log = logging.getLogger("synctail.flusher")
 
 Cause = Literal["stop", "fenced"]
 

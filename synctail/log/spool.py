@@ -6,6 +6,7 @@ from collections import deque
 from collections.abc import Iterable
 
 from synctail.log.lines import Entry
+from synctail.model.json_text import counted
 from synctail.model.sync import Level
 
 CHUNK_LINES = 500
@@ -60,7 +61,9 @@ class Spool:
 
     def _report_dropped(self, at: float) -> None:
         count, self._dropped = self._dropped, 0
-        self.warn(at, f"{count:,} lines lost: they came faster than Redis could take them, and the spool was full")
+        self.warn(
+            at, f"{counted(count, 'line')} lost: they came faster than Redis could take them, and the spool was full"
+        )
 
 
 def _size(entry: Entry) -> int:

@@ -8,9 +8,9 @@ from typing import Any
 import msgspec
 
 
-def counted(records: int) -> str:
+def counted(number: int, noun: str = "record") -> str:
     """`1 record`, `1,300 records`."""
-    return "1 record" if records == 1 else f"{records:,} records"
+    return f"{number:,} {noun}{'s' * (number != 1)}"
 
 
 Record = dict[str, Any]

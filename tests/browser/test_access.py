@@ -253,7 +253,7 @@ def test_without_javascript_the_look_is_switched_and_the_syncs_are_narrowed(visi
 def test_a_link_to_a_line_of_an_expired_log_says_which_one_is_gone(page: Page, visits: Visits) -> None:
     visits.forgive("410")
     page.goto("/syncs/01ARZ3NDEKTSV4RRFFQ69G5FAV#L1200-L1240")
-    expect(page.get_by_text("Lines 1,200 to 1,240, which this link leads to, expired with it.")).to_be_visible()
+    expect(page.get_by_text("This link pointed to lines 1,200 to 1,240, which expired with the log.")).to_be_visible()
 
 
 # --- light and dark -----------------------------------------------------------------------------------------------

@@ -359,7 +359,7 @@ def test_a_link_to_a_line_that_is_not_there_says_so(page: Page, own_sync: OwnSyn
     own_sync.write(50)
     page.goto(f"{own_sync.path}#L60")
     notice = page.locator("#notice")
-    expect(notice).to_have_text("Line 60 has not come yet; there are 50 so far.")
+    expect(notice).to_have_text("Line 60 has not arrived yet; the log has 50 lines so far.")
     own_sync.write(10)
     expect(page.locator("#L60")).to_be_in_viewport()
     expect(notice).to_be_hidden()
@@ -472,7 +472,7 @@ def test_everything_is_done_by_keys_alone(page: Page, own_sync: OwnSync) -> None
 
     page.keyboard.press("?")
     dialog = page.get_by_role("dialog", name="Keys")
-    expect(dialog).to_contain_text("Wrap long lines, or not")
+    expect(dialog).to_contain_text("Wrap long lines on or off")
     dialog.get_by_label("Single keys work").press("Space")
     page.keyboard.press("Escape")
     expect(dialog).to_be_hidden()

@@ -107,7 +107,7 @@ def test_whichever_process_is_killed_or_paused_in_mid_sync_the_ending_is_true_an
         texts[victim.sync_id] = victim.ends(Reason.LOST, seconds=LOST_WITHIN_S + PATIENCE_S)
         assert time.monotonic() - at > LOST_AFTER_S - 1
         assert victim.ended_at() - killed_at < timedelta(seconds=LOST_WITHIN_S)
-        assert "no worker has it" in texts[victim.sync_id][-1]
+        assert "no worker is running it" in texts[victim.sync_id][-1]
 
     paused.signal_horse(signal.SIGCONT)
     paused.signal_worker(signal.SIGCONT)

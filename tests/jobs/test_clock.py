@@ -75,7 +75,7 @@ def lost(client: redis.Redis, sync_id: str) -> bool:
     last = json.loads(b"[" + wire.chunk_from_entry(*entry).body + b"]")[-1]
     assert last["n"] == summary.lines
     assert last["level"] == "error"
-    assert "no worker has it" in last["text"]
+    assert "no worker is running it" in last["text"]
     return True
 
 

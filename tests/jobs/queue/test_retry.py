@@ -18,7 +18,7 @@ from jobs.queue.requests import NoRetry, Requests
 from jobs.queue.stored import packed, stored_run, unpacked
 from jobs.run import kept_records
 from jobs.run.kept_records import Failures, KeptRecords
-from jobs.run.pushed_before import Seen
+from jobs.run.pushed_before import PushedBefore
 from jobs.services.model import FileDestination, Options, RunOptions, Service, SqlDestination
 from jobs.transform.model import Filter, MappedField, ScriptText
 from synctail.log.registry import stored_summary
@@ -270,7 +270,7 @@ def test_given_records_come_in_pages_and_in_their_order(client: redis.Redis) -> 
 
 
 def test_seen_knows_what_was_pushed_after_a_record_was_pulled(client: redis.Redis) -> None:
-    seen = Seen(client, service(destination=FileDestination(path="a", mode="append")))
+    seen = PushedBefore(client, service(destination=FileDestination(path="a", mode="append")))
     seen.add([{"id": 1, "price": 9}])
     [at] = [at for _, at in cast("Any", client.zrange(keys.service_seen_times("orders"), 0, -1, withscores=True))]
     records = [{"id": 1, "price": 1}, {"id": 2}]

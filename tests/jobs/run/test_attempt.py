@@ -187,7 +187,7 @@ def test_a_log_that_is_full_stops_neither_the_sync_nor_its_counts(
     assert (summary.status, summary.pushed, summary.lines) == (Status.COMPLETED, 500, 103)
     texts = [line["text"] for line in lines_of(client, summary.id)]
     assert texts[100].startswith("The log is full: it reached 100 lines")
-    assert "more lines were logged, but not kept" in texts[101]
+    assert "more lines logged, but not kept" in texts[101]
     assert texts[102] == "Completed: 500 pushed, 0 skipped"
 
 
@@ -422,7 +422,7 @@ def test_a_worker_stays_with_its_sync_while_redis_takes_no_heartbeat(
     execution = at_work.prepare_execution(job)
     at_work.connection = connect("redis://127.0.0.1:1")
     at_work.maintain_heartbeats(job, execution)
-    assert f"sync {sync_id} goes on" in caplog.text
+    assert f"sync {sync_id} continues" in caplog.text
     client.delete(at_work.key)
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 import redis
 
-from jobs.run.pushed_before import Seen
+from jobs.run.pushed_before import PushedBefore
 from jobs.services.model import FileDestination, Options, SqlDestination
 from synctail.model import keys
 from tests.kit.support import service
@@ -14,7 +14,7 @@ WAREHOUSE = SqlDestination(url="sqlite:///w.db", table="orders")
 
 
 def test_a_record_is_known_as_it_was_last_pushed_and_not_as_it_was_before(client: redis.Redis) -> None:
-    seen = Seen(client, service(destination=WAREHOUSE))
+    seen = PushedBefore(client, service(destination=WAREHOUSE))
     ten, twelve = {"id": 1, "price": 10}, {"id": 1, "price": 12}
     assert seen.known([ten, twelve]) == [False, False]
     seen.add([ten])
@@ -25,7 +25,7 @@ def test_a_record_is_known_as_it_was_last_pushed_and_not_as_it_was_before(client
 
 def test_what_is_not_there_yet_is_not_known_elsewhere(client: redis.Redis) -> None:
     to = FileDestination(path="{time}.csv")
-    seen, later = Seen(client, service(destination=to)), Seen(client, service(destination=to))
+    seen, later = PushedBefore(client, service(destination=to)), PushedBefore(client, service(destination=to))
     seen.hold([{"id": 1, "price": 10}])
     assert seen.known([{"id": 1, "price": 10}, {"id": 1, "price": 12}, {"id": 2}]) == [True, False, False]
     assert later.known([{"id": 1, "price": 10}]) == [False]
@@ -34,21 +34,21 @@ def test_what_is_not_there_yet_is_not_known_elsewhere(client: redis.Redis) -> No
 
 
 def test_another_destination_begins_anew(client: redis.Redis) -> None:
-    Seen(client, service(destination=WAREHOUSE)).add([{"id": 1}])
+    PushedBefore(client, service(destination=WAREHOUSE)).add([{"id": 1}])
     other = SqlDestination(url="sqlite:///w.db", table="orders_2")
-    assert Seen(client, service(destination=other)).known([{"id": 1}]) == [False]
-    assert Seen(client, service(destination=WAREHOUSE)).known([{"id": 1}]) == [True]
+    assert PushedBefore(client, service(destination=other)).known([{"id": 1}]) == [False]
+    assert PushedBefore(client, service(destination=WAREHOUSE)).known([{"id": 1}]) == [True]
 
 
 def test_records_without_a_key_are_told_apart_by_what_they_hold(client: redis.Redis) -> None:
-    seen = Seen(client, service(destination=WAREHOUSE))
+    seen = PushedBefore(client, service(destination=WAREHOUSE))
     seen.add([{"name": "a"}, {"name": "b"}])
     assert seen.known([{"name": "a"}, {"name": "b"}, {"name": "c"}]) == [True, True, False]
 
 
 def test_the_oldest_are_forgotten_beyond_the_cap(client: redis.Redis, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(keys, "SEEN_CAP", 3)
-    seen = Seen(client, service(destination=WAREHOUSE))
+    seen = PushedBefore(client, service(destination=WAREHOUSE))
     for number in range(5):
         seen.add([{"id": number}])
     assert sum(seen.known([{"id": number} for number in range(5)])) == 3

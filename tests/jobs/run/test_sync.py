@@ -15,7 +15,6 @@ from hypothesis import strategies as st
 from jobs.connectors.base import ConnectorError, Context, Outcome, Page
 from jobs.run import sync as module
 from jobs.run.kept_records import Failures, KeptRecords
-from jobs.run.pushed_before import Seen
 from jobs.run.sync import Counts, LogLost, Sync, TooManyErrors
 from jobs.services.model import FileDestination, Options
 from jobs.transform.model import Filter, MappedField
@@ -132,7 +131,7 @@ class Way:
             {"add": memory.failed.append, "keep": memory.keep, "warn_if_incomplete": memory.warn_if_incomplete},
         )
         context = Context(log=cast("LogWriter", self.log), secrets={}, files=Path(), page_size=10, max_attempts=1)
-        seen, failures, kept = cast("Seen", remembering), cast("Failures", keeping), cast("KeptRecords", self)
+        seen, failures, kept = cast("Any", remembering), cast("Failures", keeping), cast("KeptRecords", self)
         sync = Sync(self.service, context, seen, failures, self.payloads, kept)
         with pytest.MonkeyPatch.context() as patch:
             patch.setattr(module, "open_destination", lambda *_: nullcontext(self))

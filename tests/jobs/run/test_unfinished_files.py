@@ -16,7 +16,7 @@ import redis
 from jobs.queue.requests import Requests
 from jobs.services.model import FileDestination, FileSource, Options
 from jobs.transform.model import MappedField
-from synctail.log.day_totals import Days
+from synctail.log.day_totals import DayTotals
 from synctail.log.registry import stored_summary
 from synctail.model import keys
 from synctail.model.sync import Status, Summary, Trigger
@@ -81,7 +81,7 @@ def test_a_sync_that_breaks_off_pushed_nothing_and_says_what_is_not_there(
     last = lines[-1]["text"]
     assert last.endswith(". 200 records were written to a file that was not completed: they are not there")
     assert (files / "unfinished.ndjson").read_text() == BEFORE
-    Days(client, config.retention).count(sync_id)  # as the clock does, where the worker could not
+    DayTotals(client, config.retention).count(sync_id)  # as the clock does, where the worker could not
     day = client.hgetall(keys.service_day("unfinished", (summary.ended_at or "")[:10]))
     assert day == {b"syncs": b"1", b"pulled": b"200"} | ({} if how == "it is stopped" else {b"failed_syncs": b"1"})
 

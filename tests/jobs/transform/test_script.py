@@ -125,7 +125,7 @@ def test_each_record_that_a_fault_fails_is_named() -> None:
     _, log = run(handle("raise ValueError"), records)
     first, second = [line for line in log.lines if line.level == "error"]
     assert first.text.startswith("101 records failed in the script: ValueError")
-    assert second.text == "Of these also: 1 record"
+    assert second.text == "And 1 more record"
     named = [name for line in (first, second) for name in (line.fields or {})["records"]]
     assert named == [str(number) for number in range(NAMED + 1)]
 

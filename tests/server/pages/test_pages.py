@@ -21,7 +21,7 @@ from jobs.services.model import FileDestination, InboundSource, Missed, Options,
 from server.access.auth import token_hash
 from server.pages.filters import elapsed, lasting
 from server.pages.overview import Dues
-from synctail.log.day_totals import Days
+from synctail.log.day_totals import DayTotals
 from synctail.model import keys
 from synctail.model.ids import rfc3339, utc_now
 from synctail.model.sync import Status, Summary, Trigger
@@ -192,7 +192,7 @@ def test_a_service_page_shows_what_was_moved_on_each_day(
     sync_id = logs.start()
     with logs.writing(sync_id) as story:
         story.set(pulled=12_345, pushed=12_300, skipped=40, failed=5)
-    Days(client, config.retention).count(sync_id)
+    DayTotals(client, config.retention).count(sync_id)
     html = browser.get("/services/orders").text
     assert "today: 12,345 pulled, 12,300 pushed, 5 failed, 1 sync" in html
     assert html.partition('class="plot"')[2].count("<rect ") == 3

@@ -185,7 +185,10 @@ def test_eight_mebibytes_are_taken_and_no_more(
     assert web.post("/api/inbound/events", content=body(most)).status_code == 202
     too_much = web.post("/api/inbound/events", content=body(most + 1))
     assert too_much.status_code == 413
-    assert too_much.json()["detail"] == "A body may have 8,192 KiB here. Post the records in several parts."
+    assert (
+        too_much.json()["detail"]
+        == "The body is too large: the limit here is 8,192 KiB. Post the records in several parts."
+    )
     assert client.zcard(keys.SYNCS) == 1
 
 

@@ -11,7 +11,7 @@ from redis.exceptions import ConnectionError as RedisConnectionError
 
 from jobs.clock import Clock
 from synctail.log.appender import Appender
-from synctail.log.day_totals import Days
+from synctail.log.day_totals import DayTotals
 from synctail.log.endings import end_sync
 from synctail.model import keys
 from synctail.model.ids import utc_now
@@ -26,8 +26,8 @@ pytestmark = pytest.mark.usefixtures("one_day")
 
 
 @pytest.fixture
-def days(client: redis.Redis) -> Days:
-    return Days(client, RETENTION)
+def days(client: redis.Redis) -> DayTotals:
+    return DayTotals(client, RETENTION)
 
 
 def today() -> str:
@@ -51,7 +51,7 @@ def moved(logs: Logs, status: Status = Status.COMPLETED, **counts: int) -> str:
 
 
 def test_a_sync_that_ended_is_in_the_sum_of_its_day(
-    web: httpx2.Client, logs: Logs, days: Days, client: redis.Redis
+    web: httpx2.Client, logs: Logs, days: DayTotals, client: redis.Redis
 ) -> None:
     store(client, service())
     first = moved(logs, pulled=100, pushed=90, skipped=4, filtered=3, failed=3)
@@ -67,14 +67,14 @@ def test_a_sync_that_ended_is_in_the_sum_of_its_day(
     assert [one["day"] for one in before] == sorted(str(one["day"]) for one in before)
 
 
-def test_a_sync_counts_once_however_often_it_is_added(logs: Logs, days: Days, client: redis.Redis) -> None:
+def test_a_sync_counts_once_however_often_it_is_added(logs: Logs, days: DayTotals, client: redis.Redis) -> None:
     sync_id = moved(logs, pulled=7, pushed=7)
     assert [days.count(sync_id) for _ in range(3)] == [True, False, False]
     assert days.count_missed([sync_id]) == 0
     assert client.hget(keys.service_day("orders", today()), "pulled") == b"7"
 
 
-def test_what_runs_or_is_gone_is_not_added(logs: Logs, days: Days) -> None:
+def test_what_runs_or_is_gone_is_not_added(logs: Logs, days: DayTotals) -> None:
     running = logs.start()
     assert not days.count(running)
     assert not days.count("01ARZ3NDEKTSV4RRFFQ69G5FAV")
@@ -92,7 +92,7 @@ def test_a_sync_ended_from_outside_is_added_as_well(logs: Logs, appender: Append
 
 
 def test_a_sum_that_cannot_be_written_harms_no_ending_and_the_clock_makes_up_for_it(
-    logs: Logs, days: Days, client: redis.Redis, config: Settings, monkeypatch: pytest.MonkeyPatch
+    logs: Logs, days: DayTotals, client: redis.Redis, config: Settings, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     sync_id = moved(logs, pulled=5, pushed=5)
 
