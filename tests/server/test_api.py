@@ -335,6 +335,7 @@ def test_old_syncs_leave_the_list_but_never_while_they_run(client: redis.Redis, 
     assert web.get(f"/api/syncs/{running}").json()["status"] == "running"
 
 
+@pytest.mark.slow
 def test_a_list_reaches_beyond_many_that_do_not_match(client: redis.Redis, web: httpx2.Client) -> None:
     wanted = [past_sync(client, timedelta(hours=20, seconds=n), Status.FAILED) for n in range(2)]
     for n in range(450):

@@ -32,6 +32,7 @@ def last_words(monkeypatch: pytest.MonkeyPatch, environ: dict[str, str]) -> str:
     return line
 
 
+@pytest.mark.slow
 def test_a_port_in_use_is_said_in_one_line(environ: dict[str, str]) -> None:
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = str(taken.getsockname()[1])

@@ -300,6 +300,7 @@ def test_what_may_pass_is_tried_again(site: Site, status: int) -> None:
     assert "Retrying in 0.0 s (attempt 2 of 3)" in log[0]
 
 
+@pytest.mark.slow
 def test_without_retry_after_the_waits_grow(site: Site) -> None:
     site.answers = lambda _, count: Answer([{"id": 1}]) if count == 3 else Answer(status=503)
     log = Log()
@@ -308,6 +309,7 @@ def test_without_retry_after_the_waits_grow(site: Site) -> None:
     assert 0.5 <= wait_of(log[1:]) <= 1.5
 
 
+@pytest.mark.slow
 def test_a_server_that_asks_to_wait_some_seconds_gets_them(site: Site) -> None:
     site.answers = lambda _, count: (
         Answer([{"id": 1}]) if count == 2 else Answer(status=429, headers={"Retry-After": "1"})
@@ -319,6 +321,7 @@ def test_a_server_that_asks_to_wait_some_seconds_gets_them(site: Site) -> None:
     assert log == ["429 Too Many Requests. Retrying in 1.0 s (attempt 2 of 2)"]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("ahead_s", "least", "most"), [(3, 0.5, 3), (-3600, 0, 0)])
 def test_a_server_that_names_a_moment_is_asked_again_then(site: Site, ahead_s: int, least: float, most: float) -> None:
     def answer(_: str, count: int) -> Answer:
@@ -444,6 +447,7 @@ def test_a_server_that_says_nothing_is_given_up(site: Site) -> None:
     release.set()
 
 
+@pytest.mark.slow
 def test_a_server_that_drips_is_given_up() -> None:
     """A byte now and then is no silence."""
     with socket.create_server(("127.0.0.1", 0)) as listener:

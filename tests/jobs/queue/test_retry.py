@@ -231,7 +231,7 @@ def test_what_is_kept_is_bounded_and_the_log_says_what_is_not(
     assert client.hget(keys.summary(sync_id), "kept") == b"700"
     said = texts(client, sync_id)
     assert said[0].startswith("700 failed records are kept for a retry, which is the limit")
-    assert said[1].startswith("200 of the failed records are not kept")
+    assert said[1].startswith("200 of the failed records were not kept")
 
 
 def test_a_batch_whose_reply_was_lost_is_kept_once(

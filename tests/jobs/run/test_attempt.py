@@ -87,6 +87,7 @@ def test_a_second_sync_skips_what_the_first_one_pushed(
     assert len((files / "appended.ndjson").read_text().splitlines()) == 500
 
 
+@pytest.mark.slow
 def test_a_replaced_file_holds_everything_after_each_sync(
     client: redis.Redis, requests: Requests, worker: Process, shop: str, shop_auth: Any, files: Path
 ) -> None:
@@ -191,6 +192,7 @@ def test_a_log_that_is_full_stops_neither_the_sync_nor_its_counts(
     assert texts[102] == "Completed: 500 pushed, 0 skipped"
 
 
+@pytest.mark.slow
 def test_what_the_database_refuses_fails_alone_and_is_named(
     client: redis.Redis, requests: Requests, worker: Process, warehouse: Path
 ) -> None:
@@ -216,6 +218,7 @@ def test_what_the_database_refuses_fails_alone_and_is_named(
     assert all("price_is_not_negative" in line["text"] and line["record"] for line in refused)
 
 
+@pytest.mark.slow
 def test_too_many_failures_end_the_sync(
     client: redis.Redis, requests: Requests, worker: Process, shop: str, shop_auth: Any, warehouse: Path
 ) -> None:
@@ -234,6 +237,7 @@ def test_too_many_failures_end_the_sync(
     assert "the service allows 2" in lines_of(client, summary.id)[-1]["text"]
 
 
+@pytest.mark.slow
 def test_nothing_where_there_was_always_something_is_worth_a_warning(
     client: redis.Redis, requests: Requests, worker: Process
 ) -> None:
@@ -327,6 +331,7 @@ def test_a_sync_that_cannot_hear_stops_within_two_seconds_too(
     assert own_worker.process.poll() is None
 
 
+@pytest.mark.slow
 def test_a_sync_over_its_time_limit_says_so(
     client: redis.Redis, requests: Requests, worker: Process, hanging: str
 ) -> None:

@@ -156,6 +156,7 @@ SCHEDULES = (
 )
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("zone", CHANGES)
 def test_the_next_starts_are_those_that_the_clock_will_see(zone: str) -> None:
     """Whatever the clocks do, and from whatever moment one looks: also from one that they show twice."""

@@ -47,6 +47,7 @@ def same(one: Any, other: Any) -> bool:
 # --- TOML -------------------------------------------------------------------------------------------------------------
 
 
+@pytest.mark.slow
 @quick
 @given(st.lists(definitions(), min_size=1, max_size=3))
 def test_what_is_exported_is_read_as_the_same(services: list[Service]) -> None:

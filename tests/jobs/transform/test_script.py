@@ -239,6 +239,7 @@ def test_a_batch_that_takes_too_long_is_ended_and_where_it_was_is_told(body: str
     assert len(log.lines) == 1
 
 
+@pytest.mark.slow
 def test_a_script_that_holds_off_signals_is_ended_as_well() -> None:
     body = "import signal\nsignal.pthread_sigmask(signal.SIG_BLOCK, range(1, 64))\nwhile True: pass"
     outcome, _ = run(handle(body), timeout_s=0.4)

@@ -47,6 +47,7 @@ def test_a_route_that_says_no_role_stops_the_start(route: BaseRoute) -> None:
         HttpRoute("GET /open-door", nothing)  # type: ignore[call-arg]
 
 
+@pytest.mark.slow
 def test_each_route_takes_its_role_and_no_less(web: httpx2.Client, tokens: dict[Role, dict[str, str]]) -> None:
     assert {route.role for route in CLOSED} == set(Role)
     for route, (role, headers) in itertools.product(CLOSED, tokens.items()):

@@ -33,6 +33,7 @@ def test_a_token_is_shown_once_and_works(web: httpx2.Client, client: redis.Redis
     assert (own.status_code, own.json()) == (200, made)
 
 
+@pytest.mark.slow
 def test_a_token_expires_by_itself(web: httpx2.Client) -> None:
     made = make(web, expires="1s")
     bearer = {"Authorization": f"Bearer {made['token']}"}

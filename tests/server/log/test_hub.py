@@ -68,6 +68,7 @@ def test_a_viewer_that_comes_while_the_process_stops_is_sent_away_at_once(config
     asyncio.run(come())
 
 
+@pytest.mark.slow
 def test_what_is_published_while_the_subscription_is_down_is_read_when_it_is_back(
     client: redis.Redis, config: Settings, appender: Appender, logs: Logs, monkeypatch: pytest.MonkeyPatch
 ) -> None:

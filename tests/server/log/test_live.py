@@ -152,6 +152,7 @@ def test_a_viewer_who_is_ahead_waits_for_the_line_after_its_cursor(web: httpx2.C
     assert reader.numbers == list(range(151, 202))
 
 
+@pytest.mark.slow
 def test_twenty_viewers_join_a_busy_log_at_random_and_each_gets_all_of_it_in_order(
     web: httpx2.Client, logs: Logs
 ) -> None:
@@ -209,6 +210,7 @@ def test_websocket_poll_and_stream_tell_the_same_lines(client: redis.Redis, web:
     assert watched.end == polled.end
 
 
+@pytest.mark.slow
 def test_a_reader_may_change_between_websocket_and_poll_in_mid_log(web: httpx2.Client, logs: Logs) -> None:
     sync_id = logs.start()
     reader = Reader(sync_id)
@@ -342,6 +344,7 @@ def test_a_sync_stopped_before_it_began_ends_too(web: httpx2.Client, requests: R
 # --- summaries, speed, silence --------------------------------------------------------------------------------------
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("with_lines", [True, False])
 def test_a_summary_comes_at_the_start_and_at_most_twice_a_second_while_it_changes(
     web: httpx2.Client, logs: Logs, *, with_lines: bool
@@ -366,6 +369,7 @@ def test_a_summary_comes_at_the_start_and_at_most_twice_a_second_while_it_change
     assert reader.summaries[-1]["pulled"] == pulled
 
 
+@pytest.mark.slow
 def test_a_line_of_a_quiet_log_arrives_at_once(web: httpx2.Client, logs: Logs) -> None:
     sync_id = logs.start()
     took: list[float] = []
@@ -436,6 +440,7 @@ def hear_until_lines_are(reader: Reader, socket: Any, lines: int) -> None:
         reader.hear(socket.recv(timeout=PATIENCE_S))
 
 
+@pytest.mark.slow
 def test_a_writer_that_sends_again_what_redis_forgot_shows_nothing_twice(
     client: redis.Redis, web: httpx2.Client, logs: Logs
 ) -> None:
@@ -454,6 +459,7 @@ def test_a_writer_that_sends_again_what_redis_forgot_shows_nothing_twice(
     assert not reader.gaps
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kept", [80, 90])
 def test_viewers_who_saw_more_than_an_ended_log_holds_are_taken_back(
     client: redis.Redis, web: httpx2.Client, logs: Logs, kept: int
@@ -471,6 +477,7 @@ def test_viewers_who_saw_more_than_an_ended_log_holds_are_taken_back(
     assert (late.rewinds, late.texts) == ([kept], ["Lost"])
 
 
+@pytest.mark.slow
 def test_a_line_of_another_story_under_the_number_of_the_last_one_seen_is_told(
     client: redis.Redis, web: httpx2.Client, logs: Logs
 ) -> None:
@@ -596,6 +603,7 @@ def test_the_last_viewer_to_leave_releases_the_subscription(
     until(lambda: not subscriptions(client, sync_id), "the subscription is released")
 
 
+@pytest.mark.slow
 def test_viewers_that_break_off_in_any_moment_leave_nothing_behind(
     client: redis.Redis, web: httpx2.Client, logs: Logs
 ) -> None:
@@ -624,6 +632,7 @@ def test_a_viewer_that_stalls_does_not_disturb_another_one(client: redis.Redis, 
     until(lambda: not subscriptions(client, sync_id), "the subscription is released")
 
 
+@pytest.mark.slow
 def test_a_viewer_that_stalls_for_good_is_disconnected(
     client: redis.Redis, environ: dict[str, str], web: httpx2.Client, logs: Logs
 ) -> None:
@@ -677,6 +686,7 @@ def test_an_origin_that_the_settings_allow_may_open_a_websocket(environ: dict[st
 # --- those who wait -------------------------------------------------------------------------------------------------
 
 
+@pytest.mark.slow
 def test_a_waiting_viewer_costs_no_task_but_the_one_that_receives(
     environ: dict[str, str], web: httpx2.Client, logs: Logs, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -702,6 +712,7 @@ def test_a_waiting_viewer_costs_no_task_but_the_one_that_receives(
             assert json.loads(viewer.recv(timeout=PATIENCE_S))["type"] == "beat"
 
 
+@pytest.mark.slow
 def test_without_a_lane_beats_come_as_well(
     environ: dict[str, str], web: httpx2.Client, logs: Logs, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -801,6 +812,7 @@ def test_waiting_for_an_event_can_always_be_cancelled() -> None:
     assert all(asyncio.run(cancel_in_that_moment(passes)) for passes in range(5))
 
 
+@pytest.mark.slow
 def test_readers_that_come_and_go_leave_no_task_behind(config: settings.Settings, logs: Logs) -> None:
     sync_id = logs.start()
 

@@ -505,6 +505,7 @@ def stalled(web: httpx2.Client, path: str) -> Iterator[sockets.socket]:
         yield reader
 
 
+@pytest.mark.slow
 def test_a_reader_that_stops_reading_a_file_is_disconnected(environ: dict[str, str], story: Story) -> None:
     size = 8 << 20
     story.payloads.keep("pull", "page 1", JSON, noise(size))

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from typing import Any
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -80,6 +81,7 @@ def test_any_reader_of_any_partition_gets_exactly_the_lines_it_lacks(
     assert len(found) == (1 if cursor < len(log) else 0)
 
 
+@pytest.mark.slow
 @given(chunked(), st.integers(0, 15), st.data())
 def test_lost_chunks_are_told_as_gaps_and_nothing_is_skipped_in_silence(
     partition: tuple[list[bytes], list[wire.Chunk]], cursor: int, data: st.DataObject
@@ -99,6 +101,7 @@ def test_lost_chunks_are_told_as_gaps_and_nothing_is_skipped_in_silence(
     assert last <= len(log)
 
 
+@pytest.mark.slow
 @given(chunked(), st.integers(0, 15))
 def test_chunks_that_come_twice_or_overlap_are_told_once(
     partition: tuple[list[bytes], list[wire.Chunk]], cursor: int
@@ -109,6 +112,7 @@ def test_chunks_that_come_twice_or_overlap_are_told_once(
     assert [line["n"] for frame in found for line in frame["lines"]] == list(range(cursor + 1, len(log) + 1))
 
 
+@pytest.mark.slow
 @given(logs(), st.integers(0, 10**9))
 def test_what_the_writer_stored_and_published_reads_as_it_was(log: list[bytes], before: int) -> None:
     encoding, body = lines.pack(keys.SEPARATOR.join(log))

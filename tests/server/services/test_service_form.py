@@ -401,6 +401,7 @@ def test_a_service_that_cannot_be_run_says_why(browser: httpx2.Client, client: r
     assert "/api/inbound/posted" in browser.get("/services/posted/run").text
 
 
+@pytest.mark.slow
 def test_a_definition_with_more_rows_than_a_form_adds_keeps_them(browser: httpx2.Client, client: redis.Redis) -> None:
     many = service(mapping=[MappedField(to=f"m{number}", from_="id") for number in range(fields.MOST_ROWS // 4)])
     store(client, many)
@@ -563,6 +564,7 @@ def test_what_is_wrong_with_a_trial_is_named(change: dict[str, Any], path: str) 
     assert [one["path"] for one in trial.attempt({**TRIAL, **change})["errors"]] == [path]
 
 
+@pytest.mark.slow
 def test_a_trial_that_grows_without_end_is_ended(web: httpx2.Client) -> None:
     doubling = " | ".join(["join('', [@, @])"] * 200)
     answer = web.post(
@@ -572,6 +574,7 @@ def test_a_trial_that_grows_without_end_is_ended(web: httpx2.Client) -> None:
     assert web.get("/healthz").status_code == 200
 
 
+@pytest.mark.slow
 def test_a_record_is_tried_in_the_form(browser: httpx2.Client) -> None:
     page = opened(browser, "/services/new")
     typed = {"mapping[0].to": "email", "mapping[0].from": "email", "mapping[0].with": "lower"}

@@ -45,7 +45,7 @@ def test_a_fault_is_a_problem_document_or_a_page_and_shows_nothing_of_itself(bro
     assert program.json()["status"] == person.status_code == 500
     assert person.headers["content-type"].startswith("text/html")
     for answer in (program, person):
-        assert "our fault" in answer.text
+        assert "error in the server" in answer.text
         assert "the words of the fault" not in answer.text
         assert "Traceback" not in answer.text
 

@@ -56,6 +56,7 @@ def ask(serving: Serving, path: str, *, buffer: int = 4096) -> sockets.socket:
 # --- those who take nothing -----------------------------------------------------------------------------------------
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("path", ["log.ndjson", "log.txt?follow=1"])
 def test_a_reader_that_stops_reading_a_log_is_disconnected(impatient: Serving, logs: Logs, path: str) -> None:
     sync_id = logs.start()

@@ -58,6 +58,7 @@ def acts_on_a_terminal(text: str) -> bool:
 # --- services ---------------------------------------------------------------------------------------------------------
 
 
+@pytest.mark.slow
 def test_services_are_applied_listed_shown_exported_and_removed(
     invoke: Callable[..., Result], client: redis.Redis, tmp_path: Path
 ) -> None:

@@ -104,6 +104,7 @@ entries = st.builds(
 )
 
 
+@pytest.mark.slow
 @given(st.integers(1, 10**7), st.lists(entries, min_size=1, max_size=8), st.booleans())
 @settings(deadline=None)
 def test_lines_encoded_together_are_what_they_are_one_by_one(

@@ -206,6 +206,7 @@ def test_an_urgent_line_takes_all_before_it_along_at_once(
     until(lambda: story.texts() == ["first", "look"], "both lines are in Redis")
 
 
+@pytest.mark.slow
 def test_a_silent_writer_sends_heartbeats(story: Story) -> None:
     first = until(lambda: story.field("beat"), "a first beat")
     until(lambda: story.field("beat") > first, "a second one")
@@ -583,6 +584,7 @@ def talking(writer: LogWriter) -> Iterator[Callable[[int], int]]:
         thread.join()
 
 
+@pytest.mark.slow
 def test_a_redis_that_was_killed_and_comes_back_has_every_line_once(private: Private) -> None:
     story = Story(private.client)
     with talking(story.writer) as talk_on:
