@@ -79,6 +79,7 @@ def create_app(settings: ServerSettings) -> Starlette:
     assets, trials = Assets(ROOT / "static", reload=settings.reload), Trials()
     render = Renderer(ROOT / "templates", assets, retention=settings.jobs.retention)
     routed = (  # where two take an address, the first is asked
+        assets,  # a page asks for some fifty files at once
         Forms(services, summaries, actions, trials, render.page),
         TomlFiles(services, actions, render.page),
         SignIn(auth, render.page),
@@ -95,7 +96,6 @@ def create_app(settings: ServerSettings) -> Starlette:
         Downloads(summaries, log, hub, auth, search),
         Payloads(client, summaries, turns),
         Live(hub, auth),
-        assets,
     )
     app = _App(
         routes=[route for one in routed for route in one.routes()],

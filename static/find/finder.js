@@ -24,7 +24,7 @@ const WHY_NOT = { 401: "You are signed out. Sign in to continue.", 410: "This lo
  * @property {() => string} started when the sync started
  * @property {Finder} finder
  * @property {import("./outline.js").Outline} outline
- * @property {import("./place.js").Place} place
+ * @property {import("./context.js").Place} place
  */
 
 /**

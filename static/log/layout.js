@@ -2,7 +2,6 @@
 // from row to row, and are estimated until they are measured. Everything takes time in the logarithm of the number of
 // rows. Pure: it knows neither rows nor elements.
 
-import { bisect } from "./bisect.js";
 
 const BLOCK_ROWS = 256;
 const BLOCK_BITS = 8;
@@ -144,4 +143,16 @@ export function scrollMap(total, view) {
       return EXACT_PX + (bar - EXACT_PX) * ratio;
     },
   };
+}
+
+/** The first index at which `holds` is true, as it is from there on; `length` if there is none. @param {number} length @param {(index: number) => boolean} holds */
+export function bisect(length, holds) {
+  let low = 0;
+  let high = length;
+  while (low < high) {
+    const middle = (low + high) >> 1;
+    if (holds(middle)) high = middle;
+    else low = middle + 1;
+  }
+  return low;
 }

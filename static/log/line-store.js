@@ -2,7 +2,7 @@
 // Its memory is bounded: lines far from what is being read are dropped, and can be fetched again by number.
 // It knows no DOM and no network; lines are handed in, and it tells what changed.
 
-import { bisect } from "./bisect.js";
+import { bisect } from "./layout.js";
 
 /**
  * @typedef {import("../line/row.js").Line} Line

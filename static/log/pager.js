@@ -2,8 +2,7 @@
 // time for the view, aborted when its lines are no longer wanted. Every answer is checked, number by number. It knows
 // no DOM and keeps no line.
 
-import { ask } from "./ask.js";
-import { numbered } from "./frames.js";
+import { ask, numbered } from "./frames.js";
 
 /**
  * @typedef {import("../line/row.js").Line} Line

@@ -2,7 +2,7 @@
 // A row is a line, or one row in place of many: a gap or a folded section.
 // Pure: it knows neither what a line says nor how high a row is.
 
-import { bisect } from "./bisect.js";
+import { bisect } from "./layout.js";
 
 /**
  * @typedef {{label: string, level?: string, [more: string]: unknown}} Fold what a folded section's row shows

@@ -1,12 +1,11 @@
 // Owns the wiring of finding on a sync's page: it makes the parts, connects them, and keeps keys and the address.
 
-import { Context } from "../find/context.js";
+import { Context, Place } from "../find/context.js";
 import { Filters } from "../find/filters.js";
 import { Finder } from "../find/finder.js";
 import { Folds } from "../find/folds.js";
 import { Jump, errorJumps } from "../find/jump.js";
 import { Outline } from "../find/outline.js";
-import { Place } from "../find/place.js";
 import { addressed, filterOf, filters, parameters, readQuery } from "../find/query.js";
 import { SearchBar } from "../find/search-bar.js";
 import { get } from "../shared/elements.js";
