@@ -24,7 +24,7 @@ from synctail.model.ids import utc_now
 from tests.kit.browser import launch
 
 IMAGES = Path(__file__).parent / "images"
-OWN_REDIS = "unix://.data/valkey.sock"
+OWN_REDIS = f"unix://{Path('.data/valkey.sock').resolve()}"
 BUSY = "orders-to-warehouse"
 LARGE = "products-to-warehouse"
 SHOWN = {"x": 0, "y": 0, "width": 1280, "height": 800}
