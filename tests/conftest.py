@@ -111,6 +111,8 @@ def config(environ: dict[str, str]) -> settings.Settings:
 def client(valkey_server: valkey.Server, workers: Workers, request: pytest.FixtureRequest) -> Iterator[redis.Redis]:
     """An empty Redis with one admin token. Fails the test when a key was left without an expiry, or a sync with counts
     that do not add up."""
+    if "web" in request.fixturenames:
+        request.getfixturevalue("web_process")  # before Redis is filled: it stores its admin token at its start
     if "worker" not in request.fixturenames:
         workers.stop()  # it would take the syncs whose logs the test writes itself
     with connect(valkey_server.url) as client:
@@ -156,6 +158,8 @@ def files(environ: dict[str, str]) -> Path:
 @pytest.fixture(scope="session")
 def web_process(environ: dict[str, str]) -> Iterator[Process]:
     with Process("server", environ, ready="Synctail listens") as process:
+        with http_client(f"http://127.0.0.1:{environ['PORT']}") as http:
+            http.get("/healthz")  # answered once it has started, and has stored the admin token under its own name
         yield process
 
 
