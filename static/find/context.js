@@ -1,5 +1,5 @@
 // Owns what a filter does to the view: which rows there are, the message when it hides everything, and the way from a
-// line back to its neighbours ("In context"). It does not filter: it asks the finder.
+// line back to its neighbours ("In context"); and where the reader is meanwhile. It does not filter: it asks the finder.
 
 import { button, element } from "../shared/elements.js";
 import { plural, thousands } from "../shared/format.js";

@@ -1,7 +1,8 @@
 // Owns following one sync over the network: websocket, polling, and the change from one to the other.
 // It knows no DOM, draws nothing and has no words for people; it refuses to let two transports deliver at once.
 
-import { Frames, ask } from "./frames.js";
+import { Frames } from "./frames.js";
+import { ask } from "./pager.js";
 
 /** The times of the rules below, in milliseconds. Tests hand in shorter ones. */
 const TIMING = Object.freeze({
@@ -262,7 +263,7 @@ export class Follower extends EventTarget {
     /** @type {RequestInit} the condition is ours, not the browser cache's */
     const options = { signal: abort.signal, cache: "no-store" };
     if (this.#etag.value && this.#etag.url === url) options.headers = { "If-None-Match": this.#etag.value };
-    /** @type {import("./frames.js").Answer} status 0: not reached, cut off, or not JSON */
+    /** @type {import("./pager.js").Answer} status 0: not reached, cut off, or not JSON */
     const answer = await ask(this.#fetch, url, options).catch(() => ({ status: 0 }));
     if (epoch !== this.#epoch) return;
     this.#cancel("ask");
@@ -270,7 +271,7 @@ export class Follower extends EventTarget {
     this.#answered(answer);
   }
 
-  /** @param {import("./frames.js").Answer} answer */
+  /** @param {import("./pager.js").Answer} answer */
   #answered({ status, body }) {
     if (status === 401) return this.#finish({ name: "signed-out" });
     if (status in GONE) return this.#finish({ name: "gone", reason: GONE[status] });

@@ -2,7 +2,7 @@
 // time for the view, aborted when its lines are no longer wanted. Every answer is checked, number by number. It knows
 // no DOM and keeps no line.
 
-import { ask, numbered } from "./frames.js";
+import { numbered } from "./frames.js";
 
 /**
  * @typedef {import("../line/row.js").Line} Line
@@ -138,4 +138,22 @@ function checked(frames, first, last) {
     next = frame.last + 1;
   }
   return frames.map(({ type, first, last, why, lines }) => (type === "lines" ? { lines, last } : { first, last, why }));
+}
+
+/** @typedef {{status: number, body?: any, etag?: string | null}} Answer `body` only with status 200 */
+
+/**
+ * Fails when the server cannot be reached or the answer is not JSON.
+ * @param {typeof globalThis.fetch} fetch @param {string} url @param {RequestInit} options @returns {Promise<Answer>}
+ */
+export async function ask(fetch, url, options) {
+  const response = await fetch(url, {
+    ...options,
+    headers: { Accept: "application/json", ...options.headers },
+    credentials: "same-origin",
+    redirect: "manual", // only a sign-in page would send us elsewhere
+  });
+  if (response.type === "opaqueredirect") return { status: 401 };
+  if (response.status !== 200) return { status: response.status };
+  return { status: 200, body: await response.json(), etag: response.headers?.get("ETag") };
 }
